@@ -1,0 +1,3 @@
+//! The peer: the person's side of the swarm.
+
+fn main() {}

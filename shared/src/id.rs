@@ -1,0 +1,182 @@
+//! Who and what: info hashes of both versions and peer ids.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use thiserror::Error;
+
+/// A hexadecimal id that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{what} needs {expected} hexadecimal digits, got {length} characters")]
+pub struct HexError {
+    /// What was being read, such as "an info hash".
+    pub what: &'static str,
+    /// How many digits it has.
+    pub expected: usize,
+    /// How many characters came.
+    pub length: usize,
+}
+
+fn from_hex<const N: usize>(text: &str, what: &'static str) -> Result<[u8; N], HexError> {
+    let error = || HexError { what, expected: 2 * N, length: text.chars().count() };
+    if text.len() != 2 * N {
+        return Err(error());
+    }
+    let mut bytes = [0; N];
+    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        let digit = |c: u8| (c as char).to_digit(16).and_then(|d| u8::try_from(d).ok());
+        *byte = match pair {
+            &[high, low] => digit(high).zip(digit(low)).map(|(h, l)| h << 4 | l).ok_or_else(error)?,
+            _ => return Err(error()),
+        };
+    }
+    Ok(bytes)
+}
+
+fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
+    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+}
+
+macro_rules! hex_id {
+    ($(#[$doc:meta])* $name:ident, $length:literal, $what:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub [u8; $length]);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write_hex(f, &self.0)
+            }
+        }
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write_hex(f, &self.0)
+            }
+        }
+        impl FromStr for $name {
+            type Err = HexError;
+            fn from_str(text: &str) -> Result<Self, HexError> {
+                from_hex(text, $what).map(Self)
+            }
+        }
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+hex_id!(
+    /// Twenty bytes that name a torrent on the wire: the SHA-1 of its `info` (BEP 3) or the first
+    /// twenty bytes of its [`InfoHashV2`] (BEP 52). Shown and read as 40 hexadecimal digits.
+    InfoHash,
+    20,
+    "an info hash"
+);
+hex_id!(
+    /// The SHA-256 of the `info` dictionary (BEP 52). Shown and read as 64 hexadecimal digits.
+    InfoHashV2,
+    32,
+    "a v2 info hash"
+);
+hex_id!(
+    /// Twenty bytes that name one peer (BEP 3, BEP 20); ours stay the same across restarts.
+    PeerId,
+    20,
+    "a peer id"
+);
+
+impl InfoHashV2 {
+    /// The first twenty bytes, which stand for the hash in handshakes and announces (BEP 52).
+    pub fn truncated(&self) -> InfoHash {
+        let mut short = [0; 20];
+        short.iter_mut().zip(self.0).for_each(|(to, from)| *to = from);
+        InfoHash(short)
+    }
+}
+
+/// Both names of one torrent. At least one is there: the fields are private so that it stays so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InfoHashes {
+    v1: Option<InfoHash>,
+    v2: Option<InfoHashV2>,
+}
+
+impl InfoHashes {
+    /// A torrent as BEP 3 knows it.
+    pub fn v1(hash: InfoHash) -> Self {
+        Self { v1: Some(hash), v2: None }
+    }
+
+    /// A torrent as only BEP 52 knows it.
+    pub fn v2(hash: InfoHashV2) -> Self {
+        Self { v1: None, v2: Some(hash) }
+    }
+
+    /// A torrent that both kinds of clients can join.
+    pub fn hybrid(v1: InfoHash, v2: InfoHashV2) -> Self {
+        Self { v1: Some(v1), v2: Some(v2) }
+    }
+
+    /// From what a message or a file gave; `None` when it gave neither.
+    pub fn from_options(v1: Option<InfoHash>, v2: Option<InfoHashV2>) -> Option<Self> {
+        (v1.is_some() || v2.is_some()).then_some(Self { v1, v2 })
+    }
+
+    /// The v1 hash, where there is one.
+    pub fn get_v1(&self) -> Option<InfoHash> {
+        self.v1
+    }
+
+    /// The whole v2 hash, where there is one.
+    pub fn get_v2(&self) -> Option<InfoHashV2> {
+        self.v2
+    }
+
+    /// The one that names the torrent in maps, folders and first handshakes: v1 where there is one.
+    pub fn primary(&self) -> InfoHash {
+        match (self.v1, self.v2) {
+            (Some(v1), _) => v1,
+            (None, Some(v2)) => v2.truncated(),
+            (None, None) => InfoHash([0; 20]),
+        }
+    }
+
+    /// Whether twenty bytes from a handshake or an announce mean this torrent.
+    pub fn matches(&self, hash: &InfoHash) -> bool {
+        self.v1.as_ref() == Some(hash) || self.v2.is_some_and(|v2| v2.truncated() == *hash)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hex_reads_back_in_either_case_and_refuses_the_rest() {
+        let hash: InfoHash = "00112233445566778899AABBCCDDEEFF00112233".parse().unwrap();
+        assert_eq!(hash.to_string(), "00112233445566778899aabbccddeeff00112233");
+        for bad in ["", "00", "zz112233445566778899aabbccddeeff00112233", "é0112233445566778899aabbccddeeff0011223"] {
+            assert!(bad.parse::<InfoHash>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_hybrid_answers_to_both_names() {
+        let v1 = InfoHash([1; 20]);
+        let v2 = InfoHashV2([2; 32]);
+        let both = InfoHashes::hybrid(v1, v2);
+        assert!(both.matches(&v1) && both.matches(&InfoHash([2; 20])) && !both.matches(&InfoHash([3; 20])));
+        assert_eq!(both.primary(), v1);
+        assert_eq!(InfoHashes::v2(v2).primary(), InfoHash([2; 20]));
+        assert_eq!(InfoHashes::from_options(None, None), None);
+    }
+}

@@ -1,0 +1,3 @@
+//! Every chore of the project as one word: `cargo xtask WORD`.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The tracker: the registry behind its doors.
