@@ -1,1 +1,17 @@
 //! The brain of one torrent. No clock, no socket, no disk, no lock: time and dice are handed in.
+//!
+//! [`Torrent`] is driven by its shell in one way only: hand in one [`Input`] with
+//! [`Torrent::handle_input`], take every [`Output`] from [`Torrent::poll_output`] until there is none
+//! and do what it says, then wait for the next input or until [`Torrent::next_timeout`], which is
+//! reported as [`Input::Timeout`]. The same inputs at the same moments with the same seed give the
+//! same outputs.
+
+pub mod config;
+pub mod content;
+pub mod io;
+pub mod torrent;
+
+pub use config::TorrentConfig;
+pub use content::{Content, FileTree};
+pub use io::{Alert, Breach, CloseReason, Command, DialFailure, Input, Output, PeerKey, PeerSource};
+pub use torrent::{PeerView, Torrent, TorrentStart};
