@@ -1,0 +1,260 @@
+//! A fresh folder, free ports, and the real programs in it. Everything ends and is removed with the [`Lab`].
+//!
+//! The programs are those that stand in `target/release` beside the tests, built by `cargo xtask e2e`;
+//! `E2E_BIN_DIR` names another folder.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::control::Control;
+use crate::program::Program;
+use crate::wait::until;
+
+/// How long a program may take to be ready on a busy machine.
+const START: Duration = Duration::from_secs(20);
+
+/// Below the range that systems take for outgoing connections, so a port that was free stays free.
+const FIRST_PORT: u16 = 20_000;
+
+/// One experiment.
+#[derive(Debug)]
+pub struct Lab {
+    folder: TempDir,
+    programs: PathBuf,
+}
+
+impl Lab {
+    /// A laboratory in a new folder of the system's temporary folder.
+    #[expect(clippy::new_without_default, reason = "it makes a folder on the disk")]
+    pub fn new() -> Self {
+        let folder = tempfile::Builder::new().prefix("enjambre-e2e.").tempdir().expect("a temporary folder");
+        Self { folder, programs: programs() }
+    }
+
+    /// A folder of the laboratory, made when it is not there.
+    pub fn folder(&self, name: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        std::fs::create_dir_all(&path).expect("a folder in the laboratory");
+        path
+    }
+
+    /// The path of a program that ships.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.programs.join(name)
+    }
+
+    /// A tracker, started and listening.
+    pub fn tracker(&self) -> Tracker {
+        let address = free_address();
+        let folder = self.folder("tracker");
+        let program = start_tracker(&self.programs, address, &folder);
+        Tracker { programs: self.programs.clone(), address, folder, program }
+    }
+
+    /// A peer, not started yet, with a folder of its own.
+    pub fn peer(&self, nick: &str, tracker: &Tracker) -> Peer {
+        Peer {
+            nick: nick.to_owned(),
+            folder: self.folder(nick),
+            tracker: tracker.address,
+            listen: free_address(),
+            options: Vec::new(),
+            executable: self.program("peer"),
+            program: None,
+        }
+    }
+}
+
+/// A tracker process that can be killed and started again at the same address.
+#[derive(Debug)]
+pub struct Tracker {
+    programs: PathBuf,
+    address: SocketAddr,
+    folder: PathBuf,
+    program: Program,
+}
+
+impl Tracker {
+    /// Where it listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The process.
+    pub const fn program(&mut self) -> &mut Program {
+        &mut self.program
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        self.program.kill();
+    }
+
+    /// Starts it again where it was, after [`Tracker::kill`].
+    pub fn restart(&mut self) {
+        self.program = start_tracker(&self.programs, self.address, &self.folder);
+    }
+
+    /// A session with it under a nick that no peer has.
+    pub fn control(&self, nick: &str) -> Control {
+        let mut peer_id = [b'.'; 20];
+        for (place, letter) in peer_id.iter_mut().zip(nick.bytes()) {
+            *place = letter;
+        }
+        Control::hello(self.address, nick, peer_id, 1).0
+    }
+}
+
+fn start_tracker(programs: &Path, address: SocketAddr, folder: &Path) -> Program {
+    let mut command = Command::new(programs.join("tracker"));
+    command.arg("--listen").arg(address.to_string()).arg("--dir").arg(folder);
+    let mut program = Program::start("tracker", &mut command);
+    until("the tracker to listen", START, || {
+        if let Some(status) = program.ended() {
+            panic!("the tracker ended with {status}:\n{}", program.lines().join("\n"));
+        }
+        TcpStream::connect(address).ok()
+    });
+    program
+}
+
+/// A peer: its folder, its port and, while it runs, its process.
+#[derive(Debug)]
+pub struct Peer {
+    nick: String,
+    folder: PathBuf,
+    tracker: SocketAddr,
+    listen: SocketAddr,
+    options: Vec<String>,
+    executable: PathBuf,
+    program: Option<Program>,
+}
+
+impl Peer {
+    /// Adds an option to the command line of every start from now on.
+    #[must_use]
+    pub fn with(mut self, option: &str, value: &str) -> Self {
+        self.options.extend([option.to_owned(), value.to_owned()]);
+        self
+    }
+
+    /// Its nick.
+    pub fn nick(&self) -> &str {
+        &self.nick
+    }
+
+    /// Its folder, where `download_status.json` lies.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Where other peers dial it.
+    pub const fn listen(&self) -> SocketAddr {
+        self.listen
+    }
+
+    /// Where its downloads come to lie.
+    pub fn downloads(&self) -> PathBuf {
+        self.folder.join("Archivos_a_b_c")
+    }
+
+    /// Starts the prompt, fed through a pipe that stays open.
+    #[must_use]
+    pub fn started(mut self) -> Self {
+        self.start();
+        self
+    }
+
+    /// Starts the prompt, fed through a pipe that stays open.
+    pub fn start(&mut self) {
+        let mut command = self.command();
+        self.program = Some(Program::start(self.nick.clone(), &mut command));
+    }
+
+    /// The command line of this peer without a verb.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(&self.executable);
+        command.current_dir(&self.folder);
+        command.args(self.arguments());
+        command
+    }
+
+    /// The arguments of this peer without a verb.
+    pub fn arguments(&self) -> Vec<String> {
+        let mut list = vec![
+            "--tracker".to_owned(),
+            self.tracker.to_string(),
+            "--nick".to_owned(),
+            self.nick.clone(),
+            "--dir".to_owned(),
+            self.folder.display().to_string(),
+            "--listen".to_owned(),
+            self.listen.to_string(),
+        ];
+        list.extend(self.options.iter().cloned());
+        list
+    }
+
+    /// Starts a one-shot verb of this peer, beside the prompt if that runs.
+    pub fn one_shot(&self, words: &[&str]) -> Program {
+        let mut command = self.command();
+        command.args(words);
+        Program::start(format!("{} {}", self.nick, words.join(" ")), &mut command)
+    }
+
+    /// The running process.
+    pub fn program(&mut self) -> &mut Program {
+        let nick = &self.nick;
+        self.program.as_mut().unwrap_or_else(|| panic!("{nick} does not run"))
+    }
+
+    /// Types a line; gives the mark from which its answer is to be looked for.
+    pub fn says(&mut self, line: &str) -> usize {
+        let program = self.program();
+        let mark = program.mark();
+        program.type_line(line);
+        mark
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        self.program().kill();
+        self.program = None;
+    }
+}
+
+/// An address on the loopback interface where nobody listens.
+pub fn free_address() -> SocketAddr {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let own = u16::try_from(std::process::id() % 97).unwrap_or(0) * 100;
+    loop {
+        let port = FIRST_PORT + (own + NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000;
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
+}
+
+fn programs() -> PathBuf {
+    if let Some(folder) = std::env::var_os("E2E_BIN_DIR") {
+        return folder.into();
+    }
+    let own = std::env::current_exe().expect("a test knows its own path");
+    // target/PROFILE/deps/e2e-HASH
+    let target = own.ancestors().nth(3).expect("the folder `target`");
+    let folder = target.join("release");
+    let peer = folder.join("peer");
+    assert!(peer.exists(), "{} is missing\n  try: cargo xtask e2e", peer.display());
+    folder
+}

@@ -1,0 +1,29 @@
+//! A laboratory for whole programs: [`Lab`] gives a fresh folder and free ports and starts the real
+//! `tracker` and `peer`; the rest looks at them from outside, as a person, a killer or a liar would.
+//!
+//! Nothing here leans on the crates that ship programs: what a test believes about a download it has
+//! read from the disk and hashed itself. Every wait has a deadline and waits for the event.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says why and ends"
+)]
+#![expect(clippy::print_stdout, reason = "what a test measured is for the reader of its output")]
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "everything here ends the test when the world is not as it must be"
+)]
+
+pub mod control;
+pub mod dice;
+pub mod lab;
+pub mod program;
+pub mod screen;
+pub mod tree;
+pub mod wait;
+
+pub use dice::Dice;
+pub use lab::{Lab, Peer, Tracker};
+pub use program::Program;
+pub use wait::{until, within};
