@@ -164,7 +164,9 @@ mod tests {
     fn hex_reads_back_in_either_case_and_refuses_the_rest() {
         let hash: InfoHash = "00112233445566778899AABBCCDDEEFF00112233".parse().unwrap();
         assert_eq!(hash.to_string(), "00112233445566778899aabbccddeeff00112233");
-        for bad in ["", "00", "zz112233445566778899aabbccddeeff00112233", "é0112233445566778899aabbccddeeff0011223"] {
+        for bad in
+            ["", "00", "zz112233445566778899aabbccddeeff00112233", "é0112233445566778899aabbccddeeff0011223"]
+        {
             assert!(bad.parse::<InfoHash>().is_err(), "{bad}");
         }
     }

@@ -5,6 +5,7 @@
 //! [`Bitfield`] has no spare bit set.
 
 pub mod bitfield;
+pub mod control;
 pub mod id;
 pub mod moment;
 pub mod piece;

@@ -265,7 +265,10 @@ mod tests {
         // A file of 20,000 bytes, padded to 32 KiB, then one of 5 bytes.
         let layout = Layout::with_padding(32768 + 5, 32768, [(20_000, 12_768)]).unwrap();
         let first = PieceIndex::new(0);
-        assert_eq!((layout.length(first), layout.data_length(first), layout.blocks(first)), (32768, 20_000, 2));
+        assert_eq!(
+            (layout.length(first), layout.data_length(first), layout.blocks(first)),
+            (32768, 20_000, 2)
+        );
         assert_eq!(layout.data_total(), 20_005);
         let tail = layout.block_span(BlockRef { piece: first, index: 1 }).unwrap();
         assert_eq!((tail.begin(), tail.length()), (16384, 20_000 - 16384));
