@@ -18,6 +18,7 @@
 pub mod control;
 pub mod dice;
 pub mod lab;
+pub mod poisoner;
 pub mod program;
 pub mod screen;
 pub mod tree;

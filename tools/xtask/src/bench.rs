@@ -2,6 +2,7 @@
 //!
 //! Nothing here runs in CI and nothing asserts on speed: a figure is for a person to read.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::needs;
@@ -28,19 +29,34 @@ fn micro(arguments: &[String]) -> Result<(), Failed> {
 
 fn bulk(arguments: &[String]) -> Result<(), Failed> {
     let wants_help = arguments.iter().any(|argument| argument == "--help");
+    let mut python = PathBuf::from("python3");
     if !wants_help {
         if !needs::answers(Command::new("aria2c").arg("--version")) {
             needs::install(&["aria2"])?;
         }
-        if !needs::answers(Command::new("python3").args(["-c", "import libtorrent"])) {
-            let mut pip = Command::new("python3");
-            pip.args(["-m", "pip", "install", "--quiet", "libtorrent"]);
-            step::run(pip)?;
-        }
+        python = python_with_libtorrent()?;
         e2e::build()?;
     }
-    let mut command = Command::new("python3");
+    let mut command = Command::new(python);
     command.arg(workspace::root().join("tools/benches/rivals/bulk.py"));
     command.args(arguments).current_dir(workspace::root());
     step::run(command)
+}
+
+/// The system's Python if it has libtorrent, else one of our own in `target`, made on first use.
+fn python_with_libtorrent() -> Result<PathBuf, Failed> {
+    let has_it = |python: &Path| needs::answers(Command::new(python).args(["-c", "import libtorrent"]));
+    let system = PathBuf::from("python3");
+    let folder = workspace::root().join("target/rivals");
+    let own = folder.join("bin/python3");
+    if let Some(python) = [&system, &own].into_iter().find(|python| has_it(python)) {
+        return Ok(python.clone());
+    }
+    let mut make = Command::new(&system);
+    make.args(["-m", "venv"]).arg(&folder);
+    step::run(make)?;
+    let mut install = Command::new(&own);
+    install.args(["-m", "pip", "install", "--quiet", "libtorrent"]);
+    step::run(install)?;
+    Ok(own)
 }

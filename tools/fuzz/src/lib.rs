@@ -1,0 +1,20 @@
+//! Bytes from strangers: one body for each decoder of the house, as a plain function of `&[u8]`.
+//!
+//! A body feeds the bytes in and checks the laws of what comes out; it panics when a law is broken.
+//! `tests/corpus.rs` replays every file of `corpus/NAME/` and seeded mutations of it on stable Rust, in
+//! every run; a fuzzer of one's choice can call the same bodies.
+
+pub mod mutate;
+mod nouns;
+
+/// One decoder under fire.
+#[derive(Debug, Clone, Copy)]
+pub struct Target {
+    /// Also the name of its folder in the corpus.
+    pub name: &'static str,
+    /// Takes any bytes; returns unless a law is broken.
+    pub body: fn(&[u8]),
+}
+
+/// Every target.
+pub const TARGETS: &[Target] = &[Target { name: "bitfield", body: nouns::bitfield }];
