@@ -1,1 +1,26 @@
-//! The body of the swarm: does what the brain's outputs say, reports what happened as inputs.
+//! The body of `swarm`: sockets, files, threads and the state that survives a restart.
+//!
+//! [`Session`] is the only face. It knows torrents, connections and bytes; nicknames and the tracker's
+//! control protocol live above it. Who owns what, and the bound of each queue:
+//!
+//! * a torrent task (one for each torrent, no lock) owns `swarm::Torrent`; its inbox is bounded, and
+//!   it never waits for anything but its inbox and its deadline;
+//! * a connection has a reader and a writer task; the reader takes a permit of the receive memory
+//!   before it reads, and the permit travels with the blocks until they are in the file, so a slow
+//!   disk slows the reading of sockets and nothing piles up;
+//! * disk threads do positioned reads and writes; their queue holds no more than the permits allow;
+//! * the checkpoint task owns `download_status::Checkpointer` and writes what it says.
+
+pub mod alert;
+pub mod config;
+pub mod error;
+pub mod options;
+pub mod session;
+pub mod status;
+
+pub use alert::{Alert, StatusTrouble};
+pub use config::SessionConfig;
+pub use error::{AddError, CommandError, OsError, ShareError, StartError, TorrentError};
+pub use options::{AddOptions, Added, Beginning, HashProgress, ShareNote, ShareOptions};
+pub use session::Session;
+pub use status::{Limits, PeerStatus, Progress, State, TorrentStatus};
