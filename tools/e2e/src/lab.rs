@@ -32,8 +32,18 @@ impl Lab {
     /// A laboratory in a new folder of the system's temporary folder.
     #[expect(clippy::new_without_default, reason = "it makes a folder on the disk")]
     pub fn new() -> Self {
-        let folder = tempfile::Builder::new().prefix("enjambre-e2e.").tempdir().expect("a temporary folder");
-        Self { folder, programs: programs() }
+        Self::below(&std::env::temp_dir())
+    }
+
+    /// A laboratory on the RAM disk, for big files; in the temporary folder where there is none.
+    pub fn in_memory() -> Self {
+        let memory = Path::new("/dev/shm");
+        if memory.is_dir() { Self::below(memory) } else { Self::new() }
+    }
+
+    fn below(folder: &Path) -> Self {
+        let folder = tempfile::Builder::new().prefix("enjambre-e2e.").tempdir_in(folder);
+        Self { folder: folder.expect("a temporary folder"), programs: programs() }
     }
 
     /// A folder of the laboratory, made when it is not there.
@@ -146,6 +156,20 @@ impl Peer {
     pub fn with(mut self, option: &str, value: &str) -> Self {
         self.options.extend([option.to_owned(), value.to_owned()]);
         self
+    }
+
+    /// The same peer, not running: another life in the same folder at the same address.
+    #[must_use]
+    pub fn clone_stopped(&self) -> Self {
+        Self {
+            nick: self.nick.clone(),
+            folder: self.folder.clone(),
+            tracker: self.tracker,
+            listen: self.listen,
+            options: self.options.clone(),
+            executable: self.executable.clone(),
+            program: None,
+        }
     }
 
     /// Its nick.

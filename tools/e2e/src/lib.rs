@@ -15,12 +15,14 @@
     reason = "everything here ends the test when the world is not as it must be"
 )]
 
+pub mod checker;
 pub mod control;
 pub mod dice;
 pub mod lab;
 pub mod poisoner;
 pub mod program;
 pub mod screen;
+pub mod sentences;
 pub mod tree;
 pub mod wait;
 

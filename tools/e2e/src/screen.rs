@@ -86,6 +86,11 @@ impl Screen {
         self.until(text, most, |rows| rows.iter().any(|row| row.contains(text)).then_some(()));
     }
 
+    /// Its exit code if it has ended.
+    pub fn ended(&mut self) -> Option<u32> {
+        self.child.try_wait().expect("our own child").map(|status| status.exit_code())
+    }
+
     /// Waits for the end of the program; gives its exit code.
     pub fn exit_code(&mut self, most: Duration) -> u32 {
         let child = &mut self.child;

@@ -1,1 +1,16 @@
-//! Placeholder.
+//! How the product must behave, each sentence a test with real processes. They run one at a time:
+//! `cargo xtask e2e [FILTER]`.
+#![expect(clippy::cast_precision_loss, reason = "figures that are printed for a reader")]
+#![expect(clippy::expect_used, reason = "a test that cannot go on says why and ends")]
+
+mod disk_full;
+mod halfway;
+mod killed;
+mod many_files;
+mod messages;
+mod poison;
+mod prompt;
+mod sizes;
+mod steering;
+mod three_sharers;
+mod tracker_restart;
