@@ -1,1 +1,20 @@
 //! The one door to tokio, sockets, clocks and logs.
+//!
+//! Shells (tracker, engine, peer) come here for time, tasks, lines over a stream, socket options,
+//! settings and logging, so that each of these is set up once and in one way. Nothing here knows
+//! what a peer or a torrent is.
+
+pub mod clock;
+pub mod lines;
+pub mod net;
+pub mod outbox;
+pub mod settings;
+pub mod shutdown;
+pub mod spawn;
+pub mod telemetry;
+
+pub use clock::Clock;
+pub use lines::{LineError, LineReader};
+pub use outbox::{Outbox, Overflow};
+pub use shutdown::Shutdown;
+pub use spawn::spawn;

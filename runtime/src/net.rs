@@ -1,0 +1,132 @@
+//! Socket options and addresses, in one file.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 1024;
+/// A connection whose far side acknowledges nothing for this long is dead.
+const DEAD_AFTER: Duration = Duration::from_secs(30);
+
+/// Listens on `address`, also right after another program listened there. Port 0 takes any.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // On Windows this would let two programs share the port.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        // `[::]` serves IPv4 too; where the system has no IPv4 this fails and does not matter.
+        socket.set_only_v6(false).ok();
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// Connects to `address` within `patience`.
+pub async fn connect(address: SocketAddr, patience: Duration) -> io::Result<TcpStream> {
+    let stream =
+        timeout(patience, TcpStream::connect(address)).await.map_err(|_| io::ErrorKind::TimedOut)??;
+    tune(&stream)?;
+    Ok(stream)
+}
+
+/// Makes a connection fit for small lines and for noticing that the far side is gone: no delay of
+/// small writes, keep-alive probes, and an end after 30 s without any acknowledgement.
+pub fn tune(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let socket = SockRef::from(stream);
+    let keepalive =
+        TcpKeepalive::new().with_time(Duration::from_secs(15)).with_interval(Duration::from_secs(5));
+    socket.set_tcp_keepalive(&keepalive)?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(DEAD_AFTER))?;
+    Ok(())
+}
+
+/// An IPv4 address that came in over an IPv6 socket (`::ffff:10.0.0.1`) as what it is.
+pub fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+/// Whether an address belongs to this machine, a LAN or a VPN: loopback, private, link-local,
+/// shared (100.64/10) or unique local.
+pub fn is_local(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(v4) => {
+            let [first, second, ..] = v4.octets();
+            v4.is_loopback() || v4.is_private() || v4.is_link_local() || (first == 100 && second & 0xc0 == 64)
+        }
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
+}
+
+/// An address of this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interface {
+    /// What the system calls it, such as `wg0`.
+    pub name: String,
+    /// The address.
+    pub ip: IpAddr,
+}
+
+/// The addresses by which others may reach a program that listens on `bound`, IPv4 first, without
+/// loopback (unless it listens only there) and without link-local ones.
+pub fn reachable(bound: IpAddr) -> Vec<Interface> {
+    if !bound.is_unspecified() {
+        return vec![Interface { name: String::new(), ip: bound }];
+    }
+    let mut found: Vec<Interface> = if_addrs::get_if_addrs()
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|interface| !interface.is_loopback() && !interface.is_link_local())
+        .map(|interface| Interface { ip: interface.ip(), name: interface.name })
+        .filter(|interface| interface.ip.is_ipv4() || bound.is_ipv6())
+        .collect();
+    found.sort_by_key(|interface| (interface.ip.is_ipv6(), !is_local(interface.ip)));
+    if found.is_empty() {
+        found.push(Interface { name: "lo".to_owned(), ip: IpAddr::V4(Ipv4Addr::LOCALHOST) });
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_port_can_be_taken_again_at_once_but_not_twice() {
+        let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let client = connect(address, DEAD_AFTER).await.unwrap();
+        let (server, _) = listener.accept().await.unwrap();
+        tune(&server).unwrap();
+        assert_eq!(listen(address).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        drop((server, client, listener));
+        listen(address).unwrap();
+    }
+
+    #[test]
+    fn lans_and_vpns_are_local() {
+        for ip in ["127.0.0.1", "10.8.0.7", "192.168.1.1", "172.20.1.1", "100.64.3.4", "fe80::1", "fd00::1"] {
+            assert!(is_local(ip.parse().unwrap()), "{ip}");
+        }
+        for ip in ["8.8.8.8", "100.128.0.1", "2001:db8::1", "::ffff:8.8.8.8"] {
+            assert!(!is_local(ip.parse().unwrap()), "{ip}");
+        }
+        assert!(is_local("::ffff:10.0.0.1".parse().unwrap()));
+        assert_eq!(canonical("[::ffff:10.0.0.1]:5".parse().unwrap()), "10.0.0.1:5".parse().unwrap());
+    }
+
+    #[test]
+    fn there_is_always_an_address_to_tell() {
+        assert!(!reachable("0.0.0.0".parse().unwrap()).is_empty());
+        assert_eq!(reachable("127.0.0.1".parse().unwrap()).len(), 1);
+    }
+}

@@ -1,0 +1,162 @@
+//! Lines on their way out to one slow or fast reader: bounded by bytes, never waited for.
+//!
+//! Whoever has a line puts it in and goes on; the task that owns the socket takes all that is there
+//! and writes it. A reader that does not keep up overflows its outbox, and is to be cut.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+/// More is waiting than the bound allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("more than {limit} bytes wait to be read")]
+pub struct Overflow {
+    /// The bound, in bytes.
+    pub limit: usize,
+}
+
+/// A bounded queue of lines with any number of writers and one reader. Copies are the same queue.
+#[derive(Debug, Clone)]
+pub struct Outbox {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    limit: usize,
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    lines: VecDeque<Bytes>,
+    /// Bytes in `lines` and in the batch that is being written.
+    pending: usize,
+    taken: usize,
+    closed: bool,
+}
+
+impl Outbox {
+    /// An empty outbox for at most `limit` bytes.
+    pub fn new(limit: usize) -> Self {
+        let shared = Shared { limit, state: Mutex::default(), changed: Notify::new() };
+        Self { shared: Arc::new(shared) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a line at the end. After [`Self::close`] it is dropped, as if the reader had gone.
+    pub fn push(&self, line: Bytes) -> Result<(), Overflow> {
+        let mut state = self.state();
+        if state.closed {
+            return Ok(());
+        }
+        if state.pending + line.len() > self.shared.limit {
+            return Err(Overflow { limit: self.shared.limit });
+        }
+        state.pending += line.len();
+        state.lines.push_back(line);
+        drop(state);
+        self.shared.changed.notify_one();
+        Ok(())
+    }
+
+    /// Drops what waits, puts a last line, and closes: for a reader that is to be cut.
+    pub fn close_with(&self, last: Bytes) {
+        let mut state = self.state();
+        if !state.closed {
+            state.lines.clear();
+            state.pending = state.taken + last.len();
+            state.lines.push_back(last);
+            state.closed = true;
+        }
+        drop(state);
+        self.shared.changed.notify_one();
+    }
+
+    /// Takes no more lines; those that wait can still be taken.
+    pub fn close(&self) {
+        self.state().closed = true;
+        self.shared.changed.notify_one();
+    }
+
+    /// Bytes that wait or are being written.
+    pub fn pending(&self) -> usize {
+        self.state().pending
+    }
+
+    /// Waits for lines and takes at most `bytes` of them (one line at least). What was taken before
+    /// counts as written. `None` after the last line of a closed outbox. May be dropped at any await.
+    pub async fn take(&self, bytes: usize) -> Option<Vec<Bytes>> {
+        loop {
+            let changed = self.shared.changed.notified();
+            {
+                let mut state = self.state();
+                state.pending -= std::mem::take(&mut state.taken);
+                let mut batch = Vec::new();
+                while let Some(line) = state.lines.front() {
+                    if !batch.is_empty() && state.taken + line.len() > bytes {
+                        break;
+                    }
+                    state.taken += line.len();
+                    batch.extend(state.lines.pop_front());
+                }
+                if !batch.is_empty() {
+                    return Some(batch);
+                }
+                if state.closed {
+                    return None;
+                }
+            }
+            changed.await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn lines_come_out_in_order_and_in_batches() {
+        let outbox = Outbox::new(100);
+        for line in ["one\n", "two\n", "three\n"] {
+            outbox.push(Bytes::from_static(line.as_bytes())).unwrap();
+        }
+        outbox.close();
+        assert_eq!(outbox.take(8).await.unwrap(), ["one\n", "two\n"]);
+        assert_eq!(outbox.take(1).await.unwrap(), ["three\n"]);
+        assert_eq!(outbox.take(8).await, None);
+        assert_eq!(outbox.pending(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_stalls_overflows_and_its_last_line_says_why() {
+        let outbox = Outbox::new(10);
+        outbox.push(Bytes::from_static(b"12345678")).unwrap();
+        assert_eq!(outbox.push(Bytes::from_static(b"123")), Err(Overflow { limit: 10 }));
+        // What is being written still counts: the socket has not taken it.
+        assert_eq!(outbox.take(100).await.unwrap().len(), 1);
+        assert_eq!(outbox.push(Bytes::from_static(b"123")), Err(Overflow { limit: 10 }));
+        outbox.close_with(Bytes::from_static(b"bye"));
+        outbox.push(Bytes::from_static(b"too late")).unwrap();
+        assert_eq!(outbox.take(100).await.unwrap(), ["bye"]);
+        assert_eq!(outbox.take(100).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_waiting_reader_wakes_up() {
+        let outbox = Outbox::new(10);
+        let reader = crate::spawn("reader", {
+            let outbox = outbox.clone();
+            async move { outbox.take(10).await }
+        });
+        outbox.push(Bytes::from_static(b"x")).unwrap();
+        assert_eq!(reader.await.unwrap().unwrap(), ["x"]);
+    }
+}
