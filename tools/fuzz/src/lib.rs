@@ -4,6 +4,7 @@
 //! `tests/corpus.rs` replays every file of `corpus/NAME/` and seeded mutations of it on stable Rust, in
 //! every run; a fuzzer of one's choice can call the same bodies.
 
+mod control;
 pub mod mutate;
 mod nouns;
 
@@ -17,4 +18,8 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: &[Target] = &[Target { name: "bitfield", body: nouns::bitfield }];
+pub const TARGETS: &[Target] = &[
+    Target { name: "bitfield", body: nouns::bitfield },
+    Target { name: "control_from_tracker", body: control::from_tracker },
+    Target { name: "control_request", body: control::request },
+];
