@@ -3,6 +3,11 @@
 //! Codecs only. No socket, no clock, no state beyond the bytes of one message; every length is
 //! checked before anything is buffered or believed, and no input makes it panic.
 
+pub mod codec;
+pub mod handshake;
 pub mod message;
+pub mod violation;
 
+pub use handshake::{HANDSHAKE_LENGTH, Handshake, Reserved};
 pub use message::{HashRange, Message, Range};
+pub use violation::Violation;
