@@ -7,6 +7,7 @@
 mod control;
 pub mod mutate;
 mod nouns;
+mod wire;
 
 /// One decoder under fire.
 #[derive(Debug, Clone, Copy)]
@@ -22,4 +23,6 @@ pub const TARGETS: &[Target] = &[
     Target { name: "bitfield", body: nouns::bitfield },
     Target { name: "control_from_tracker", body: control::from_tracker },
     Target { name: "control_request", body: control::request },
+    Target { name: "wire_handshake", body: wire::handshake },
+    Target { name: "wire_stream", body: wire::stream },
 ];

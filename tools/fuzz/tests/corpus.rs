@@ -7,7 +7,7 @@ use fuzz::TARGETS;
 use fuzz::mutate::mutate;
 
 /// Mutations of each entry unless `FUZZ_ROUNDS` says otherwise: a few seconds in all.
-const ROUNDS: u64 = 2_000;
+const ROUNDS: u64 = 10_000;
 
 #[test]
 fn no_entry_of_the_corpus_and_no_mutation_of_it_breaks_a_law() {
