@@ -111,6 +111,11 @@ impl Layout {
         Self::with_padding(total_length, piece_length, [])
     }
 
+    /// The geometry of no content at all, such as that of a torrent whose content is not known yet.
+    pub fn empty() -> Self {
+        Self { total_length: 0, piece_length: BLOCK_LENGTH, pieces: 0, padded: Box::default() }
+    }
+
     /// As [`Layout::new`], where `padding` names byte ranges of the line (offset, length) that are
     /// padding. Only padding that reaches the end of a piece shortens it; a range elsewhere is
     /// ordinary data that happens to be zero.

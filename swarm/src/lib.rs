@@ -6,12 +6,35 @@
 //! reported as [`Input::Timeout`]. The same inputs at the same moments with the same seed give the
 //! same outputs.
 
+mod availability;
+mod choker;
 pub mod config;
+mod connections;
 pub mod content;
+mod dice;
+mod download;
+mod hashing;
+mod holdings;
 pub mod io;
+pub mod merkle;
+mod messages;
+mod outbox;
+mod peer;
+mod peer_list;
+mod picker;
+mod piece_download;
+mod pipeline;
+mod rate;
+mod slots;
 pub mod torrent;
+mod turn;
+mod upload;
+mod verdict;
+mod verify;
+pub mod view;
 
 pub use config::TorrentConfig;
 pub use content::{Content, FileTree};
 pub use io::{Alert, Breach, CloseReason, Command, DialFailure, Input, Output, PeerKey, PeerSource};
-pub use torrent::{PeerView, Torrent, TorrentStart};
+pub use torrent::{Torrent, TorrentStart};
+pub use view::PeerView;

@@ -1,13 +1,26 @@
 //! One torrent: composes the parts and is the only face of this crate.
 
-use std::net::SocketAddr;
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use shared::{Bitfield, InfoHashes, Moment, PeerId};
+use shared::{Bitfield, InfoHashes, Layout, Moment};
 
 use crate::config::TorrentConfig;
 use crate::content::Content;
-use crate::io::{Input, Output, PeerKey};
+use crate::dice::{self, Dice};
+use crate::download::Download;
+use crate::io::{Alert, CloseReason, Command, Input, Output, PeerKey};
+use crate::outbox::Outbox;
+use crate::peer::Peer;
+use crate::peer_list::PeerList;
+use crate::turn::{Culprit, Turn};
+use crate::upload::Upload;
+
+/// How often keep-alives, snubbing and the choker are looked at.
+const TICK: Duration = Duration::from_secs(1);
+/// How often idle peers are tried again at the end of a download.
+const ENDGAME_TICK: Duration = Duration::from_millis(100);
 
 /// What a torrent knows when it starts.
 #[derive(Debug, Clone)]
@@ -22,100 +35,265 @@ pub struct TorrentStart {
     pub paused: bool,
 }
 
-/// One connection as the person may see it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PeerView {
-    /// The connection.
-    pub peer: PeerKey,
-    /// Who it is, by its own word.
-    pub peer_id: PeerId,
-    /// The far end.
-    pub address: SocketAddr,
-    /// Whether we dialled it.
-    pub outgoing: bool,
-    /// Pieces it has.
-    pub pieces: u32,
-    /// Whether it has every piece.
-    pub complete: bool,
-    /// It answers our requests.
-    pub unchokes_us: bool,
-    /// We answer its requests.
-    pub unchoked: bool,
-    /// It wants something of ours.
-    pub interested: bool,
-    /// We want something of its.
-    pub interesting: bool,
-    /// It left our requests unanswered for too long.
-    pub snubbed: bool,
-    /// Bytes of blocks that it gave us.
-    pub downloaded: u64,
-    /// Bytes of blocks that we gave it.
-    pub uploaded: u64,
-    /// Bytes per second it gives us.
-    pub rate_down: f64,
-    /// Bytes per second we give it.
-    pub rate_up: f64,
-    /// Requests that we have waiting with it.
-    pub requests: usize,
-    /// Requests that it has waiting with us.
-    pub queued: usize,
-}
-
 /// The brain of one torrent; see the head of the crate for how it is driven.
 #[derive(Debug)]
 pub struct Torrent {
-    start: TorrentStart,
+    pub(crate) config: TorrentConfig,
+    pub(crate) dice: Dice,
+    pub(crate) out: Outbox,
+    pub(crate) peers: BTreeMap<PeerKey, Peer>,
+    pub(crate) list: PeerList,
+    pub(crate) download: Download,
+    pub(crate) upload: Upload,
+    pub(crate) content_known: bool,
+    pub(crate) paused: bool,
+    pub(crate) stopped: bool,
+    next_tick: Moment,
+    next_endgame: Moment,
+    timeout: Option<Moment>,
 }
 
 impl Torrent {
     /// A torrent at the moment `now`. `seed` is all its dice come from.
     pub fn new(config: TorrentConfig, start: TorrentStart, seed: u64, now: Moment) -> Self {
-        let _ = (config, seed, now);
-        Self { start }
+        let content_known = start.content.is_some();
+        let content = start.content.unwrap_or_else(|| Arc::new(nothing_known(start.hashes)));
+        let mut torrent = Self {
+            list: PeerList::new(config.max_known_peers),
+            download: Download::new(content, start.have),
+            upload: Upload::new(now),
+            config,
+            dice: dice::seeded(seed),
+            out: Outbox::default(),
+            peers: BTreeMap::new(),
+            content_known,
+            paused: start.paused,
+            stopped: false,
+            next_tick: now,
+            next_endgame: now,
+            timeout: None,
+        };
+        torrent.download.halted = torrent.paused;
+        torrent
     }
 
     /// Takes in one thing that happened.
     pub fn handle_input(&mut self, input: Input, now: Moment) {
-        let _ = (input, now);
+        match input {
+            Input::Connected { .. } => self.connected(&input, now),
+            Input::Disconnected { peer } => self.disconnected(peer, now),
+            Input::DialFailed { address, reason: _ } => {
+                if self.list.failed(address, &mut self.dice, now) {
+                    self.out.alert(Alert::Unreachable { address });
+                }
+            }
+            Input::PeersFound { addresses, source } => {
+                for address in addresses {
+                    self.list.found(address, source, now);
+                }
+            }
+            Input::ContentKnown { content, have } => self.content_known(content, have, now),
+            Input::Command(command) => self.command(command, now),
+            Input::Timeout => {}
+            Input::Message { peer, message } => self.message(peer, message, now),
+            Input::Block { peer, range, data, leaf } => {
+                self.heard(peer, now);
+                self.act(now, |download, _, turn| download.block(peer, range, data, leaf, turn));
+            }
+            Input::Written { block } => self.act(now, |download, _, turn| download.written(block, turn)),
+            Input::WriteFailed { block, full } => {
+                self.act(now, |download, _, turn| download.write_failed(block, full, turn));
+            }
+            Input::PieceHashed { piece, sha1 } => {
+                self.act(now, |download, _, turn| download.piece_hashed(piece, sha1, turn));
+            }
+            Input::BlocksDigested { piece, digests } => {
+                self.act(now, |download, _, turn| download.blocks_digested(piece, digests.as_deref(), turn));
+            }
+            Input::Uploaded { peer, span } => {
+                self.act(now, |_, upload, turn| upload.done(peer, span, true, turn));
+            }
+            Input::UploadFailed { peer, span } => {
+                self.act(now, |_, upload, turn| upload.done(peer, span, false, turn));
+            }
+            Input::HashesRead { peer, range, hashes } => {
+                self.hashes_read(peer, range, hashes, now);
+            }
+        }
+        self.settle(now);
     }
 
     /// The next thing to do; call until there is none.
     pub fn poll_output(&mut self) -> Option<Output> {
-        None
+        self.out.pop()
     }
 
     /// When [`Input::Timeout`] should come if nothing else does.
     pub fn next_timeout(&self) -> Option<Moment> {
-        None
+        self.timeout
+    }
+
+    /// Lets the parts act, then draws the consequences for the peers they complain about.
+    pub(crate) fn act(&mut self, now: Moment, f: impl FnOnce(&mut Download, &mut Upload, &mut Turn<'_>)) {
+        let (mut closing, mut culprits) = (Vec::new(), Vec::new());
+        let mut turn = Turn {
+            now,
+            peers: &mut self.peers,
+            out: &mut self.out,
+            dice: &mut self.dice,
+            config: &self.config,
+            closing: &mut closing,
+            culprits: &mut culprits,
+        };
+        f(&mut self.download, &mut self.upload, &mut turn);
+        for culprit in culprits {
+            self.ban(culprit, now);
+        }
+        for (peer, reason) in closing {
+            self.close(peer, reason, now);
+        }
+    }
+
+    /// What follows every input: idle peers get work, the link gets bytes, clocks are looked at.
+    fn settle(&mut self, now: Moment) {
+        if now >= self.next_tick && !self.stopped {
+            self.next_tick = now + TICK;
+            self.tick(now);
+        }
+        let endgame = now >= self.next_endgame && self.download.wants_endgame_tick();
+        if endgame {
+            self.next_endgame = now + ENDGAME_TICK;
+        }
+        self.act(now, |download, upload, turn| {
+            if endgame {
+                download.fill_hungry(turn);
+            }
+            download.settle(turn);
+            upload.pump(download.is_complete(), turn);
+        });
+        self.dial(now);
+        self.timeout = self.find_timeout();
+    }
+
+    fn find_timeout(&self) -> Option<Moment> {
+        if self.stopped || self.paused {
+            return None;
+        }
+        let dial = self.list.next_due().filter(|_| self.has_room_to_dial());
+        let tick = (!self.peers.is_empty()).then_some(self.next_tick);
+        let endgame = self.download.wants_endgame_tick().then_some(self.next_endgame);
+        [dial, tick, endgame, self.upload.next_timeout()].into_iter().flatten().min()
+    }
+
+    fn tick(&mut self, now: Moment) {
+        self.look_after_connections(now);
+        self.act(now, |download, upload, turn| {
+            download.tick(turn);
+            upload.tick(download.is_complete(), turn);
+        });
+    }
+
+    fn command(&mut self, command: Command, now: Moment) {
+        match command {
+            Command::Pause => {
+                self.paused = true;
+                self.act(now, |download, _, turn| download.halt(turn));
+                self.close_all(CloseReason::Paused, now);
+            }
+            Command::Resume => {
+                self.paused = false;
+                self.act(now, |download, _, turn| download.resume(turn));
+            }
+            Command::Stop => {
+                self.stopped = true;
+                self.download.halted = true;
+                self.close_all(CloseReason::Stopped, now);
+            }
+        }
+    }
+
+    fn close_all(&mut self, reason: CloseReason, now: Moment) {
+        for peer in self.peers.keys().copied().collect::<Vec<_>>() {
+            self.close(peer, reason, now);
+        }
+    }
+
+    /// A false block has been proven: its sender is not spoken to any more.
+    fn ban(&mut self, culprit: Culprit, now: Moment) {
+        let Culprit { sender, piece, block } = culprit;
+        if !self.list.ban(sender.peer_id) {
+            return;
+        }
+        self.list.shun(sender.address, now + self.config.address_ban);
+        let (peer_id, address) = (sender.peer_id, sender.address);
+        self.out.alert(Alert::Banned { peer_id, address, piece, block });
+        let theirs: Vec<_> =
+            self.peers.values().filter(|peer| peer.identity.peer_id == peer_id).map(Peer::key).collect();
+        for peer in theirs {
+            self.close(peer, CloseReason::Banned, now);
+        }
+    }
+
+    fn content_known(&mut self, content: Arc<Content>, have: Bitfield, now: Moment) {
+        if self.content_known {
+            return;
+        }
+        self.content_known = true;
+        let halted = self.download.halted;
+        self.download = Download::new(content, have);
+        self.download.halted = halted;
+        let pieces = self.download.content.layout.pieces();
+        let mut early = Vec::new();
+        for peer in self.peers.values_mut() {
+            peer.holdings.has = Bitfield::empty(pieces);
+            early.extend(std::mem::take(&mut peer.early).into_iter().map(|message| (peer.key(), message)));
+        }
+        for key in self.peers.keys().copied().collect::<Vec<_>>() {
+            self.tell_pieces(key, now);
+        }
+        for (peer, message) in early {
+            self.message(peer, message, now);
+        }
     }
 
     /// The pieces that are written and verified.
     pub fn have(&self) -> &Bitfield {
-        &self.start.have
-    }
-
-    /// Every connection.
-    pub fn peers(&self) -> Vec<PeerView> {
-        Vec::new()
-    }
-
-    /// How many connected peers have each piece, ourselves not counted.
-    pub fn availability(&self) -> Vec<u32> {
-        Vec::new()
+        &self.download.have
     }
 
     /// Bytes of blocks taken in, those that were thrown away included.
     pub fn downloaded(&self) -> u64 {
-        0
+        self.download.downloaded
     }
 
     /// Bytes of blocks handed to the network.
     pub fn uploaded(&self) -> u64 {
-        0
+        self.upload.uploaded()
     }
 
     /// Bytes of blocks that came twice or were false.
     pub fn wasted(&self) -> u64 {
-        0
+        self.download.wasted
+    }
+
+    /// Panics when the books of the parts contradict each other: for tests and simulations, at a cost
+    /// that grows with pieces and peers.
+    pub fn check_invariants(&self) {
+        self.download.check_invariants(&self.peers);
+        self.upload.check_invariants(&self.peers);
+        self.list.check_invariants();
+    }
+}
+
+/// Stands for the content until it is known: no pieces at all.
+fn nothing_known(hashes: InfoHashes) -> Content {
+    Content {
+        hashes,
+        layout: Layout::empty(),
+        trees: Vec::new(),
+        piece_layers: BTreeMap::new(),
+        piece_hashes_v1: None,
+        raw_info: None,
+        private: false,
     }
 }

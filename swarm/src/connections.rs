@@ -1,0 +1,161 @@
+//! The coming and going of connections: who may stay, whom to dial, who has been silent.
+
+use shared::{Moment, PeerId};
+use std::time::Duration;
+use wire::Message;
+
+use crate::io::{CloseReason, Input, Output, PeerKey};
+use crate::peer::{Identity, Peer};
+use crate::torrent::Torrent;
+
+/// Silence after which an old connection gives way to a new one of the same peer.
+const STALE: Duration = Duration::from_secs(5);
+/// How long an address is left alone that turned out to be ourselves, or complete as we are.
+const LONG_REST: Duration = Duration::from_secs(1800);
+
+impl Torrent {
+    /// A connection has shaken hands: it stays unless there is a reason against it.
+    pub(crate) fn connected(&mut self, input: &Input, now: Moment) {
+        let Input::Connected { peer, peer_id, address, outgoing, fast, extended, v2 } = *input else {
+            return;
+        };
+        let identity = Identity { key: peer, peer_id, address, outgoing, fast, extended, v2 };
+        if let Some(reason) = self.reason_against(&identity, now) {
+            if outgoing {
+                let rest = if reason == CloseReason::Duplicate { STALE * 12 } else { LONG_REST };
+                self.list.shun(address, now + rest);
+            }
+            self.out.push(Output::Close { peer, reason });
+            return;
+        }
+        if outgoing {
+            self.list.connected(address);
+        }
+        let pieces = self.download.content.layout.pieces();
+        self.peers.insert(peer, Peer::new(identity, pieces, self.config.max_requests_in_flight, now));
+        self.tell_pieces(peer, now);
+    }
+
+    fn reason_against(&mut self, new: &Identity, now: Moment) -> Option<CloseReason> {
+        if self.stopped {
+            return Some(CloseReason::Stopped);
+        }
+        if self.paused {
+            return Some(CloseReason::Paused);
+        }
+        if new.peer_id == self.config.peer_id {
+            return Some(CloseReason::OwnPeerId);
+        }
+        if self.list.is_banned(&new.peer_id) {
+            return Some(CloseReason::Banned);
+        }
+        let old = self.peers.values().find(|peer| peer.identity.peer_id == new.peer_id);
+        if let Some(old) = old {
+            let key = old.key();
+            if !newcomer_wins(old, new.outgoing, &self.config.peer_id, now) {
+                if let Some(old) = self.peers.get_mut(&key).filter(|_| new.outgoing) {
+                    old.dial_address = Some(new.address);
+                }
+                return Some(CloseReason::Duplicate);
+            }
+            self.close(key, CloseReason::Duplicate, now);
+        }
+        (self.peers.len() >= self.config.max_connections).then_some(CloseReason::TooMany)
+    }
+
+    /// The first message of a connection: what we have.
+    pub(crate) fn tell_pieces(&mut self, key: PeerKey, now: Moment) {
+        let Some(peer) = self.peers.get_mut(&key).filter(|_| self.content_known) else { return };
+        let have = &self.download.have;
+        let message = match (peer.identity.fast, have.count()) {
+            (true, 0) => Message::HaveNone,
+            (true, _) if have.is_full() => Message::HaveAll,
+            (false, 0) => return,
+            _ => Message::Bitfield(bytes::Bytes::copy_from_slice(have.as_bytes())),
+        };
+        self.out.send(peer, message, now);
+    }
+
+    /// Ends a connection on our side.
+    pub(crate) fn close(&mut self, key: PeerKey, reason: CloseReason, now: Moment) {
+        if let Some(peer) = self.peers.get(&key) {
+            self.out.close(peer, reason);
+            let rest = match reason {
+                CloseReason::BothComplete => Some(LONG_REST),
+                CloseReason::Breach(_) => Some(self.config.address_ban),
+                _ => None,
+            };
+            let address = peer.identity.address;
+            self.disconnected(key, now);
+            if let Some(rest) = rest {
+                self.list.shun(address, now + rest);
+            }
+        }
+    }
+
+    /// A connection is no more.
+    pub(crate) fn disconnected(&mut self, key: PeerKey, now: Moment) {
+        let Some(peer) = self.peers.remove(&key) else { return };
+        self.act(now, |download, upload, turn| {
+            upload.left(&peer);
+            download.left(&peer, turn);
+        });
+        let lasted = now.since(peer.connected);
+        let dialled = peer.identity.outgoing.then_some(peer.identity.address);
+        for address in dialled.into_iter().chain(peer.dial_address) {
+            self.list.disconnected(address, lasted, &mut self.dice, now);
+        }
+    }
+
+    /// Something came from `key`.
+    pub(crate) fn heard(&mut self, key: PeerKey, now: Moment) {
+        if let Some(peer) = self.peers.get_mut(&key) {
+            peer.heard = now;
+        }
+    }
+
+    /// Once a second: keep-alives, the silent, and those that need nothing of us nor we of them.
+    pub(crate) fn look_after_connections(&mut self, now: Moment) {
+        let complete = self.content_known && self.download.is_complete();
+        let mut ending = Vec::new();
+        for peer in self.peers.values_mut() {
+            if now.since(peer.heard) >= self.config.silence_limit {
+                ending.push((peer.key(), CloseReason::Silent));
+            } else if now.since(peer.spoke) >= self.config.keep_alive {
+                self.out.send(peer, Message::KeepAlive, now);
+            }
+            if complete && peer.is_complete() {
+                let since = *peer.useless_since.get_or_insert(now);
+                if now.since(since) >= self.config.complete_idle {
+                    ending.push((peer.key(), CloseReason::BothComplete));
+                }
+            }
+        }
+        for (peer, reason) in ending {
+            self.close(peer, reason, now);
+        }
+    }
+
+    /// Whether another address may be dialled.
+    pub(crate) fn has_room_to_dial(&self) -> bool {
+        self.list.dialling() < self.config.max_dialling
+            && self.peers.len() + self.list.dialling() < self.config.max_outgoing
+    }
+
+    /// Dials those whose time has come.
+    pub(crate) fn dial(&mut self, now: Moment) {
+        while !self.paused && !self.stopped && self.has_room_to_dial() {
+            let Some(address) = self.list.next(now) else { return };
+            self.out.push(Output::Dial { address });
+        }
+    }
+}
+
+/// Of two connections to one peer both sides must keep the same one: when they crossed, the one that
+/// the greater peer id dialled; otherwise the old one, unless it has gone silent.
+fn newcomer_wins(old: &Peer, outgoing: bool, ours: &PeerId, now: Moment) -> bool {
+    if now.since(old.heard) >= STALE {
+        return true;
+    }
+    old.identity.outgoing != outgoing && outgoing == (*ours > old.identity.peer_id)
+}

@@ -1,0 +1,375 @@
+//! What we still need: hands out requests, takes blocks in, and passes verified pieces on.
+//!
+//! Composes the picker, the verifier and the hash requests. Never claims a piece that is not both
+//! written and verified; the torrent calls it for every message about what others have.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use shared::{Bitfield, BlockRef, Moment, PieceIndex};
+use wire::{Message, Range};
+
+use crate::content::Content;
+use crate::hashing::HashRequests;
+use crate::io::{Breach, PeerKey};
+use crate::outbox::range_of;
+use crate::peer::Peer;
+use crate::picker::{Asked, Picker};
+use crate::turn::Turn;
+use crate::verify::Verifier;
+
+/// The shortest time that a request may wait before somebody else is asked too.
+const LEAST_PATIENCE: Duration = Duration::from_millis(100);
+/// The longest.
+const MOST_PATIENCE: Duration = Duration::from_secs(4);
+/// Requests taken back that are remembered for each peer.
+const MOST_WITHDRAWN: usize = 2048;
+
+/// The downloading half of a torrent.
+#[derive(Debug)]
+pub(crate) struct Download {
+    pub(crate) content: Arc<Content>,
+    pub(crate) have: Bitfield,
+    pub(crate) picker: Picker,
+    pub(crate) verifier: Verifier,
+    pub(crate) hashing: HashRequests,
+    /// Peers that could be asked for more if there were anything to ask for.
+    pub(crate) hungry: BTreeSet<PeerKey>,
+    seen_generation: u64,
+    /// Nothing is asked for: the disk failed, or the torrent is paused.
+    pub(crate) halted: bool,
+    /// Bytes of blocks that came.
+    pub(crate) downloaded: u64,
+    /// Bytes of blocks that were of no use.
+    pub(crate) wasted: u64,
+}
+
+impl Download {
+    /// Everything but `have` is wanted.
+    pub(crate) fn new(content: Arc<Content>, have: Bitfield) -> Self {
+        let layout = &content.layout;
+        let fits = have.len() == layout.pieces();
+        let mut have = if fits { have } else { Bitfield::empty(layout.pieces()) };
+        // A piece of padding alone is never stored: it is here from the start.
+        for piece in layout.iter().filter(|piece| layout.blocks(*piece) == 0) {
+            have.set(piece);
+        }
+        Self {
+            picker: Picker::new(Arc::clone(&content), &have),
+            verifier: Verifier::new(Arc::clone(&content)),
+            hashing: HashRequests::default(),
+            content,
+            have,
+            hungry: BTreeSet::new(),
+            seen_generation: 0,
+            halted: false,
+            downloaded: 0,
+            wasted: 0,
+        }
+    }
+
+    /// Whether every piece is here.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.have.is_full()
+    }
+
+    /// `key` answers requests from now on.
+    pub(crate) fn unchoked(&mut self, key: PeerKey, turn: &mut Turn<'_>) {
+        let Some(peer) = turn.peers.get_mut(&key) else { return };
+        if !std::mem::replace(&mut peer.leech.unchoked, true) {
+            peer.leech.pipeline.unchoked(turn.now);
+            peer.leech.exhausted = None;
+            self.fill(key, turn);
+        }
+    }
+
+    /// `key` does not answer requests from now on.
+    pub(crate) fn choked(&mut self, key: PeerKey, turn: &mut Turn<'_>) {
+        let Some(peer) = turn.peers.get_mut(&key) else { return };
+        peer.leech.unchoked = false;
+        peer.leech.suggested.clear();
+        peer.leech.current = None;
+        self.hungry.remove(&key);
+        if !peer.identity.fast {
+            // Without the fast extension a choke silently drops what was asked for.
+            self.withdraw(key, turn, false);
+        }
+    }
+
+    /// `key` will not send these bytes.
+    pub(crate) fn rejected(&mut self, key: PeerKey, range: Range, turn: &mut Turn<'_>) {
+        let Some(block) = self.block_of(range) else { return };
+        let Some(peer) = turn.peers.get_mut(&key) else { return };
+        if peer.leech.requests.remove(&block).is_none() {
+            if !peer.leech.withdrawn.remove(&block) {
+                peer.nuisance += 1;
+                if peer.nuisance > MOST_STRAY {
+                    turn.breach(key, Breach::StrayReject);
+                }
+            }
+            return;
+        }
+        self.release(block, key);
+        if peer.leech.unchoked || peer.leech.allowed_fast.contains(&block.piece) {
+            self.refused(key, block.piece, turn);
+        }
+    }
+
+    /// `key` suggests a piece.
+    pub(crate) fn suggested(&mut self, key: PeerKey, piece: PieceIndex, turn: &mut Turn<'_>) {
+        let Some(peer) = turn.peers.get_mut(&key) else { return };
+        peer.leech.suggests = true;
+        if self.have.get(piece) || peer.leech.suggested.len() >= MOST_SUGGESTED {
+            return;
+        }
+        peer.leech.suggested.push_back(piece);
+        peer.leech.exhausted = None;
+        self.fill(key, turn);
+    }
+
+    /// `key` lets us ask for `piece` even while it chokes us.
+    pub(crate) fn allowed_fast(&mut self, key: PeerKey, piece: PieceIndex, turn: &mut Turn<'_>) {
+        let Some(peer) = turn.peers.get_mut(&key) else { return };
+        if peer.leech.allowed_fast.len() < MOST_SUGGESTED && !self.have.get(piece) {
+            peer.leech.allowed_fast.insert(piece);
+            peer.leech.exhausted = None;
+            self.fill(key, turn);
+        }
+    }
+
+    /// Takes every request back and asks for nothing more.
+    pub(crate) fn halt(&mut self, turn: &mut Turn<'_>) {
+        self.halted = true;
+        self.hungry.clear();
+        let keys: Vec<_> = turn.peers.keys().copied().collect();
+        for key in keys {
+            self.withdraw(key, turn, true);
+        }
+    }
+
+    /// Asks again after [`Download::halt`].
+    pub(crate) fn resume(&mut self, turn: &mut Turn<'_>) {
+        self.halted = false;
+        let keys: Vec<_> = turn.peers.keys().copied().collect();
+        for key in keys {
+            self.fill(key, turn);
+        }
+    }
+
+    /// `peer` has left: what it was asked for is free, what it has is rarer.
+    pub(crate) fn left(&mut self, peer: &Peer, turn: &mut Turn<'_>) {
+        let key = peer.key();
+        self.hungry.remove(&key);
+        for block in peer.leech.requests.keys() {
+            self.release(*block, key);
+        }
+        self.forget_holdings(peer);
+        for piece in self.hashing.left(key) {
+            self.hashing.ask(piece, None, &self.verifier, turn);
+            self.conclude(piece, turn);
+        }
+    }
+
+    /// Once a second: who snubs us, hashes that do not come, pieces that wait for hashes.
+    pub(crate) fn tick(&mut self, turn: &mut Turn<'_>) {
+        let now = turn.now;
+        let snubbing: Vec<_> = turn
+            .peers
+            .values()
+            .filter(|peer| {
+                !peer.leech.requests.is_empty() && now >= peer.leech.pipeline.snub_at(turn.config.snub_after)
+            })
+            .map(Peer::key)
+            .collect();
+        for key in snubbing {
+            if let Some(peer) = turn.peers.get_mut(&key) {
+                peer.leech.pipeline.snub();
+            }
+            self.withdraw(key, turn, true);
+            self.fill(key, turn);
+        }
+        for piece in self.hashing.tick(turn) {
+            self.hashing.ask(piece, None, &self.verifier, turn);
+            self.conclude(piece, turn);
+        }
+        if self.verifier.has_trees() {
+            self.ask_for_missing_hashes(turn);
+        }
+        self.reassign(turn);
+        self.forgive(turn);
+        let keys: Vec<_> = turn.peers.keys().copied().collect();
+        for key in keys {
+            self.update_interest(key, turn);
+        }
+    }
+
+    /// Hands what has become free to peers that had nothing to do.
+    pub(crate) fn settle(&mut self, turn: &mut Turn<'_>) {
+        if self.picker.generation() != self.seen_generation {
+            self.seen_generation = self.picker.generation();
+            self.fill_hungry(turn);
+        }
+    }
+
+    /// Whether idle peers wait for the moment to ask again for what others leave unanswered.
+    pub(crate) fn wants_endgame_tick(&self) -> bool {
+        !self.hungry.is_empty() && self.picker.is_endgame()
+    }
+
+    /// At the end: asks idle peers for what others leave unanswered.
+    pub(crate) fn fill_hungry(&mut self, turn: &mut Turn<'_>) {
+        let hungry: Vec<_> = self.hungry.iter().copied().collect();
+        for key in hungry {
+            self.fill(key, turn);
+        }
+    }
+
+    /// Keeps as many requests open with `key` as its pipeline allows.
+    pub(crate) fn fill(&mut self, key: PeerKey, turn: &mut Turn<'_>) {
+        if self.halted || self.is_complete() {
+            return;
+        }
+        let Some(peer) = turn.peers.get_mut(&key) else { return };
+        let mut picked = Vec::new();
+        let mut begun = Vec::new();
+        while peer.has_room() {
+            let Some((block, is_new)) = pick(&mut self.picker, peer, turn.dice, turn.now) else {
+                self.hungry.insert(key);
+                break;
+            };
+            if peer.leech.requests.is_empty() {
+                peer.leech.pipeline.wakes(turn.now);
+            }
+            peer.leech.requests.insert(block, turn.now);
+            picked.push(block);
+            begun.extend(is_new.then_some(block.piece));
+        }
+        if peer.has_room() {
+            self.hungry.insert(key)
+        } else {
+            self.hungry.remove(&key)
+        };
+        if self.verifier.has_trees() {
+            for piece in begun {
+                self.hashing.ask(piece, Some(key), &self.verifier, turn);
+            }
+        }
+        for block in picked {
+            if let Some(span) = self.content.layout.block_span(block) {
+                turn.send(key, Message::Request(range_of(span)));
+            }
+        }
+    }
+
+    pub(crate) fn block_of(&self, range: Range) -> Option<BlockRef> {
+        let layout = &self.content.layout;
+        layout.span(range.index, range.begin, range.length).and_then(|span| layout.block_of(span))
+    }
+
+    pub(crate) fn release(&mut self, block: BlockRef, key: PeerKey) {
+        self.picker.update(block.piece, |download| download.release(block.index, key));
+    }
+
+    /// Another peer was faster: `key` need not send `block` any more.
+    pub(crate) fn take_back(&mut self, key: PeerKey, block: BlockRef, turn: &mut Turn<'_>) {
+        let Some(peer) = turn.peers.get_mut(&key) else { return };
+        if peer.leech.requests.remove(&block).is_none() {
+            return;
+        }
+        remember(peer, block);
+        if let Some(span) = self.content.layout.block_span(block) {
+            turn.out.send(peer, Message::Cancel(range_of(span)), turn.now);
+        }
+        self.fill(key, turn);
+    }
+
+    /// Takes back all that `key` was asked for, telling it when `tell`.
+    pub(crate) fn withdraw(&mut self, key: PeerKey, turn: &mut Turn<'_>, tell: bool) {
+        let Some(peer) = turn.peers.get_mut(&key) else { return };
+        peer.leech.current = None;
+        for block in std::mem::take(&mut peer.leech.requests).into_keys() {
+            remember(peer, block);
+            self.picker.update(block.piece, |download| download.release(block.index, key));
+            if let Some(span) = self.content.layout.block_span(block).filter(|_| tell) {
+                turn.out.send(peer, Message::Cancel(range_of(span)), turn.now);
+            }
+        }
+    }
+
+    /// Panics (in tests) when the books contradict each other.
+    pub(crate) fn check_invariants(&self, peers: &std::collections::BTreeMap<PeerKey, Peer>) {
+        self.picker.check_invariants();
+        for (piece, download) in self.picker.under_way() {
+            assert!(!self.have.get(piece), "a piece that is here is not under way");
+            for index in 0..download.blocks() {
+                let block = BlockRef { piece, index };
+                for requester in download.requesters(index) {
+                    let asked =
+                        peers.get(requester).is_some_and(|peer| peer.leech.requests.contains_key(&block));
+                    assert!(asked, "{block:?} is asked of {requester:?}");
+                }
+            }
+        }
+        for peer in peers.values() {
+            let wanted = peer.holdings.has.ones().filter(|piece| !self.have.get(*piece)).count();
+            assert_eq!(wanted, peer.holdings.wanted as usize, "{:?}", peer.key());
+            for block in peer.leech.requests.keys() {
+                let asked = self
+                    .picker
+                    .piece(block.piece)
+                    .is_some_and(|download| download.requesters(block.index).contains(&peer.key()));
+                assert!(asked, "{block:?} of {:?}", peer.key());
+            }
+        }
+    }
+}
+
+/// Stray rejections before a peer counts as hostile.
+const MOST_STRAY: u32 = 2000;
+/// Suggestions that are remembered for each peer.
+const MOST_SUGGESTED: usize = 64;
+
+fn remember(peer: &mut Peer, block: BlockRef) {
+    if peer.leech.withdrawn.len() >= MOST_WITHDRAWN {
+        peer.leech.withdrawn.pop_first();
+    }
+    peer.leech.withdrawn.insert(block);
+}
+
+fn pick(
+    picker: &mut Picker,
+    peer: &mut Peer,
+    dice: &mut crate::dice::Dice,
+    now: Moment,
+) -> Option<(BlockRef, bool)> {
+    let key = peer.key();
+    let idle = peer.leech.requests.is_empty();
+    if peer.leech.exhausted != Some(picker.generation()) {
+        let fast_only = (!peer.leech.unchoked).then(|| {
+            let mut allowed = Bitfield::empty(peer.holdings.has.len());
+            for piece in peer.leech.allowed_fast.iter().filter(|piece| peer.holdings.has.get(**piece)) {
+                allowed.set(*piece);
+            }
+            allowed
+        });
+        let asked = Asked {
+            peer: key,
+            has: fast_only.as_ref().unwrap_or(&peer.holdings.has),
+            current: &mut peer.leech.current,
+            suggested: &mut peer.leech.suggested,
+            suggests: peer.leech.suggests && !idle,
+        };
+        if let Some(found) = picker.pick(asked, dice, now) {
+            return Some(found);
+        }
+        peer.leech.exhausted = Some(picker.generation());
+    }
+    if !picker.is_endgame() || !peer.leech.unchoked {
+        return None;
+    }
+    let patience = peer.leech.pipeline.expected_wait(now, peer.leech.requests.len());
+    let before = now - patience.clamp(LEAST_PATIENCE, MOST_PATIENCE);
+    let block = picker.pick_duplicate(key, &peer.holdings.has, before, now)?;
+    Some((block, false))
+}

@@ -1,0 +1,133 @@
+//! What others have: bitfields, haves, and how they change rarity and our interest.
+
+use shared::{Bitfield, Moment, PieceIndex};
+use std::time::Duration;
+use wire::Message;
+
+use crate::download::Download;
+use crate::io::{Breach, PeerKey};
+use crate::peer::Peer;
+use crate::turn::Turn;
+
+/// How long a piece counts as not there after its owner would not send it.
+const REFUSAL: Duration = Duration::from_secs(10);
+
+/// The first list of pieces that a peer sends.
+#[derive(Debug, Clone)]
+pub(crate) enum Told {
+    /// `have all`.
+    All,
+    /// `have none`.
+    None,
+    /// `bitfield`.
+    Some(Bitfield),
+}
+
+impl Download {
+    /// `key` told which pieces it has; only the first message may do that.
+    pub(crate) fn told(&mut self, key: PeerKey, told: Told, turn: &mut Turn<'_>) {
+        let Some(peer) = turn.peers.get_mut(&key) else { return };
+        if std::mem::replace(&mut peer.holdings.told, true) {
+            turn.breach(key, Breach::LatePieces);
+            return;
+        }
+        let pieces = self.content.layout.pieces();
+        peer.holdings.has = match told {
+            Told::All => Bitfield::full(pieces),
+            Told::None => Bitfield::empty(pieces),
+            Told::Some(has) => has,
+        };
+        let has = &peer.holdings.has;
+        if pieces > 0 && has.is_full() {
+            peer.holdings.counted_as_seed = true;
+            self.picker.availability.add_seed();
+            peer.holdings.wanted = pieces - self.have.count();
+        } else {
+            has.ones().for_each(|piece| self.picker.availability.increment(piece));
+            let wanted = has.ones().filter(|piece| !self.have.get(*piece)).count();
+            peer.holdings.wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
+        }
+        self.update_interest(key, turn);
+        self.fill(key, turn);
+    }
+
+    /// `key` has one piece more.
+    pub(crate) fn has_now(&mut self, key: PeerKey, index: u32, turn: &mut Turn<'_>) {
+        let Some(piece) = self.content.layout.piece(index) else {
+            turn.breach(key, Breach::NoSuchPiece { index, pieces: self.content.layout.pieces() });
+            return;
+        };
+        let Some(peer) = turn.peers.get_mut(&key) else { return };
+        peer.holdings.told = true;
+        if !peer.holdings.has.set(piece) {
+            return;
+        }
+        self.picker.availability.increment(piece);
+        if self.have.get(piece) {
+            return;
+        }
+        peer.holdings.wanted += 1;
+        peer.leech.exhausted = None;
+        if peer.holdings.wanted == 1 {
+            self.update_interest(key, turn);
+        }
+        self.fill(key, turn);
+    }
+
+    /// Tells `key` whether we want anything it has, if that has changed.
+    pub(crate) fn update_interest(&mut self, key: PeerKey, turn: &mut Turn<'_>) {
+        let Some(peer) = turn.peers.get_mut(&key) else { return };
+        let interested = peer.holdings.wanted > 0 && !self.halted;
+        if std::mem::replace(&mut peer.leech.interested, interested) != interested {
+            let message = if interested { Message::Interested } else { Message::NotInterested };
+            turn.out.send(peer, message, turn.now);
+        }
+    }
+
+    /// `peer` leaves: its copies do not count any more.
+    pub(crate) fn forget_holdings(&mut self, peer: &Peer) {
+        if peer.holdings.counted_as_seed {
+            self.picker.availability.remove_seed();
+        } else {
+            peer.holdings.has.ones().for_each(|piece| self.picker.availability.decrement(piece));
+        }
+    }
+
+    /// `key` would not send a piece that it said it has: for a while the piece counts as not there.
+    pub(crate) fn refused(&mut self, key: PeerKey, piece: PieceIndex, turn: &mut Turn<'_>) {
+        let Some(peer) = turn.peers.get_mut(&key) else { return };
+        if !peer.holdings.has.get(piece) {
+            return;
+        }
+        if std::mem::replace(&mut peer.holdings.counted_as_seed, false) {
+            self.picker.availability.remove_seed();
+            peer.holdings.has.ones().for_each(|piece| self.picker.availability.increment(piece));
+        }
+        peer.holdings.has.clear(piece);
+        self.picker.availability.decrement(piece);
+        if !self.have.get(piece) {
+            peer.holdings.wanted -= 1;
+        }
+        peer.leech.refused.push_back((turn.now, piece));
+        self.fill(key, turn);
+    }
+
+    /// Gives peers another chance with pieces that they would not send some time ago.
+    pub(crate) fn forgive(&mut self, turn: &mut Turn<'_>) {
+        let now = turn.now;
+        let due = |at: &Moment| now.since(*at) >= REFUSAL;
+        let keys: Vec<_> = turn
+            .peers
+            .values()
+            .filter(|peer| peer.leech.refused.front().is_some_and(|(at, _)| due(at)))
+            .map(Peer::key)
+            .collect();
+        for key in keys {
+            let Some(peer) = turn.peers.get_mut(&key) else { continue };
+            let ready = peer.leech.refused.partition_point(|(at, _)| due(at));
+            for (_, piece) in peer.leech.refused.drain(..ready).collect::<Vec<_>>() {
+                self.has_now(key, piece.get(), turn);
+            }
+        }
+    }
+}

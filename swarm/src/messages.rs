@@ -1,0 +1,164 @@
+//! Messages to the part that deals with them; what breaks the protocol ends here.
+
+use shared::{Bitfield, Moment};
+use wire::{HashRange, Message};
+
+use crate::holdings::Told;
+use crate::io::{Breach, CloseReason, Output, PeerKey};
+use crate::torrent::Torrent;
+use crate::verify::MOST_HASHES;
+
+/// Useless messages before a peer counts as hostile.
+const MOST_NUISANCE: u32 = 5000;
+/// Messages about pieces that are kept until the content is known.
+const MOST_EARLY: usize = 4096;
+
+impl Torrent {
+    /// A message came from `key`.
+    pub(crate) fn message(&mut self, key: PeerKey, message: Message, now: Moment) {
+        self.heard(key, now);
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        if is_fast(&message) && !peer.identity.fast {
+            self.close(key, CloseReason::Breach(Breach::FastNotAgreed), now);
+            return;
+        }
+        if !self.content_known && is_about_pieces(&message) {
+            if peer.early.len() < MOST_EARLY {
+                peer.early.push(message);
+            }
+            return;
+        }
+        match message {
+            Message::Bitfield(_) | Message::HaveAll | Message::HaveNone => self.pieces(key, &message, now),
+            Message::Request(range) => self.act(now, |download, upload, turn| {
+                upload.request(key, range, &download.content.layout, &download.have, turn);
+            }),
+            Message::Cancel(range) => self.act(now, |_, upload, turn| upload.cancel(key, range, turn)),
+            Message::HashRequest(range) => self.hash_request(key, range, now),
+            Message::Unknown(_) | Message::Port(_) | Message::Piece { .. } | Message::Extended { .. } => {
+                self.nuisance(key, now);
+            }
+            Message::KeepAlive => {}
+            _ => self.act(now, |download, upload, turn| match message {
+                Message::Choke => download.choked(key, turn),
+                Message::Unchoke => download.unchoked(key, turn),
+                Message::Interested => upload.interest(key, true, turn),
+                Message::NotInterested => upload.interest(key, false, turn),
+                Message::Have(index) => {
+                    download.has_now(key, index, turn);
+                }
+                Message::Suggest(index) => {
+                    if let Some(piece) = download.content.layout.piece(index) {
+                        download.suggested(key, piece, turn);
+                    }
+                }
+                Message::AllowedFast(index) => {
+                    if let Some(piece) = download.content.layout.piece(index) {
+                        download.allowed_fast(key, piece, turn);
+                    }
+                }
+                Message::Reject(range) => download.rejected(key, range, turn),
+                Message::Hashes(range, hashes) => download.hashes(key, &range, &hashes, turn),
+                Message::HashReject(range) => download.hashes_refused(key, &range, turn),
+                _ => {}
+            }),
+        }
+    }
+
+    fn pieces(&mut self, key: PeerKey, message: &Message, now: Moment) {
+        let pieces = self.download.content.layout.pieces();
+        let told = match message {
+            Message::HaveAll => Told::All,
+            Message::Bitfield(bytes) => {
+                let Some(has) = Bitfield::from_wire(bytes, pieces) else {
+                    let breach = Breach::Bitfield { bytes: bytes.len(), pieces };
+                    self.close(key, CloseReason::Breach(breach), now);
+                    return;
+                };
+                Told::Some(has)
+            }
+            _ => Told::None,
+        };
+        self.act(now, |download, _, turn| download.told(key, told, turn));
+    }
+
+    fn hash_request(&mut self, key: PeerKey, range: HashRange, now: Moment) {
+        let makes_sense = self.content_known && self.is_within_a_tree(&range);
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        if makes_sense && peer.supply.hash_reads < MOST_HASH_READS {
+            peer.supply.hash_reads += 1;
+            self.out.push(Output::ReadHashes { peer: key, range });
+        } else {
+            self.out.send(peer, Message::HashReject(range), now);
+        }
+    }
+
+    /// The shell has looked hashes up for `key`.
+    pub(crate) fn hashes_read(
+        &mut self,
+        key: PeerKey,
+        range: HashRange,
+        hashes: Option<bytes::Bytes>,
+        now: Moment,
+    ) {
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        peer.supply.hash_reads = peer.supply.hash_reads.saturating_sub(1);
+        let message = match hashes {
+            Some(hashes) => Message::Hashes(range, hashes),
+            None => Message::HashReject(range),
+        };
+        self.out.send(peer, message, now);
+    }
+
+    fn is_within_a_tree(&self, range: &HashRange) -> bool {
+        let trees = &self.download.content.trees;
+        let Some(tree) = trees.iter().find(|tree| tree.pieces_root == range.pieces_root) else {
+            return false;
+        };
+        let leaves = tree.length.div_ceil(u64::from(shared::BLOCK_LENGTH)).next_power_of_two();
+        let height = leaves.trailing_zeros();
+        let in_layer = leaves >> range.base_layer.min(63);
+        let end = u64::from(range.index) + u64::from(range.length);
+        range.base_layer <= height
+            && range.length.is_power_of_two()
+            && (2..=MOST_HASHES).contains(&range.length)
+            && range.index.is_multiple_of(range.length)
+            && end <= in_layer.max(2)
+            && range.proof_layers <= height
+    }
+
+    fn nuisance(&mut self, key: PeerKey, now: Moment) {
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        peer.nuisance += 1;
+        let count = peer.nuisance;
+        if count > MOST_NUISANCE {
+            self.close(key, CloseReason::Breach(Breach::Flood { count }), now);
+        }
+    }
+}
+
+/// Hash requests of one peer that the shell works on at once.
+const MOST_HASH_READS: u32 = 64;
+
+fn is_fast(message: &Message) -> bool {
+    matches!(
+        message,
+        Message::Suggest(_)
+            | Message::HaveAll
+            | Message::HaveNone
+            | Message::Reject(_)
+            | Message::AllowedFast(_)
+    )
+}
+
+fn is_about_pieces(message: &Message) -> bool {
+    matches!(
+        message,
+        Message::Have(_)
+            | Message::Bitfield(_)
+            | Message::HaveAll
+            | Message::HaveNone
+            | Message::Suggest(_)
+            | Message::AllowedFast(_)
+    )
+}

@@ -1,0 +1,190 @@
+//! One connection: who is there, what it has, who chokes whom, and what was asked in either
+//! direction. Keeps state and answers questions; the download and the upload decide.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use shared::{Bitfield, BlockRef, Moment, PeerId, PieceIndex, Span};
+
+use crate::io::PeerKey;
+use crate::piece_download::Sender;
+use crate::pipeline::Pipeline;
+use crate::rate::Rate;
+
+/// What the handshakes said about a connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Identity {
+    pub(crate) key: PeerKey,
+    pub(crate) peer_id: PeerId,
+    pub(crate) address: SocketAddr,
+    pub(crate) outgoing: bool,
+    pub(crate) fast: bool,
+    #[expect(dead_code, reason = "the extension handshake needs it")]
+    pub(crate) extended: bool,
+    pub(crate) v2: bool,
+}
+
+/// What the far side has.
+#[derive(Debug, Clone)]
+pub(crate) struct Holdings {
+    /// Its pieces.
+    pub(crate) has: Bitfield,
+    /// It was complete from its first message on and is counted as a seed, not piece by piece.
+    pub(crate) counted_as_seed: bool,
+    /// It has sent its list of pieces, or another message that shows that none will come.
+    pub(crate) told: bool,
+    /// How many of its pieces we lack.
+    pub(crate) wanted: u32,
+}
+
+/// What we want of the far side.
+#[derive(Debug, Clone)]
+pub(crate) struct Leech {
+    /// We have told it that we want something.
+    pub(crate) interested: bool,
+    /// It answers requests.
+    pub(crate) unchoked: bool,
+    /// Our requests, and when they were sent.
+    pub(crate) requests: BTreeMap<BlockRef, Moment>,
+    /// Requests that we took back and that may still be answered.
+    pub(crate) withdrawn: BTreeSet<BlockRef>,
+    /// The piece that it was asked for last.
+    pub(crate) current: Option<PieceIndex>,
+    /// What it said we might ask for.
+    pub(crate) suggested: VecDeque<PieceIndex>,
+    /// It has suggested something in this connection.
+    pub(crate) suggests: bool,
+    /// What it lets us ask for even while it chokes us.
+    pub(crate) allowed_fast: BTreeSet<PieceIndex>,
+    /// Pieces that it said it has and would not send, and when; they count as not there.
+    pub(crate) refused: VecDeque<(Moment, PieceIndex)>,
+    /// The state of the picker in which nothing could be picked for it.
+    pub(crate) exhausted: Option<u64>,
+    /// How many requests to keep open.
+    pub(crate) pipeline: Pipeline,
+    /// Bytes of blocks it sent.
+    pub(crate) rate: Rate,
+}
+
+/// What the far side wants of us.
+#[derive(Debug, Clone)]
+pub(crate) struct Supply {
+    /// It has told us that it wants something.
+    pub(crate) interested: bool,
+    /// We answer its requests.
+    pub(crate) unchoked: bool,
+    /// When that last changed.
+    pub(crate) since: Moment,
+    /// To be choked as soon as what was handed to the network is out.
+    pub(crate) choke_pending: bool,
+    /// Its requests, in the order they came.
+    pub(crate) queue: VecDeque<Span>,
+    /// Bytes of those requests.
+    pub(crate) queued: u64,
+    /// Bytes handed to the network and not reported yet.
+    pub(crate) outstanding: u64,
+    /// When the network last took something, or was first given something.
+    pub(crate) progress: Moment,
+    /// What we let it ask for while choked.
+    pub(crate) allowed_fast: BTreeSet<PieceIndex>,
+    /// Its hash requests that the shell works on.
+    pub(crate) hash_reads: u32,
+    /// Bytes of blocks we sent.
+    pub(crate) rate: Rate,
+}
+
+/// One connection.
+#[derive(Debug, Clone)]
+pub(crate) struct Peer {
+    pub(crate) identity: Identity,
+    pub(crate) connected: Moment,
+    /// When anything last came from it, and when we last sent anything.
+    pub(crate) heard: Moment,
+    pub(crate) spoke: Moment,
+    pub(crate) holdings: Holdings,
+    pub(crate) leech: Leech,
+    pub(crate) supply: Supply,
+    /// Where it can be dialled, when the connection came from its side.
+    pub(crate) dial_address: Option<SocketAddr>,
+    /// Messages about pieces that came before the content was known.
+    pub(crate) early: Vec<wire::Message>,
+    /// Useless messages so far.
+    pub(crate) nuisance: u32,
+    /// Since when neither side has needed anything.
+    pub(crate) useless_since: Option<Moment>,
+    /// When it last refused to give hashes, or was silent about them.
+    pub(crate) refused_hashes: Option<Moment>,
+}
+
+impl Peer {
+    /// A connection that has just shaken hands about a torrent of `pieces` pieces.
+    pub(crate) fn new(identity: Identity, pieces: u32, most_requests: usize, now: Moment) -> Self {
+        let window = Duration::from_secs(1);
+        Self {
+            identity,
+            connected: now,
+            heard: now,
+            spoke: now,
+            holdings: Holdings {
+                has: Bitfield::empty(pieces),
+                counted_as_seed: false,
+                told: false,
+                wanted: 0,
+            },
+            leech: Leech {
+                interested: false,
+                unchoked: false,
+                requests: BTreeMap::new(),
+                withdrawn: BTreeSet::new(),
+                current: None,
+                suggested: VecDeque::new(),
+                suggests: false,
+                allowed_fast: BTreeSet::new(),
+                refused: VecDeque::new(),
+                exhausted: None,
+                pipeline: Pipeline::new(most_requests, now),
+                rate: Rate::new(window),
+            },
+            supply: Supply {
+                interested: false,
+                unchoked: false,
+                since: now,
+                choke_pending: false,
+                queue: VecDeque::new(),
+                queued: 0,
+                outstanding: 0,
+                progress: now,
+                allowed_fast: BTreeSet::new(),
+                hash_reads: 0,
+                rate: Rate::new(window),
+            },
+            dial_address: None,
+            early: Vec::new(),
+            nuisance: 0,
+            useless_since: None,
+            refused_hashes: None,
+        }
+    }
+
+    /// The number of the connection.
+    pub(crate) fn key(&self) -> PeerKey {
+        self.identity.key
+    }
+
+    /// Whom to blame for what it sends.
+    pub(crate) fn sender(&self) -> Sender {
+        Sender { peer: self.identity.key, peer_id: self.identity.peer_id, address: self.identity.address }
+    }
+
+    /// Whether it has every piece.
+    pub(crate) fn is_complete(&self) -> bool {
+        !self.holdings.has.is_empty() && self.holdings.has.is_full()
+    }
+
+    /// Whether it may be asked for one more block now.
+    pub(crate) fn has_room(&self) -> bool {
+        (self.leech.unchoked || !self.leech.allowed_fast.is_empty())
+            && self.leech.requests.len() < self.leech.pipeline.depth()
+    }
+}

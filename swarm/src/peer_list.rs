@@ -1,0 +1,248 @@
+//! Known addresses, how we came to know them, and whom to dial next.
+//!
+//! Peers leave and return at any time: an address that failed is tried again after a growing pause.
+//! Never dials; the torrent asks for the next address while it has room for a connection.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use rand::RngExt;
+use shared::{Moment, PeerId};
+
+use crate::dice::Dice;
+use crate::io::PeerSource;
+
+/// The pause after the first failure; doubled after each further one.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// Failures after which an address that only others told of is forgotten.
+const MOST_FAILURES: u32 = 12;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// May be dialled from this moment on.
+    Waiting(Moment),
+    Dialling,
+    Connected,
+    /// Not dialled: it was ourselves, or it is banned until then.
+    Shunned(Moment),
+}
+
+#[derive(Debug, Clone)]
+struct Known {
+    source: PeerSource,
+    failures: u32,
+    state: State,
+}
+
+/// Addresses of one torrent's peers.
+#[derive(Debug)]
+pub(crate) struct PeerList {
+    known: BTreeMap<SocketAddr, Known>,
+    due: BTreeSet<(Moment, SocketAddr)>,
+    dialling: usize,
+    most: usize,
+    banned: BTreeSet<PeerId>,
+}
+
+impl PeerList {
+    /// A list that never holds more than `most` addresses.
+    pub(crate) fn new(most: usize) -> Self {
+        Self { known: BTreeMap::new(), due: BTreeSet::new(), dialling: 0, most, banned: BTreeSet::new() }
+    }
+
+    /// How many dials are under way.
+    pub(crate) fn dialling(&self) -> usize {
+        self.dialling
+    }
+
+    /// Somebody told of `address`; says whether it is worth a dial that was not due before.
+    pub(crate) fn found(&mut self, address: SocketAddr, source: PeerSource, now: Moment) {
+        if address.port() == 0 || address.ip().is_unspecified() || address.ip().is_multicast() {
+            return;
+        }
+        let full = self.known.len() >= self.most;
+        match self.known.get_mut(&address) {
+            // The person, or the peer itself, says that it is there now: no more pauses.
+            Some(known) if source == PeerSource::Asked => {
+                known.failures = 0;
+                if matches!(known.state, State::Waiting(_)) {
+                    self.set(address, State::Waiting(now));
+                }
+            }
+            Some(_) => {}
+            None if full => {}
+            None => {
+                self.known.insert(address, Known { source, failures: 0, state: State::Shunned(now) });
+                self.set(address, State::Waiting(now));
+            }
+        }
+    }
+
+    /// The next address to dial, booked as being dialled.
+    pub(crate) fn next(&mut self, now: Moment) -> Option<SocketAddr> {
+        let (at, address) = *self.due.first()?;
+        if at > now {
+            return None;
+        }
+        self.set(address, State::Dialling);
+        Some(address)
+    }
+
+    /// When the next address may be dialled.
+    pub(crate) fn next_due(&self) -> Option<Moment> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// `address` could not be reached; says whether that is the first time in a row.
+    pub(crate) fn failed(&mut self, address: SocketAddr, dice: &mut Dice, now: Moment) -> bool {
+        let Some(known) = self.known.get_mut(&address) else { return false };
+        if known.state != State::Dialling {
+            return false;
+        }
+        known.failures += 1;
+        let (failures, source) = (known.failures, known.source);
+        if failures > MOST_FAILURES && matches!(source, PeerSource::Exchange | PeerSource::Dht) {
+            self.set(address, State::Shunned(now));
+            self.known.remove(&address);
+        } else {
+            self.set(address, State::Waiting(now + pause(failures, dice)));
+        }
+        failures == 1
+    }
+
+    /// We are connected to `address`.
+    pub(crate) fn connected(&mut self, address: SocketAddr) {
+        self.set(address, State::Connected);
+    }
+
+    /// The connection to `address` has ended after having lasted for `lasted`.
+    pub(crate) fn disconnected(
+        &mut self,
+        address: SocketAddr,
+        lasted: Duration,
+        dice: &mut Dice,
+        now: Moment,
+    ) {
+        let Some(known) = self.known.get_mut(&address) else { return };
+        if matches!(known.state, State::Shunned(_)) {
+            return;
+        }
+        known.failures = if lasted > LONGEST_PAUSE { 1 } else { known.failures + 1 };
+        let failures = known.failures;
+        self.set(address, State::Waiting(now + pause(failures, dice)));
+    }
+
+    /// Does not dial `address` again before `until`.
+    pub(crate) fn shun(&mut self, address: SocketAddr, until: Moment) {
+        self.set(address, State::Shunned(until));
+        if self.known.contains_key(&address) {
+            self.due.insert((until, address));
+        }
+    }
+
+    /// Never speaks to `peer_id` again; says whether that is news.
+    pub(crate) fn ban(&mut self, peer_id: PeerId) -> bool {
+        self.banned.insert(peer_id)
+    }
+
+    /// Whether `peer_id` is banned.
+    pub(crate) fn is_banned(&self, peer_id: &PeerId) -> bool {
+        self.banned.contains(peer_id)
+    }
+
+    fn set(&mut self, address: SocketAddr, state: State) {
+        let Some(known) = self.known.get_mut(&address) else { return };
+        if let State::Waiting(at) | State::Shunned(at) = known.state {
+            self.due.remove(&(at, address));
+        }
+        self.dialling -= usize::from(known.state == State::Dialling);
+        self.dialling += usize::from(state == State::Dialling);
+        known.state = state;
+        if let State::Waiting(at) = state {
+            self.due.insert((at, address));
+        }
+    }
+
+    /// Panics (in tests) when the books contradict each other.
+    pub(crate) fn check_invariants(&self) {
+        let dialling = self.known.values().filter(|known| known.state == State::Dialling).count();
+        assert_eq!(dialling, self.dialling);
+        for (at, address) in &self.due {
+            let state = self.known.get(address).map(|known| known.state);
+            assert!(state == Some(State::Waiting(*at)) || state == Some(State::Shunned(*at)));
+        }
+    }
+}
+
+fn pause(failures: u32, dice: &mut Dice) -> Duration {
+    let doubled = FIRST_PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(10));
+    doubled.min(LONGEST_PAUSE).mul_f64(dice.random_range(0.8..1.2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dice::seeded;
+
+    fn address(port: u16) -> SocketAddr {
+        SocketAddr::from(([10, 0, 0, 1], port))
+    }
+
+    #[test]
+    fn failures_are_retried_after_growing_pauses() {
+        let mut dice = seeded(1);
+        let mut list = PeerList::new(10);
+        let mut now = Moment::START;
+        list.found(address(1), PeerSource::Tracker, now);
+        let mut pauses = Vec::new();
+        for attempt in 0..12 {
+            assert_eq!(list.next(now), Some(address(1)));
+            assert_eq!(list.next(now), None, "it is being dialled");
+            assert_eq!(list.failed(address(1), &mut dice, now), attempt == 0);
+            let due = list.next_due().unwrap();
+            pauses.push(due.since(now).as_millis());
+            now = due;
+            list.check_invariants();
+        }
+        assert!((400..=600).contains(&pauses[0]), "{pauses:?}");
+        assert!((48_000..=72_000).contains(&pauses[11]), "{pauses:?}");
+    }
+
+    #[test]
+    fn being_asked_for_ends_the_pause() {
+        let mut dice = seeded(1);
+        let mut list = PeerList::new(10);
+        list.found(address(1), PeerSource::Tracker, Moment::START);
+        list.next(Moment::START);
+        list.failed(address(1), &mut dice, Moment::START);
+        assert_eq!(list.next(Moment::START), None);
+        list.found(address(1), PeerSource::Asked, Moment::START);
+        assert_eq!(list.next(Moment::START), Some(address(1)));
+    }
+
+    #[test]
+    fn a_shunned_address_rests_until_its_time_is_over() {
+        let mut list = PeerList::new(10);
+        list.found(address(1), PeerSource::Tracker, Moment::START);
+        let until = Moment::START + Duration::from_secs(600);
+        list.shun(address(1), until);
+        list.found(address(1), PeerSource::Asked, Moment::START);
+        assert_eq!(list.next(until - Duration::from_secs(1)), None);
+        assert_eq!(list.next(until), Some(address(1)));
+        list.check_invariants();
+    }
+
+    #[test]
+    fn the_list_is_bounded_and_refuses_nonsense() {
+        let mut list = PeerList::new(3);
+        for port in 0..10 {
+            list.found(address(port), PeerSource::Exchange, Moment::START);
+        }
+        list.found(SocketAddr::from(([0, 0, 0, 0], 5)), PeerSource::Asked, Moment::START);
+        let dialled: Vec<_> = std::iter::from_fn(|| list.next(Moment::START)).collect();
+        assert_eq!(dialled, [address(1), address(2), address(3)]);
+    }
+}

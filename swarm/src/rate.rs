@@ -1,0 +1,106 @@
+//! Bytes per second over a sliding window, in whole numbers so that every machine agrees.
+//!
+//! Never reads a clock; called for each block by the pipeline, the choker and the status.
+
+use std::time::Duration;
+
+use shared::Moment;
+
+const SLOTS: usize = 10;
+
+/// How fast bytes go by, over the last ten slots of time.
+#[derive(Debug, Clone)]
+pub(crate) struct Rate {
+    slot_nanos: u64,
+    slots: [u64; SLOTS],
+    newest: u64,
+    since: Option<Moment>,
+    total: u64,
+}
+
+impl Rate {
+    /// A rate over a window of ten times `slot`.
+    pub(crate) fn new(slot: Duration) -> Self {
+        let slot_nanos = u64::try_from(slot.as_nanos()).unwrap_or(u64::MAX).max(1);
+        Self { slot_nanos, slots: [0; SLOTS], newest: 0, since: None, total: 0 }
+    }
+
+    /// Counts `bytes` that went by at `now`.
+    pub(crate) fn add(&mut self, bytes: u64, now: Moment) {
+        let slot = self.slot_at(now);
+        for expired in (self.newest + 1..=slot).take(SLOTS) {
+            if let Some(value) = self.slots.get_mut(place(expired)) {
+                *value = 0;
+            }
+        }
+        self.newest = self.newest.max(slot);
+        if let Some(value) = self.slots.get_mut(place(slot)) {
+            *value += bytes;
+        }
+        self.since.get_or_insert(now);
+        self.total += bytes;
+    }
+
+    /// Bytes per second at `now`; a young rate is taken over its age, but at least one slot.
+    pub(crate) fn per_second(&self, now: Moment) -> f64 {
+        let Some(since) = self.since else { return 0.0 };
+        let slot = self.slot_at(now);
+        let expired = slot.saturating_sub(self.newest);
+        let alive = (SLOTS as u64).saturating_sub(expired);
+        let sum: u64 =
+            (0..alive).filter_map(|back| self.slots.get(place(self.newest.checked_sub(back)?))).sum();
+        let window = Duration::from_nanos(self.slot_nanos.saturating_mul(SLOTS as u64));
+        let age = now.since(since).clamp(Duration::from_nanos(self.slot_nanos), window);
+        as_f64(sum) / age.as_secs_f64()
+    }
+
+    /// All bytes ever counted.
+    pub(crate) fn total(&self) -> u64 {
+        self.total
+    }
+
+    fn slot_at(&self, now: Moment) -> u64 {
+        u64::try_from(now.since_start().as_nanos()).unwrap_or(u64::MAX) / self.slot_nanos
+    }
+}
+
+fn place(slot: u64) -> usize {
+    usize::try_from(slot % SLOTS as u64).unwrap_or(0)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "rates need no more than 53 bits")]
+fn as_f64(bytes: u64) -> f64 {
+    bytes as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Moment {
+        Moment::START + Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn a_steady_stream_is_measured_exactly() {
+        let mut rate = Rate::new(Duration::from_millis(100));
+        for tick in 0..500 {
+            rate.add(1000, at(tick * 10));
+        }
+        let measured = rate.per_second(at(4990));
+        assert!((measured - 100_000.0).abs() < 10_000.0, "{measured}");
+        assert_eq!(rate.total(), 500_000);
+    }
+
+    #[test]
+    fn silence_brings_it_down_to_nothing() {
+        let mut rate = Rate::new(Duration::from_millis(100));
+        assert!(rate.per_second(at(0)).abs() < 0.1);
+        rate.add(1_000_000, at(50));
+        assert!(rate.per_second(at(100)) > 1_000_000.0);
+        assert!(rate.per_second(at(600)) < 2_000_000.0);
+        assert!(rate.per_second(at(1100)).abs() < 0.1);
+        rate.add(10, at(100_000));
+        assert!(rate.per_second(at(100_000)) < 200.0);
+    }
+}

@@ -1,0 +1,50 @@
+//! Links without bytes: each node's uplink sends one thing after the other at its rate, the far
+//! end's downlink receives likewise, and every connection adds its latency.
+//!
+//! Blocks queue; small messages slip in between them, as fair queueing lets them, but use up their
+//! share of the link.
+
+use std::time::Duration;
+
+use shared::Moment;
+
+/// Bytes per second and the moment from which the link is free.
+#[derive(Debug, Clone, Copy)]
+pub struct Link {
+    /// Bytes per second; none means without limit.
+    pub rate: Option<u64>,
+    free_at: Moment,
+    busy: Duration,
+}
+
+impl Link {
+    /// A link that is idle.
+    pub fn new(rate: Option<u64>) -> Self {
+        Self { rate, free_at: Moment::START, busy: Duration::ZERO }
+    }
+
+    fn time_for(&self, bytes: u64) -> Duration {
+        self.rate.map_or(Duration::ZERO, |rate| {
+            Duration::from_nanos(bytes.saturating_mul(1_000_000_000) / rate.max(1))
+        })
+    }
+
+    /// Queues `bytes`: the moment at which the last of them is through.
+    pub fn queue(&mut self, bytes: u64, now: Moment) -> Moment {
+        let takes = self.time_for(bytes);
+        self.busy += takes;
+        self.free_at = self.free_at.max(now) + takes;
+        self.free_at
+    }
+
+    /// Sends `bytes` ahead of what is queued: the moment at which the last of them is through.
+    pub fn slip_in(&mut self, bytes: u64, now: Moment) -> Moment {
+        self.queue(bytes, now);
+        now + self.time_for(bytes)
+    }
+
+    /// How long the link has been in use.
+    pub fn busy(&self) -> Duration {
+        self.busy
+    }
+}

@@ -1,0 +1,538 @@
+//! Virtual time: a queue of things to come, and the nodes they happen to.
+//!
+//! The same seed and the same calls give the same trace, whose hash is kept.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng};
+use shared::{Bitfield, BlockRef, Moment, PeerId, PieceIndex, Span};
+use swarm::{Input, Output, PeerKey, PeerSource, Torrent, TorrentConfig, TorrentStart};
+use wire::{Message, Range};
+
+use crate::content::{Filler, Publication, false_digest, mix, true_digest, true_piece_hash};
+use crate::network::Link;
+use crate::node::{End, Manners, Node, Wish};
+
+/// How long a disk takes for anything.
+const DISK: Duration = Duration::from_micros(100);
+/// Bytes around a block on the wire: message, TCP and IP headers.
+const BLOCK_OVERHEAD: u64 = 13;
+/// Peers that the tracker names to a newcomer.
+const TRACKER_SAMPLE: usize = 50;
+const PORT: u16 = 6881;
+
+/// What goes over a connection.
+#[derive(Debug, Clone)]
+enum Packet {
+    Message(Message),
+    Block(Range, [u8; 32]),
+    Gone,
+}
+
+#[derive(Debug, Clone)]
+enum Event {
+    Arrives { node: usize, key: PeerKey, packet: Packet },
+    Dialled { node: usize, to: usize },
+    Done { node: usize, input: Box<Input>, start: u64 },
+    Timer { node: usize },
+}
+
+/// Everything there is.
+#[derive(Debug)]
+pub struct World {
+    /// The present.
+    pub now: Moment,
+    /// What is shared.
+    pub publication: Publication,
+    /// All that ever joined.
+    pub nodes: Vec<Node>,
+    /// How long anything takes from one node to another.
+    pub latency: Duration,
+    /// After how many inputs of a node its books are checked; 0 is never.
+    pub check_every: u64,
+    /// Things that have happened so far.
+    pub events: u64,
+    queue: BinaryHeap<Reverse<(Moment, u64, usize)>>,
+    slots: Vec<Option<Event>>,
+    free_slots: Vec<usize>,
+    sequence: u64,
+    trace: u64,
+    rng: Xoshiro256PlusPlus,
+    seed: u64,
+    filler: Filler,
+}
+
+/// The address of a node.
+pub fn address_of(node: usize) -> SocketAddr {
+    let [_, a, b, c] = u32::try_from(node).unwrap_or(0).to_be_bytes();
+    SocketAddr::from((Ipv4Addr::new(10, a, b, c), PORT))
+}
+
+fn node_at(address: SocketAddr) -> Option<usize> {
+    match address {
+        SocketAddr::V4(v4) if v4.port() == PORT => {
+            let [_, a, b, c] = v4.ip().octets();
+            usize::try_from(u32::from_be_bytes([0, a, b, c])).ok()
+        }
+        _ => None,
+    }
+}
+
+impl World {
+    /// An empty world in which `publication` can be shared.
+    pub fn new(publication: Publication, latency: Duration, seed: u64) -> Self {
+        Self {
+            now: Moment::START,
+            publication,
+            nodes: Vec::new(),
+            latency,
+            check_every: 0,
+            events: 0,
+            queue: BinaryHeap::new(),
+            slots: Vec::new(),
+            free_slots: Vec::new(),
+            sequence: 0,
+            trace: mix(seed),
+            rng: Xoshiro256PlusPlus::seed_from_u64(seed),
+            seed,
+            filler: Filler::default(),
+        }
+    }
+
+    /// The hash of everything that has happened so far.
+    pub fn trace(&self) -> u64 {
+        self.trace
+    }
+
+    /// Pieces of what is shared.
+    pub fn pieces(&self) -> u32 {
+        self.publication.content.layout.pieces()
+    }
+
+    /// A new node; it does nothing until [`World::join`].
+    pub fn add(&mut self, wish: Wish) -> usize {
+        let node = self.nodes.len();
+        let mut id = *b"-EJ0001-000000000000";
+        for (to, from) in id.iter_mut().skip(8).zip(format!("{node:012}").bytes()) {
+            *to = from;
+        }
+        // Names must not rise with the number, or the first to come would win every tie.
+        if let Some(first) = id.get_mut(8) {
+            *first = b'A' + u8::try_from(mix(node as u64) % 26).unwrap_or(0);
+        }
+        self.nodes.push(Node {
+            up: Link::new(wish.up),
+            down: Link::new(wish.down),
+            wish,
+            brain: None,
+            peer_id: PeerId(id),
+            ends: Vec::new(),
+            false_blocks: std::collections::BTreeMap::new(),
+            done_at: None,
+            joined_at: self.now,
+            timer: None,
+            blocks_sent: 0,
+            bytes_sent: 0,
+            small_bytes_sent: 0,
+            alerts: Vec::new(),
+            verified: Vec::new(),
+            starts: 0,
+        });
+        node
+    }
+
+    /// Starts `node` and tells it of some of those that are up, as a tracker would.
+    pub fn join(&mut self, node: usize) {
+        self.start(node);
+        self.announce(node);
+    }
+
+    /// Starts the brain of `node` with the pieces it has.
+    pub fn start(&mut self, node: usize) {
+        let (now, seed) = (self.now, self.seed);
+        let content = std::sync::Arc::clone(&self.publication.content);
+        let Some(it) = self.nodes.get_mut(node) else { return };
+        it.starts += 1;
+        it.joined_at = now;
+        it.timer = None;
+        let claims = match it.wish.manners {
+            Manners::Rejects | Manners::Ignores | Manners::Poisons { .. } => {
+                Bitfield::full(content.layout.pieces())
+            }
+            Manners::Honest | Manners::OnlyTakes => it.wish.have.clone(),
+        };
+        if claims.is_full() {
+            it.done_at = Some(now);
+        }
+        let config = TorrentConfig {
+            peer_id: it.peer_id,
+            classic_choke: it.wish.classic_choke,
+            ..TorrentConfig::default()
+        };
+        let start =
+            TorrentStart { hashes: content.hashes, content: Some(content), have: claims, paused: false };
+        let dice = mix(seed ^ mix(node as u64 + 1) ^ it.starts);
+        it.brain = Some(Torrent::new(config, start, dice, now));
+    }
+
+    /// Names up to fifty random nodes that are up to `node`.
+    pub fn announce(&mut self, node: usize) {
+        let mut others: Vec<_> =
+            (0..self.nodes.len()).filter(|other| *other != node && self.is_up(*other)).collect();
+        let (sample, _) = others.partial_shuffle(&mut self.rng, TRACKER_SAMPLE);
+        let addresses = sample.iter().map(|other| address_of(*other)).collect();
+        self.input(node, Input::PeersFound { addresses, source: PeerSource::Tracker });
+    }
+
+    /// Whether `node` is running.
+    pub fn is_up(&self, node: usize) -> bool {
+        self.nodes.get(node).is_some_and(|node| node.brain.is_some())
+    }
+
+    /// Ends `node` without a word; what it has verified stays on its disk.
+    pub fn kill(&mut self, node: usize) {
+        let Some(it) = self.nodes.get_mut(node) else { return };
+        let claims_truly = !matches!(it.wish.manners, Manners::Rejects | Manners::Ignores);
+        if let Some(brain) = it.brain.take().filter(|_| claims_truly) {
+            it.wish.have = brain.have().clone();
+        }
+        let ends = std::mem::take(&mut it.ends);
+        // Numbers of connections are never used again: the new life begins where the old one ended.
+        it.ends = ends.iter().map(|end| End { open: false, ..*end }).collect();
+        for end in ends.into_iter().filter(|end| end.open) {
+            self.push(
+                self.now + self.latency,
+                Event::Arrives { node: end.node, key: end.key, packet: Packet::Gone },
+            );
+        }
+    }
+
+    /// Hands `input` to the brain of `node` and does what it says.
+    pub fn input(&mut self, node: usize, input: Input) {
+        let (now, check_every) = (self.now, self.check_every);
+        let Some(brain) = self.nodes.get_mut(node).and_then(|node| node.brain.as_mut()) else { return };
+        brain.handle_input(input, now);
+        self.events += 1;
+        if check_every > 0 && self.events.is_multiple_of(check_every) {
+            brain.check_invariants();
+        }
+        while let Some(output) =
+            self.nodes.get_mut(node).and_then(|node| node.brain.as_mut()).and_then(Torrent::poll_output)
+        {
+            self.output(node, output);
+        }
+        let Some(it) = self.nodes.get_mut(node) else { return };
+        let Some(at) = it.brain.as_ref().and_then(Torrent::next_timeout) else { return };
+        if it.timer.is_none_or(|timer| at < timer) {
+            it.timer = Some(at);
+            self.push(at.max(now), Event::Timer { node });
+        }
+    }
+
+    fn push(&mut self, at: Moment, event: Event) {
+        let slot = if let Some(slot) = self.free_slots.pop() {
+            slot
+        } else {
+            self.slots.push(None);
+            self.slots.len() - 1
+        };
+        if let Some(place) = self.slots.get_mut(slot) {
+            *place = Some(event);
+        }
+        self.sequence += 1;
+        self.queue.push(Reverse((at, self.sequence, slot)));
+    }
+
+    /// Lets the next thing happen; false when nothing is to come before `until`.
+    pub fn step(&mut self, until: Moment) -> bool {
+        let Some(Reverse((at, sequence, slot))) = self.queue.peek().copied() else { return false };
+        if at > until {
+            self.now = until;
+            return false;
+        }
+        self.queue.pop();
+        let Some(event) = self.slots.get_mut(slot).and_then(Option::take) else { return true };
+        self.free_slots.push(slot);
+        self.now = self.now.max(at);
+        let nanos = u64::try_from(at.since_start().as_nanos()).unwrap_or(u64::MAX);
+        self.trace = mix(self.trace ^ mix(nanos) ^ sequence).wrapping_add(kind(&event));
+        self.happen(event);
+        true
+    }
+
+    /// Runs until `done` says so, checked after every event of note, or until `until`.
+    pub fn run(&mut self, until: Moment, mut done: impl FnMut(&Self) -> bool) -> bool {
+        let mut looked_at = 0;
+        loop {
+            if self.events >= looked_at + 256 {
+                looked_at = self.events;
+                if done(self) {
+                    return true;
+                }
+            }
+            if !self.step(until) {
+                return done(self);
+            }
+        }
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Arrives { node, key, packet } => self.arrive(node, key, packet),
+            Event::Dialled { node, to } => self.connect(node, to),
+            Event::Done { node, input, start } => {
+                if self.nodes.get(node).is_some_and(|node| node.starts == start) {
+                    self.input(node, *input);
+                }
+            }
+            Event::Timer { node } => {
+                let Some(it) = self.nodes.get_mut(node) else { return };
+                if it.timer.is_some_and(|timer| timer <= self.now) {
+                    it.timer = None;
+                    self.input(node, Input::Timeout);
+                }
+            }
+        }
+    }
+
+    fn arrive(&mut self, node: usize, key: PeerKey, packet: Packet) {
+        let open = |world: &mut Self| {
+            let end = world.nodes.get_mut(node)?.ends.get_mut(key.0 as usize)?;
+            end.open.then_some(end).map(|end| {
+                if matches!(packet, Packet::Gone) {
+                    end.open = false;
+                }
+            })
+        };
+        if open(self).is_none() {
+            return;
+        }
+        let input = match packet {
+            Packet::Message(message) => Input::Message { peer: key, message },
+            Packet::Gone => Input::Disconnected { peer: key },
+            Packet::Block(range, digest) => {
+                let v2 = !self.publication.content.trees.is_empty();
+                let leaf = v2.then_some(digest);
+                let data = self.filler.bytes(range.length);
+                self.remember(node, range, digest);
+                Input::Block { peer: key, range, data, leaf }
+            }
+        };
+        self.input(node, input);
+    }
+
+    /// A block that is not as published: should it be written, the disk holds something false.
+    fn remember(&mut self, node: usize, range: Range, digest: [u8; 32]) {
+        let block =
+            BlockRef { piece: PieceIndex::new(range.index), index: range.begin / crate::content::BLOCK };
+        if let Some(node) = self.nodes.get_mut(node) {
+            if digest == true_digest(block) {
+                node.false_blocks.remove(&block);
+            } else {
+                node.false_blocks.insert(block, digest);
+            }
+        }
+    }
+
+    fn connect(&mut self, node: usize, to: usize) {
+        if !self.is_up(node) {
+            return;
+        }
+        if !self.is_up(to) {
+            let reason = swarm::DialFailure::Refused;
+            self.input(node, Input::DialFailed { address: address_of(to), reason });
+            return;
+        }
+        let key_of = |world: &Self, node: usize| {
+            PeerKey(world.nodes.get(node).map_or(0, |node| u32::try_from(node.ends.len()).unwrap_or(0)))
+        };
+        let (ours, theirs) = (key_of(self, node), key_of(self, to));
+        let seen_as = SocketAddr::new(address_of(node).ip(), 40_000);
+        for (at, other, key, other_key, address, outgoing) in
+            [(node, to, ours, theirs, address_of(to), true), (to, node, theirs, ours, seen_as, false)]
+        {
+            let Some(peer_id) = self.nodes.get(other).map(|node| node.peer_id) else { return };
+            if let Some(node) = self.nodes.get_mut(at) {
+                node.ends.push(End { node: other, key: other_key, open: true });
+            }
+            self.input(
+                at,
+                Input::Connected {
+                    peer: key,
+                    peer_id,
+                    address,
+                    outgoing,
+                    fast: true,
+                    extended: true,
+                    v2: true,
+                },
+            );
+        }
+    }
+
+    fn output(&mut self, node: usize, output: Output) {
+        let now = self.now;
+        match output {
+            Output::Dial { address } => {
+                if let Some(to) = node_at(address) {
+                    self.push(now + self.latency * 4, Event::Dialled { node, to });
+                }
+            }
+            Output::Close { peer, .. } => self.hang_up(node, peer),
+            Output::Send { peer, message } => self.send(node, peer, message),
+            Output::Upload { peer, span } => self.upload(node, peer, span),
+            Output::Write { block, .. } => self.finish(node, DISK, Input::Written { block }),
+            Output::HashPiece { piece } => {
+                let sha1 = Some(self.piece_hash(node, piece));
+                self.finish(node, DISK, Input::PieceHashed { piece, sha1 });
+            }
+            Output::DigestBlocks { piece } => {
+                let digests = Some(self.digests(node, piece));
+                self.finish(node, DISK, Input::BlocksDigested { piece, digests });
+            }
+            Output::ReadHashes { peer, range } => {
+                let hashes = self.publication.hashes(&range);
+                self.finish(node, DISK, Input::HashesRead { peer, range, hashes });
+            }
+            Output::Verified { piece } => {
+                assert!(self.is_true(node, piece), "node {node} claims piece {piece}, which is false");
+                if let Some(node) = self.nodes.get_mut(node) {
+                    node.verified.push(piece.get());
+                }
+            }
+            Output::Completed => {
+                if let Some(node) = self.nodes.get_mut(node) {
+                    node.done_at = Some(now);
+                }
+            }
+            Output::InfoReceived { .. } => {}
+            Output::Alert(alert) => {
+                if let Some(node) = self.nodes.get_mut(node) {
+                    node.alerts.push(alert);
+                }
+            }
+        }
+    }
+
+    fn finish(&mut self, node: usize, after: Duration, input: Input) {
+        let start = self.nodes.get(node).map_or(0, |node| node.starts);
+        self.push(self.now + after, Event::Done { node, input: Box::new(input), start });
+    }
+
+    fn hang_up(&mut self, node: usize, peer: PeerKey) {
+        let Some(end) = self.nodes.get_mut(node).and_then(|node| node.ends.get_mut(peer.0 as usize)) else {
+            return;
+        };
+        if std::mem::replace(&mut end.open, false) {
+            let (to, key) = (end.node, end.key);
+            self.push(self.now + self.latency, Event::Arrives { node: to, key, packet: Packet::Gone });
+        }
+    }
+
+    fn send(&mut self, node: usize, peer: PeerKey, message: Message) {
+        let Some(it) = self.nodes.get_mut(node) else { return };
+        if it.wish.manners == Manners::OnlyTakes && message == Message::Unchoke {
+            return;
+        }
+        let Some(end) = it.ends.get(peer.0 as usize).filter(|end| end.open) else { return };
+        let bytes = size_of(&message);
+        it.small_bytes_sent += bytes;
+        let sent = it.up.slip_in(bytes, self.now);
+        let (to, key) = (end.node, end.key);
+        self.push(sent + self.latency, Event::Arrives { node: to, key, packet: Packet::Message(message) });
+    }
+
+    fn upload(&mut self, node: usize, peer: PeerKey, span: Span) {
+        let (now, latency) = (self.now, self.latency);
+        let salt = self.rng.random::<u64>() >> 1;
+        let Some(it) = self.nodes.get_mut(node) else { return };
+        match it.wish.manners {
+            Manners::Rejects => {
+                self.finish(node, DISK, Input::UploadFailed { peer, span });
+                return;
+            }
+            Manners::Ignores => {
+                self.finish(node, DISK, Input::Uploaded { peer, span });
+                return;
+            }
+            Manners::Honest | Manners::Poisons { .. } | Manners::OnlyTakes => {}
+        }
+        it.blocks_sent += 1;
+        it.bytes_sent += u64::from(span.length());
+        let block = BlockRef { piece: span.piece(), index: span.begin() / crate::content::BLOCK };
+        let digest = match it.wish.manners {
+            Manners::Poisons { every } if it.blocks_sent.is_multiple_of(every) => false_digest(salt),
+            _ => true_digest(block),
+        };
+        let bytes = u64::from(span.length()) + BLOCK_OVERHEAD;
+        let sent = it.up.queue(bytes, now);
+        let end = it.ends.get(peer.0 as usize).copied().filter(|end| end.open);
+        let start = it.starts;
+        self.push(sent, Event::Done { node, input: Box::new(Input::Uploaded { peer, span }), start });
+        let Some(end) = end else { return };
+        let Some(other) = self.nodes.get_mut(end.node) else { return };
+        let arrives = other.down.queue(bytes, sent + latency);
+        let range = Range { index: span.piece().get(), begin: span.begin(), length: span.length() };
+        self.push(
+            arrives,
+            Event::Arrives { node: end.node, key: end.key, packet: Packet::Block(range, digest) },
+        );
+    }
+
+    fn is_true(&self, node: usize, piece: PieceIndex) -> bool {
+        let from = BlockRef { piece, index: 0 };
+        let to = BlockRef { piece, index: u32::MAX };
+        self.nodes.get(node).is_some_and(|node| node.false_blocks.range(from..=to).next().is_none())
+    }
+
+    fn piece_hash(&self, node: usize, piece: PieceIndex) -> [u8; 20] {
+        if self.is_true(node, piece) { true_piece_hash(piece) } else { [0; 20] }
+    }
+
+    fn digests(&self, node: usize, piece: PieceIndex) -> Vec<[u8; 32]> {
+        (0..self.publication.content.layout.blocks(piece))
+            .map(|index| BlockRef { piece, index })
+            .map(|block| {
+                let known = self.nodes.get(node).and_then(|node| node.false_blocks.get(&block));
+                known.copied().unwrap_or_else(|| true_digest(block))
+            })
+            .collect()
+    }
+}
+
+fn kind(event: &Event) -> u64 {
+    match event {
+        Event::Arrives { node, key, packet } => {
+            let of_packet = match packet {
+                Packet::Message(message) => size_of(message),
+                Packet::Block(range, _) => u64::from(range.index) << 20 | u64::from(range.begin),
+                Packet::Gone => 3,
+            };
+            (*node as u64) << 40 ^ u64::from(key.0) << 20 ^ of_packet
+        }
+        Event::Dialled { node, to } => (*node as u64) << 32 ^ *to as u64,
+        Event::Done { node, .. } => *node as u64 + 11,
+        Event::Timer { node } => *node as u64 + 13,
+    }
+}
+
+/// Bytes of a message on the wire.
+fn size_of(message: &Message) -> u64 {
+    let payload = match message {
+        Message::KeepAlive => return 4,
+        Message::Have(_) | Message::Suggest(_) | Message::AllowedFast(_) => 4,
+        Message::Bitfield(bytes) => bytes.len(),
+        Message::Request(_) | Message::Cancel(_) | Message::Reject(_) => 12,
+        Message::HashRequest(_) | Message::HashReject(_) => 48,
+        Message::Hashes(_, hashes) => 48 + hashes.len(),
+        Message::Extended { payload, .. } => 1 + payload.len(),
+        Message::Piece { data, .. } => 8 + data.len(),
+        _ => 0,
+    };
+    5 + payload as u64
+}
