@@ -1,1 +1,38 @@
-//! The brain of the tracker: a command is decided, an event is applied. No I/O, clock or lock.
+//! The brain of the tracker: who is here, who shares what, who said what.
+//!
+//! A [`Command`] is decided, which changes nothing and gives an answer, events and deliveries; an
+//! [`Event`] is applied, which asks no questions and cannot fail. So the state is always the fold of
+//! the events, and the log, a journal or a page need to read nothing else. Time and dice are handed
+//! in; there is no I/O, clock, thread or lock, and only ordered containers: one seed, one trace.
+//!
+//! ```text
+//! Registry ── State ── Members   who is here, under which nick, at which addresses
+//!          │        ├─ Catalog   what is shared, found by hash, root, short id or name
+//!          │        │    └─ Swarm   who has how much of one entry, who wants to be told
+//!          │        └─ Talk      the last messages, and the marks that make resending harmless
+//!          ├─ Flood    how fast each may ask and talk (soft: not part of the state)
+//!          └─ Silence  when each was last heard (soft)
+//! ```
+//!
+//! The tracker's hub calls [`Registry::execute`] under its one lock.
+
+mod addresses;
+mod catalog;
+mod command;
+mod config;
+mod decide;
+mod event;
+mod flood;
+mod fold;
+mod members;
+mod registry;
+mod silence;
+mod state;
+mod swarm;
+mod talk;
+
+pub use command::{Command, Decision, Delivery, Ended, SessionKey, Urgency};
+pub use config::{Config, Rate};
+pub use event::{Event, Milestone, NewEntry, NewMember};
+pub use registry::Registry;
+pub use state::State;

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::entry::{Entry, EntryId, Source, base64_text};
-use crate::id::{InfoHashV2, PeerId};
+use super::entry::{Entry, EntryId, Source, base64_text, hashes};
+use crate::id::{InfoHashV2, InfoHashes, PeerId};
 
 /// Any answer that is not a refusal. `Welcome` travels as `"type":"welcome"`, all others as `"ok"`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -102,6 +102,10 @@ pub struct Shared {
     pub name: String,
     /// Whether the content was known already and the peer joined its swarm.
     pub joined: bool,
+    /// The info hashes of the swarm; others than those of the request when the same file was shared
+    /// before under another name.
+    #[serde(flatten, with = "hashes")]
+    pub hashes: InfoHashes,
     /// Who else has it now.
     pub sources: Vec<Source>,
 }

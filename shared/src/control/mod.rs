@@ -17,6 +17,7 @@ mod line;
 mod name;
 mod parse;
 mod push;
+mod reach;
 mod request;
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ pub use line::{
 pub use name::{check_nick, check_share_name, check_text};
 pub use parse::parse_request;
 pub use push::{Change, Departure, Push};
+pub use reach::is_local;
 pub use request::{
     Ask, Bye, ConnectBack, Find, Hello, History, Message, Ping, Progress, Request, Search, Share, SourcesOf,
     StatsOf, Unshare, Who,

@@ -132,7 +132,13 @@ fn every_answer_comes_back_as_it_was() {
         note: Some("\"ana\" is taken".to_owned()),
     };
     answer(&welcome, &Answer::Welcome(Box::new(welcome.clone())));
-    let shared = Shared { entry: entry_id(), name: "a".to_owned(), joined: true, sources: vec![source()] };
+    let shared = Shared {
+        entry: entry_id(),
+        name: "a".to_owned(),
+        joined: true,
+        hashes: hashes(),
+        sources: vec![source()],
+    };
     answer(&shared, &Answer::Shared(shared.clone()));
     let matches = Matches { entries: vec![entry()], total: 9, after: Some(1), near: vec!["x".to_owned()] };
     answer(&matches, &Answer::Matches(matches.clone()));

@@ -1,0 +1,66 @@
+//! The knobs of the registry, with the limits that everything from outside meets.
+
+use std::time::Duration;
+
+use shared::control::MessageLog;
+
+/// So many at once, and so many more each second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// What a full bucket holds.
+    pub burst: u64,
+    /// What flows in each second.
+    pub per_second: u64,
+}
+
+/// The knobs of the registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// What the tracker calls itself in `welcome`.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Announce URLs that it tells.
+    pub announce: Vec<String>,
+    /// Time between the heartbeats of a peer; three of them in silence and it is lost.
+    pub heartbeat: Duration,
+    /// How much of a message is logged.
+    pub message_log: MessageLog,
+    /// Peers that may be here at once.
+    pub max_members: usize,
+    /// Entries that the catalog holds; those without any source go first.
+    pub max_entries: usize,
+    /// Entries that one peer may be a source of.
+    pub max_shares: usize,
+    /// Entries that one peer may subscribe to.
+    pub max_subscriptions: usize,
+    /// Bytes of info dictionaries that are kept in all; beyond that peers give them to each other.
+    pub max_info_bytes: usize,
+    /// Requests of one peer.
+    pub requests: Rate,
+    /// Messages of one peer.
+    pub messages: Rate,
+    /// Bytes of messages to one receiver, and as much again to all: below what an outbox holds, so
+    /// that a reader who keeps up is never cut because others talk.
+    pub message_bytes: Rate,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            name: "tracker".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            announce: Vec::new(),
+            heartbeat: Duration::from_secs(30),
+            message_log: MessageLog::Full,
+            max_members: 10_000,
+            max_entries: 200_000,
+            max_shares: 10_000,
+            max_subscriptions: 10_000,
+            max_info_bytes: 256 * 1024 * 1024,
+            requests: Rate { burst: 2_000, per_second: 500 },
+            messages: Rate { burst: 100, per_second: 10 },
+            message_bytes: Rate { burst: 384 * 1024, per_second: 256 * 1024 },
+        }
+    }
+}

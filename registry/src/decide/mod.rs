@@ -1,0 +1,106 @@
+//! Deciding: what a command means for the state as it is. Nothing here changes anything.
+
+mod finding;
+mod presence;
+mod sharing;
+mod talking;
+
+use rand::Rng;
+use shared::control::{Answer, Change, Code, Done, EntryId, Have, Pong, Push, Refusal, Request};
+use shared::{InfoHash, Moment, PeerId};
+
+use crate::catalog::Item;
+use crate::command::{Command, Decision, Urgency};
+use crate::config::Config;
+use crate::members::Member;
+use crate::state::State;
+
+/// Everything that a decision looks at.
+pub(crate) struct Decider<'a> {
+    pub(crate) state: &'a State,
+    pub(crate) config: &'a Config,
+    pub(crate) now: Moment,
+    /// The time of day: milliseconds since 1970.
+    pub(crate) at: u64,
+    /// Requests that were refused so far.
+    pub(crate) refused: u64,
+}
+
+impl Decider<'_> {
+    /// What follows from `command`.
+    pub(crate) fn decide(&self, command: Command, rng: &mut impl Rng) -> Decision {
+        match command {
+            Command::Hello { session, address, via, hello } => self.hello(session, address, via, &hello, rng),
+            Command::Gone { session, how, detail } => self.gone(session, how, detail),
+            Command::Notice { text } => self.notice(text),
+            Command::Kick { nick, reason } => self.kick(&nick, reason),
+            Command::Request { session, request } => match self.state.members.of_session(session) {
+                Some(member) => self.request(member, *request, rng),
+                None => Decision::refuse(Refusal::new(Code::NotRegistered, "say who you are first").advise(
+                    r#"{"type":"hello","version":1,"nick":"ana","peer_id":"<40 hex digits>","ports":[]}"#,
+                )),
+            },
+        }
+    }
+
+    fn request(&self, member: &Member, request: Request, rng: &mut impl Rng) -> Decision {
+        match request {
+            Request::Hello(_) => Decision::refuse(Refusal::new(
+                Code::AlreadyRegistered,
+                format!("this connection is already registered as {:?}", member.nick),
+            )),
+            Request::Share(share) => self.share(member, share, rng),
+            Request::Unshare(unshare) => self.unshare(member, &unshare.entry),
+            Request::Search(search) => self.search(&search),
+            Request::Find(find) => self.find(&find),
+            Request::SourcesOf(sources) => self.sources(member, &sources, rng),
+            Request::Progress(progress) => self.progress(member, &progress),
+            Request::Message(message) => self.message(member, message),
+            Request::History(history) => self.history(member, &history),
+            Request::Who(_) => self.who(member),
+            Request::ConnectBack(back) => self.connect_back(member, &back),
+            Request::StatsOf(stats) => self.stats(stats.entry.as_ref()),
+            Request::Ping(_) => Decision::answer(Answer::Pong(Pong { time: self.at })),
+            Request::Bye(bye) => self.bye(member, bye.reason),
+        }
+    }
+
+    /// The item that a request names.
+    fn item(&self, entry: &EntryId) -> Result<(InfoHash, &Item), Refusal> {
+        let key = self.state.catalog.of_id(entry);
+        let found = key.and_then(|key| self.state.catalog.get(key).map(|item| (key, item)));
+        found.ok_or_else(|| {
+            let text = format!("there is no entry {:?}", entry.0);
+            Refusal::new(Code::NoSuchEntry, text).advise("search, or find by name")
+        })
+    }
+
+    /// Tells all who wait for news of an entry what `member` did with it.
+    fn tell_subscribers(&self, to: &mut Decision, item: &Item, member: &Member, have: Have, change: Change) {
+        for peer in &item.swarm.subscribers {
+            if *peer == member.peer_id {
+                continue;
+            }
+            if let Some(subscriber) = self.state.members.get(*peer) {
+                let peer = State::source(member, have, subscriber.asker());
+                let push = Push::Source { entry: item.about.entry.clone(), peer, change };
+                to.deliver(vec![subscriber.session], Urgency::Owed, push);
+            }
+        }
+    }
+
+    /// Tells all others something that they can do without.
+    fn tell_others(&self, to: &mut Decision, peer: PeerId, push: Push) {
+        to.deliver(self.state.members.sessions_except(peer), Urgency::Advisory, push);
+    }
+}
+
+/// Nothing to tell.
+fn done() -> Decision {
+    Decision::answer(Answer::Done(Done {}))
+}
+
+/// A count as it travels.
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}

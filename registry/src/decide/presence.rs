@@ -1,0 +1,165 @@
+//! Who comes and who goes.
+
+use std::net::{IpAddr, SocketAddr};
+
+use rand::{Rng, RngExt as _};
+use shared::PeerId;
+use shared::control::{
+    Answer, Change, Code, Departure, Hello, Policy, Push, Refusal, TrackerDescription, Welcome,
+};
+
+use super::{Decider, count, done};
+use crate::addresses::accept;
+use crate::command::{Decision, Ended, SessionKey, Urgency};
+use crate::event::{Event, NewMember};
+use crate::members::Member;
+
+impl Decider<'_> {
+    pub(super) fn hello(
+        &self,
+        session: SessionKey,
+        address: SocketAddr,
+        via: IpAddr,
+        hello: &Hello,
+        rng: &mut impl Rng,
+    ) -> Decision {
+        let members = &self.state.members;
+        if let Some(member) = members.of_session(session) {
+            let text = format!("this connection is already registered as {:?}", member.nick);
+            return Decision::refuse(Refusal::new(Code::AlreadyRegistered, text));
+        }
+        let old = members.get(hello.peer_id);
+        if old.is_none() && members.len() >= self.config.max_members {
+            let text = format!("the tracker is full ({} peers)", self.config.max_members);
+            return Decision::refuse(Refusal::new(Code::TooManySessions, text));
+        }
+        let Some(nick) = members.grant(&hello.nick, hello.peer_id) else {
+            let text = format!("{:?} and its numbers are taken", hello.nick);
+            return Decision::refuse(Refusal::new(Code::NameTaken, text).advise("choose another nick"));
+        };
+        let member = NewMember {
+            session,
+            token: format!("{:032x}", rng.random::<u128>()),
+            addresses: accept(hello, address.ip()),
+            nick,
+            peer_id: hello.peer_id,
+            address,
+            via,
+            agent: hello.agent.clone(),
+        };
+        let mut online = members.len() + 1;
+        let mut decision = Decision::default();
+        let mut resumed = false;
+        if let Some(old) = old {
+            online -= 1;
+            resumed = hello.session.as_deref() == Some(old.token.as_str());
+            if !resumed {
+                let detail = "replaced by a new connection of the same peer".to_owned();
+                self.leave(&mut decision, old, Departure::Lost, detail, online);
+            }
+            let reason = "this peer has a new connection".to_owned();
+            decision.ended.push(Ended { session: old.session, last: Some(Push::Bye { reason }) });
+        }
+        decision.reply = Some(Ok(self.welcome(&member, hello, online)));
+        let at = self.at;
+        if resumed {
+            decision.events.push(Event::Resumed { member: Box::new(member), at });
+        } else {
+            let push = Push::PeerJoined { nick: member.nick.clone(), peer_id: member.peer_id };
+            self.tell_others(&mut decision, member.peer_id, push);
+            decision.events.push(Event::Joined { member: Box::new(member), at, online });
+        }
+        decision
+    }
+
+    fn welcome(&self, member: &NewMember, hello: &Hello, online: usize) -> Answer {
+        let note = (member.nick != hello.nick)
+            .then(|| format!("{:?} is in use on this tracker; you are {:?}", hello.nick, member.nick));
+        Answer::Welcome(Box::new(Welcome {
+            nick: member.nick.clone(),
+            address: member.address,
+            session: member.token.clone(),
+            interval: self.config.heartbeat.as_secs().max(1),
+            tracker: TrackerDescription {
+                name: self.config.name.clone(),
+                version: self.config.version.clone(),
+                announce: self.config.announce.clone(),
+                time: self.at,
+            },
+            policy: Policy { message_log: self.config.message_log },
+            online: count(online),
+            missed: 0,
+            note,
+        }))
+    }
+
+    pub(super) fn gone(&self, session: SessionKey, how: Departure, detail: String) -> Decision {
+        let mut decision = Decision::default();
+        if let Some(member) = self.state.members.of_session(session) {
+            let online = self.state.members.len() - 1;
+            self.leave(&mut decision, member, how, detail, online);
+        }
+        decision
+    }
+
+    pub(super) fn bye(&self, member: &Member, reason: Option<String>) -> Decision {
+        let mut decision = done();
+        let online = self.state.members.len() - 1;
+        self.leave(&mut decision, member, Departure::Left, reason.unwrap_or_default(), online);
+        decision.ended.push(Ended { session: member.session, last: None });
+        decision
+    }
+
+    pub(super) fn kick(&self, nick: &str, reason: String) -> Decision {
+        let Some(member) = self.state.members.of_nick(nick) else {
+            return Decision::refuse(self.no_such_user(nick));
+        };
+        let mut decision = done();
+        let online = self.state.members.len() - 1;
+        self.leave(&mut decision, member, Departure::Kicked, reason.clone(), online);
+        decision.ended.push(Ended { session: member.session, last: Some(Push::Kick { reason }) });
+        decision
+    }
+
+    pub(super) fn notice(&self, text: String) -> Decision {
+        let mut decision = done();
+        let all = self.state.members.iter().map(|member| member.session).collect();
+        decision.deliver(all, Urgency::Owed, Push::Notice { text: text.clone() });
+        decision.events.push(Event::Noticed { text });
+        decision
+    }
+
+    fn leave(&self, to: &mut Decision, member: &Member, how: Departure, detail: String, online: usize) {
+        for key in &member.entries {
+            if let Some(item) = self.state.catalog.get(*key)
+                && let Some(source) = item.swarm.sources.get(&member.peer_id)
+            {
+                self.tell_subscribers(to, item, member, source.have, Change::Left);
+            }
+        }
+        let push = Push::PeerLeft { nick: member.nick.clone(), reason: how };
+        self.tell_others(to, member.peer_id, push);
+        to.events.push(Event::Left {
+            peer: member.peer_id,
+            nick: member.nick.clone(),
+            how,
+            detail,
+            at: self.at,
+            online,
+        });
+    }
+
+    /// No one of that name is here.
+    pub(super) fn no_such_user(&self, nick: &str) -> Refusal {
+        let shown: String = nick.chars().take(64).collect();
+        let mut refusal = Refusal::new(Code::NoSuchUser, format!("no one is called {shown:?}"));
+        refusal.near = self.state.members.near(&shown);
+        refusal.advice = Some("who".to_owned());
+        refusal
+    }
+
+    /// No one with that id is here.
+    pub(super) fn no_such_peer(peer: PeerId) -> Refusal {
+        Refusal::new(Code::NoSuchUser, format!("no peer with the id {peer} is here")).advise("who")
+    }
+}

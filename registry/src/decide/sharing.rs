@@ -1,0 +1,277 @@
+//! Who gives what, and how far downloads are.
+
+use rand::Rng;
+use shared::InfoHash;
+use shared::control::{
+    Answer, Change, Code, EntryId, Have, Progress, ProgressEvent, Push, Refusal, Share, Shared,
+};
+
+use super::{Decider, done};
+use crate::catalog::Item;
+use crate::command::Decision;
+use crate::event::{Event, Milestone, NewEntry};
+use crate::members::Member;
+use crate::state::{State, percent_of};
+use crate::swarm::SourceState;
+
+/// Sources that the answer to `share` tells.
+const SAMPLE: usize = 50;
+/// Nicks that the line of a download names.
+const MAX_FROM: usize = 3;
+
+impl Decider<'_> {
+    pub(super) fn share(&self, member: &Member, share: Share, rng: &mut impl Rng) -> Decision {
+        match self.state.catalog.same(&share.hashes, share.root.filter(|_| share.files == 1), share.private) {
+            Some(key) => match self.state.catalog.get(key) {
+                Some(item) => self.share_known(member, key, item, share, rng),
+                None => self.share_new(member, share),
+            },
+            None => self.share_new(member, share),
+        }
+    }
+
+    fn share_known(
+        &self,
+        member: &Member,
+        key: InfoHash,
+        item: &Item,
+        share: Share,
+        rng: &mut impl Rng,
+    ) -> Decision {
+        if share.size != item.about.size {
+            let text =
+                format!("`size` is {} for the same content, which has {}", share.size, item.about.size);
+            return Decision::refuse(Refusal::new(Code::BadField, text));
+        }
+        let before = item.swarm.sources.get(&member.peer_id);
+        if before.is_none() && member.entries.len() >= self.config.max_shares {
+            return Decision::refuse(self.too_many_shares());
+        }
+        let sample = item.swarm.sample(SAMPLE, member.peer_id, rng);
+        let sources = sample.iter().filter_map(|peer| {
+            let (other, source) = (self.state.members.get(*peer)?, item.swarm.sources.get(peer)?);
+            Some(State::source(other, source.have, member.asker()))
+        });
+        let mut decision = Decision::answer(Answer::Shared(Shared {
+            entry: item.about.entry.clone(),
+            name: item.about.name.clone(),
+            joined: true,
+            hashes: item.hashes,
+            sources: sources.collect(),
+        }));
+        if before.is_some_and(|before| before.sharer && before.have == share.have) {
+            return decision;
+        }
+        match before {
+            None => self.tell_subscribers(&mut decision, item, member, share.have, Change::Joined),
+            Some(before) if share.have.is_full() && !before.have.is_full() => {
+                self.tell_subscribers(&mut decision, item, member, share.have, Change::Completed);
+            }
+            Some(_) => {}
+        }
+        if item.swarm.sources.is_empty() {
+            let push = Push::Shared { nick: member.nick.clone(), entry: self.state.entry(item) };
+            self.tell_others(&mut decision, member.peer_id, push);
+        }
+        let same_hash = share.hashes.matches(&key);
+        let info =
+            share.info.filter(|info| same_hash && item.about.info.is_none() && self.has_room_for(info));
+        decision.events.push(Event::Shared {
+            peer: member.peer_id,
+            nick: member.nick.clone(),
+            key,
+            entry: item.about.entry.clone(),
+            alias: (share.name != item.about.name).then_some(share.name),
+            name: item.about.name.clone(),
+            size: item.about.size,
+            have: share.have,
+            new: None,
+            info,
+            sources: item.swarm.sources.len() + usize::from(before.is_none()),
+            at: self.at,
+        });
+        decision
+    }
+
+    fn share_new(&self, member: &Member, share: Share) -> Decision {
+        if member.entries.len() >= self.config.max_shares {
+            return Decision::refuse(self.too_many_shares());
+        }
+        let mut forgotten = None;
+        if self.state.catalog.len() >= self.config.max_entries {
+            forgotten = self.state.catalog.most_idle();
+            if forgotten.is_none() {
+                let text = format!("the catalog is full ({} entries)", self.config.max_entries);
+                return Decision::refuse(Refusal::new(Code::TooMany, text));
+            }
+        }
+        let key = share.hashes.primary();
+        let entry = self.state.catalog.free_id(key);
+        let info = share.info.filter(|info| self.has_room_for(info));
+        let new = NewEntry {
+            entry: entry.clone(),
+            name: share.name,
+            size: share.size,
+            files: share.files,
+            piece_length: share.piece_length,
+            kind: share.kind,
+            v1: share.hashes.get_v1(),
+            v2: share.hashes.get_v2(),
+            root: share.root.filter(|_| share.files == 1),
+            info,
+            comment: share.comment,
+            private: share.private,
+        };
+        let mut decision = Decision::answer(Answer::Shared(Shared {
+            entry: entry.clone(),
+            name: new.name.clone(),
+            joined: false,
+            hashes: share.hashes,
+            sources: Vec::new(),
+        }));
+        let mut told = Item::new(&new, share.hashes).entry(vec![member.nick.clone()]);
+        (told.sources, told.full) = (1, u64::from(share.have.is_full()));
+        let push = Push::Shared { nick: member.nick.clone(), entry: told };
+        self.tell_others(&mut decision, member.peer_id, push);
+        decision.events.extend(forgotten.map(|key| Event::Forgotten { key }));
+        decision.events.push(Event::Shared {
+            peer: member.peer_id,
+            nick: member.nick.clone(),
+            key,
+            entry,
+            name: new.name.clone(),
+            size: new.size,
+            have: share.have,
+            new: Some(Box::new(new)),
+            info: None,
+            alias: None,
+            sources: 1,
+            at: self.at,
+        });
+        decision
+    }
+
+    fn has_room_for(&self, info: &[u8]) -> bool {
+        self.state.catalog.info_bytes() + info.len() <= self.config.max_info_bytes
+    }
+
+    fn too_many_shares(&self) -> Refusal {
+        let text =
+            format!("you are a source of {} entries already, which is the limit", self.config.max_shares);
+        Refusal::new(Code::TooMany, text).advise("unshare")
+    }
+
+    pub(super) fn unshare(&self, member: &Member, entry: &EntryId) -> Decision {
+        let (key, item) = match self.item(entry) {
+            Ok(found) => found,
+            Err(refusal) => return Decision::refuse(refusal),
+        };
+        let Some(source) = item.swarm.sources.get(&member.peer_id) else {
+            let text = format!("you do not share {:?}", item.about.name);
+            return Decision::refuse(Refusal::new(Code::NotShared, text));
+        };
+        let mut decision = done();
+        self.tell_subscribers(&mut decision, item, member, source.have, Change::Left);
+        let (nick, name) = (member.nick.clone(), item.about.name.clone());
+        let push = Push::Unshared { nick: nick.clone(), entry: item.about.entry.clone(), name: name.clone() };
+        self.tell_others(&mut decision, member.peer_id, push);
+        decision.events.push(Event::Unshared {
+            peer: member.peer_id,
+            nick,
+            key,
+            entry: item.about.entry.clone(),
+            name,
+            sources: item.swarm.sources.len() - 1,
+        });
+        decision
+    }
+
+    pub(super) fn progress(&self, member: &Member, progress: &Progress) -> Decision {
+        let (key, item) = match self.item(&progress.entry) {
+            Ok(found) => found,
+            Err(refusal) => return Decision::refuse(refusal),
+        };
+        let size = item.about.size;
+        if progress.left > size {
+            let text = format!("`left` is {}, but the whole has {size} bytes", progress.left);
+            return Decision::refuse(Refusal::new(Code::BadField, text));
+        }
+        let before = item.swarm.sources.get(&member.peer_id);
+        let stopped = progress.event == Some(ProgressEvent::Stopped);
+        if stopped && before.is_none() {
+            return done();
+        }
+        if before.is_none() && member.entries.len() >= self.config.max_shares {
+            return Decision::refuse(self.too_many_shares());
+        }
+        let have = match (progress.event, progress.have) {
+            (Some(ProgressEvent::Completed), _) | (_, Have::Full) => Have::Full,
+            (_, Have::Pieces(pieces)) if pieces >= item.pieces() && progress.left == 0 => Have::Full,
+            (_, Have::Pieces(pieces)) => Have::Pieces(pieces.min(item.pieces())),
+        };
+        let left = if have.is_full() { 0 } else { progress.left };
+        let mut decision = done();
+        let change = match before {
+            Some(_) if stopped => Some(Change::Left),
+            None => Some(Change::Joined),
+            Some(before) if have.is_full() && !before.have.is_full() => Some(Change::Completed),
+            Some(_) => None,
+        };
+        if let Some(change) = change {
+            self.tell_subscribers(&mut decision, item, member, have, change);
+        }
+        decision.events.push(Event::Progressed {
+            peer: member.peer_id,
+            nick: member.nick.clone(),
+            key,
+            entry: item.about.entry.clone(),
+            name: item.about.name.clone(),
+            size,
+            have: (!stopped).then_some(have),
+            left,
+            downloaded: progress.downloaded,
+            uploaded: progress.uploaded,
+            milestone: self.milestone(member, item, before, progress, have, left),
+            at: self.at,
+        });
+        decision
+    }
+
+    /// What of it is worth a line.
+    fn milestone(
+        &self,
+        member: &Member,
+        item: &Item,
+        before: Option<&SourceState>,
+        progress: &Progress,
+        have: Have,
+        left: u64,
+    ) -> Option<Milestone> {
+        let size = item.about.size;
+        let percent = percent_of(size.saturating_sub(left), size);
+        let was_full = before.is_some_and(|before| before.have.is_full());
+        match progress.event {
+            Some(ProgressEvent::Stopped) if was_full => return None,
+            Some(ProgressEvent::Stopped) => return Some(Milestone::Stop { percent }),
+            _ => {}
+        }
+        if have.is_full() {
+            let fetched = !was_full && (before.is_some() || progress.event == Some(ProgressEvent::Completed));
+            let started = before.and_then(|before| before.started);
+            return fetched.then(|| Milestone::Done {
+                millis: started.map(|(at, _)| self.at.saturating_sub(at)),
+                downloaded: progress.downloaded.saturating_sub(started.map_or(0, |(_, before)| before)),
+            });
+        }
+        let Some(before) = before.filter(|_| progress.event != Some(ProgressEvent::Started)) else {
+            let others = item.swarm.sources.iter().filter(|(peer, _)| **peer != member.peer_id);
+            let mut others: Vec<_> = others.collect();
+            others.sort_by_key(|(_, source)| !source.have.is_full());
+            let nicks = others.into_iter().filter_map(|(peer, _)| self.state.members.get(*peer));
+            let from = nicks.take(MAX_FROM).map(|other| other.nick.clone()).collect();
+            return Some(Milestone::Start { from });
+        };
+        let quarter = percent / 25;
+        (quarter > before.percent / 25).then_some(Milestone::Quarter { percent: quarter * 25 })
+    }
+}

@@ -1,0 +1,240 @@
+//! What happened. The log, and later a journal or a page, read only this.
+
+use std::net::{IpAddr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+use shared::control::{Departure, EntryId, Have, Kind, MessageLog};
+use shared::{InfoHash, InfoHashV2, InfoHashes, PeerId};
+
+use crate::command::SessionKey;
+
+/// A peer as it comes in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewMember {
+    /// Its connection.
+    pub session: SessionKey,
+    /// The name of its session, which it may say when it comes back.
+    pub token: String,
+    /// What it is called here.
+    pub nick: String,
+    /// Who it is.
+    pub peer_id: PeerId,
+    /// Where its connection comes from.
+    pub address: SocketAddr,
+    /// The tracker's own address on that connection.
+    pub via: IpAddr,
+    /// Where its wire listens.
+    pub addresses: Vec<SocketAddr>,
+    /// Its program.
+    pub agent: String,
+}
+
+/// An entry as it enters the catalog.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewEntry {
+    /// Its short name.
+    pub entry: EntryId,
+    /// Its name.
+    pub name: String,
+    /// Bytes of all files.
+    pub size: u64,
+    /// How many files.
+    pub files: u64,
+    /// Bytes of a piece.
+    pub piece_length: u64,
+    /// What sort of thing.
+    pub kind: Kind,
+    /// Its info hashes.
+    pub v1: Option<InfoHash>,
+    /// The other one.
+    pub v2: Option<InfoHashV2>,
+    /// The pieces root of a single file.
+    pub root: Option<InfoHashV2>,
+    /// The info dictionary.
+    pub info: Option<Vec<u8>>,
+    /// What its owner says about it.
+    pub comment: Option<String>,
+    /// Whether it may be told to nobody but through the tracker.
+    pub private: bool,
+}
+
+impl NewEntry {
+    /// Both info hashes; `None` when the event was written by a faulty program.
+    pub fn hashes(&self) -> Option<InfoHashes> {
+        InfoHashes::from_options(self.v1, self.v2)
+    }
+}
+
+/// A point of a download that is worth a line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Milestone {
+    /// It began.
+    Start {
+        /// Some who give it.
+        from: Vec<String>,
+    },
+    /// A quarter more is there.
+    Quarter {
+        /// How much: 25, 50 or 75.
+        percent: u8,
+    },
+    /// All is there.
+    Done {
+        /// Milliseconds since it began, where the beginning was seen.
+        millis: Option<u64>,
+        /// Bytes it received meanwhile.
+        downloaded: u64,
+    },
+    /// It was given up or paused.
+    Stop {
+        /// How much was there.
+        percent: u8,
+    },
+}
+
+/// What happened. `at` is the time of day in milliseconds since 1970.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Event {
+    /// A peer came.
+    Joined {
+        /// Who.
+        member: Box<NewMember>,
+        /// When.
+        at: u64,
+        /// Peers here now.
+        online: usize,
+    },
+    /// A peer that was here continues on another connection.
+    Resumed {
+        /// Who, with its new connection.
+        member: Box<NewMember>,
+        /// When.
+        at: u64,
+    },
+    /// A peer went, and all its sources with it.
+    Left {
+        /// Who.
+        peer: PeerId,
+        /// What it was called.
+        nick: String,
+        /// How.
+        how: Departure,
+        /// What happened.
+        detail: String,
+        /// When.
+        at: u64,
+        /// Peers here now.
+        online: usize,
+    },
+    /// A peer gives an entry.
+    Shared {
+        /// Who.
+        peer: PeerId,
+        /// What it is called.
+        nick: String,
+        /// The entry's first hash.
+        key: InfoHash,
+        /// Its short name.
+        entry: EntryId,
+        /// Its name.
+        name: String,
+        /// Bytes of all files.
+        size: u64,
+        /// How much the peer has.
+        have: Have,
+        /// The entry itself, when it is new.
+        new: Option<Box<NewEntry>>,
+        /// The info dictionary, when the entry is known and the catalog had none.
+        info: Option<Vec<u8>>,
+        /// The peer's own name for it, when it is another one.
+        alias: Option<String>,
+        /// Sources now.
+        sources: usize,
+        /// When.
+        at: u64,
+    },
+    /// A peer gives an entry no longer.
+    Unshared {
+        /// Who.
+        peer: PeerId,
+        /// What it is called.
+        nick: String,
+        /// The entry's first hash.
+        key: InfoHash,
+        /// Its short name.
+        entry: EntryId,
+        /// Its name.
+        name: String,
+        /// Sources that remain; without any the entry leaves the catalog.
+        sources: usize,
+    },
+    /// An entry that nobody has any more left the catalog to make room.
+    Forgotten {
+        /// The entry's first hash.
+        key: InfoHash,
+    },
+    /// A peer wants to be told of an entry's sources, or no longer.
+    Subscribed {
+        /// Who.
+        peer: PeerId,
+        /// The entry's first hash.
+        key: InfoHash,
+        /// Whether it wants.
+        wants: bool,
+    },
+    /// A peer says how far it is.
+    Progressed {
+        /// Who.
+        peer: PeerId,
+        /// What it is called.
+        nick: String,
+        /// The entry's first hash.
+        key: InfoHash,
+        /// Its short name.
+        entry: EntryId,
+        /// Its name.
+        name: String,
+        /// Bytes of all files.
+        size: u64,
+        /// How much it has; `None` when it is a source no longer.
+        have: Option<Have>,
+        /// Bytes still missing.
+        left: u64,
+        /// Bytes it received.
+        downloaded: u64,
+        /// Bytes it gave.
+        uploaded: u64,
+        /// What is worth a line, if anything.
+        milestone: Option<Milestone>,
+        /// When.
+        at: u64,
+    },
+    /// Someone wrote.
+    Messaged {
+        /// The message's id.
+        message: u64,
+        /// Who wrote.
+        peer: PeerId,
+        /// What it is called.
+        from: String,
+        /// To whom: a nick or `*`.
+        to: String,
+        /// The one receiver; `None` when it is for all.
+        receiver: Option<PeerId>,
+        /// What.
+        text: String,
+        /// The sender's mark.
+        nonce: Option<String>,
+        /// Receivers.
+        delivered: u64,
+        /// How much of it is logged.
+        log: MessageLog,
+        /// When.
+        at: u64,
+    },
+    /// The operator said something to all.
+    Noticed {
+        /// What.
+        text: String,
+    },
+}

@@ -1,0 +1,95 @@
+//! What was said lately, and the marks that make it harmless to send a message again.
+
+use std::collections::VecDeque;
+
+use shared::PeerId;
+use shared::control::{History, Past};
+
+/// Messages that `history` can tell.
+const MAX_MESSAGES: usize = 1_000;
+/// Marks that are remembered, of all senders.
+const MAX_MARKS: usize = 4_096;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Said {
+    past: Past,
+    from: PeerId,
+    receiver: Option<PeerId>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Mark {
+    peer: PeerId,
+    nonce: String,
+    message: u64,
+    delivered: u64,
+}
+
+/// The last messages.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Talk {
+    said: VecDeque<Said>,
+    marks: VecDeque<Mark>,
+    last: u64,
+}
+
+impl Talk {
+    /// The id of the next message.
+    pub(crate) fn next_id(&self) -> u64 {
+        self.last + 1
+    }
+
+    /// The id of the message that this sender marked so before, and how many it was delivered to.
+    pub(crate) fn sent_before(&self, peer: PeerId, nonce: &str) -> Option<(u64, u64)> {
+        let found = self.marks.iter().rev().find(|mark| mark.peer == peer && mark.nonce == nonce);
+        found.map(|mark| (mark.message, mark.delivered))
+    }
+
+    /// Someone said something.
+    pub(crate) fn add(
+        &mut self,
+        past: Past,
+        from: PeerId,
+        receiver: Option<PeerId>,
+        mark: Option<(&str, u64)>,
+    ) {
+        self.last = self.last.max(past.message);
+        if let Some((nonce, delivered)) = mark {
+            if self.marks.len() == MAX_MARKS {
+                self.marks.pop_front();
+            }
+            let nonce = nonce.to_owned();
+            self.marks.push_back(Mark { peer: from, nonce, message: past.message, delivered });
+        }
+        if self.said.len() == MAX_MESSAGES {
+            self.said.pop_front();
+        }
+        self.said.push_back(Said { past, from, receiver });
+    }
+
+    /// What `peer` may read of it: what was said to all, to it, and by it; oldest first.
+    pub(crate) fn history(&self, peer: PeerId, ask: &History, with: Option<PeerId>) -> Vec<Past> {
+        let limit = ask.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(50);
+        let to_all = ask.with.as_deref() == Some("*");
+        let mut found: Vec<Past> = self
+            .said
+            .iter()
+            .rev()
+            .filter(|said| ask.before.is_none_or(|before| said.past.message < before))
+            .filter(|said| said.receiver.is_none_or(|receiver| receiver == peer || said.from == peer))
+            .filter(|said| match (to_all, &ask.with) {
+                (true, _) => said.receiver.is_none(),
+                (false, None) => true,
+                (false, Some(_)) => {
+                    said.receiver.is_some()
+                        && with.is_some()
+                        && (said.receiver == with || Some(said.from) == with)
+                }
+            })
+            .take(limit)
+            .map(|said| said.past.clone())
+            .collect();
+        found.reverse();
+        found
+    }
+}
