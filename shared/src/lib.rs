@@ -4,10 +4,15 @@
 //! promises holds for as long as it exists: a [`PieceIndex`] lies inside its [`Layout`], a
 //! [`Bitfield`] has no spare bit set.
 
+pub mod bencode;
 pub mod bitfield;
 pub mod control;
+pub mod display;
 pub mod id;
+pub mod merkle;
+pub mod metainfo;
 pub mod moment;
+pub mod path;
 pub mod piece;
 
 pub use bitfield::Bitfield;
