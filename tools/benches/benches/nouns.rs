@@ -1,5 +1,5 @@
 //! What the nouns cost where they are used most: bit by bit over a whole torrent.
-#![expect(missing_docs, reason = "the macro of criterion makes public functions")]
+#![expect(clippy::expect_used, reason = "a benchmark that cannot be set up says why and ends")]
 
 use std::hint::black_box;
 
