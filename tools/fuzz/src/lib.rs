@@ -29,4 +29,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "torrent", body: swarm::torrent, cost: 20 },
     Target { name: "wire_handshake", body: wire::handshake, cost: 1 },
     Target { name: "wire_stream", body: wire::stream, cost: 1 },
+    Target { name: "bencode", body: nouns::bencode, cost: 1 },
+    Target { name: "display", body: nouns::display, cost: 1 },
+    Target { name: "metainfo", body: nouns::metainfo, cost: 4 },
+    Target { name: "path", body: nouns::path, cost: 1 },
 ];
