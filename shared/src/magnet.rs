@@ -76,7 +76,7 @@ impl Magnet {
                 "dn" => magnet.0 = Some(value),
                 "tr" if magnet.1.len() < MAX_LIST => magnet.1.push(value),
                 "x" if key == "x.pe" && magnet.2.len() < MAX_LIST => {
-                    magnet.2.extend(value.parse::<SocketAddr>())
+                    magnet.2.extend(value.parse::<SocketAddr>());
                 }
                 _ => {}
             }
@@ -129,10 +129,14 @@ fn escape(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             escaped.push(byte.into());
         } else {
-            escaped.push_str(&format!("%{byte:02X}"));
+            escaped.extend(['%', hex_digit(byte >> 4), hex_digit(byte & 15)]);
         }
     }
     escaped
+}
+
+fn hex_digit(value: u8) -> char {
+    char::from_digit(value.into(), 16).unwrap_or('0').to_ascii_uppercase()
 }
 
 /// Undoes percent codes and `+`; what is not UTF-8 afterwards becomes U+FFFD.
