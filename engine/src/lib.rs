@@ -12,11 +12,23 @@
 //! * the checkpoint task owns `download_status::Checkpointer` and writes what it says.
 
 pub mod alert;
+mod bandwidth;
 pub mod config;
+mod connection;
+mod dialer;
+pub mod disk;
 pub mod error;
+mod folder;
+mod listener;
 pub mod options;
+mod receive_memory;
 pub mod session;
+#[cfg(test)]
+mod session_tests;
+mod shared_parts;
 pub mod status;
+mod torrent;
+mod workers;
 
 pub use alert::{Alert, StatusTrouble};
 pub use config::SessionConfig;

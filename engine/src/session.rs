@@ -1,102 +1,282 @@
 //! The face of the engine: one session, many torrents. Cheap to clone; every clone is the same session.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
-use shared::{InfoHash, PeerId};
-use tokio::sync::mpsc;
+use shared::{InfoHash, InfoHashes, PeerId};
+use swarm::PeerSource;
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::alert::Alert;
+use crate::bandwidth::Bucket;
 use crate::config::SessionConfig;
+use crate::connection::{Event, Place};
+use crate::disk::block_disk::{BlockDisk, StdDisk};
 use crate::error::{CommandError, StartError};
-use crate::status::{Limits, PeerStatus, TorrentStatus};
+use crate::folder::Folder;
+use crate::listener;
+use crate::shared_parts::Parts;
+use crate::status::{Limits, PeerStatus, State, TorrentStatus};
+use crate::torrent::prepare::{Left, Preparation, Prepared, Shape};
+use crate::torrent::task::{Ears, Outgoing, Task};
+use crate::torrent::view::View;
+use crate::torrent::{Command, TorrentHandle};
+
+/// How many batches may wait in front of a torrent.
+const INBOX: usize = 1024;
+/// How long a clean stop may take.
+const STOP_PATIENCE: Duration = Duration::from_millis(1500);
 
 /// A running session.
 #[derive(Debug, Clone)]
 pub struct Session {
-    peer_id: PeerId,
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    parts: Arc<Parts>,
+    folder: Folder,
     listen_address: SocketAddr,
 }
 
 impl Session {
     /// Takes the folder, listens, and goes on with everything that an earlier run left unfinished.
+    /// To be called inside a tokio runtime.
     pub async fn start(config: SessionConfig) -> Result<(Self, mpsc::Receiver<Alert>), StartError> {
-        Err(StartError::Locked { dir: config.dir, pid: None })
+        Self::start_on(config, Arc::new(StdDisk)).await
+    }
+
+    /// As [`Session::start`], with another disk.
+    pub async fn start_on(
+        config: SessionConfig,
+        disk: Arc<dyn BlockDisk>,
+    ) -> Result<(Self, mpsc::Receiver<Alert>), StartError> {
+        let folder = Folder::take(&config.dir)?;
+        let listener = listener::listen(config.listen)?;
+        let listen_address = listener
+            .local_addr()
+            .map_err(|source| StartError::Listen { address: ([0, 0, 0, 0], 0).into(), source })?;
+        let (parts, alerts) = Parts::start(config, folder.peer_id(), listen_address.port(), disk)?;
+        let _detached = runtime::spawn("listener", listener::accept(listener, Arc::clone(&parts)));
+        let session = Self { inner: Arc::new(Inner { parts, folder, listen_address }) };
+        Ok((session, alerts))
+    }
+
+    pub(crate) fn parts(&self) -> &Arc<Parts> {
+        &self.inner.parts
+    }
+
+    pub(crate) fn folder(&self) -> &Folder {
+        &self.inner.folder
     }
 
     /// Who we are to other peers; the same after every restart.
     pub fn peer_id(&self) -> PeerId {
-        self.peer_id
+        self.inner.folder.peer_id()
     }
 
     /// Where we listen.
     pub fn listen_address(&self) -> SocketAddr {
-        self.listen_address
+        self.inner.listen_address
     }
 
-    /// Stops sharing; the files stay where they are.
-    pub async fn unshare(&self, id: InfoHash) -> Result<(), CommandError> {
-        Err(CommandError::Unknown { id })
+    fn find(&self, id: InfoHash) -> Result<Arc<TorrentHandle>, CommandError> {
+        self.parts().torrents().find(&id).ok_or(CommandError::Unknown { id })
+    }
+
+    async fn tell(&self, id: InfoHash, command: Command) -> Result<(), CommandError> {
+        let torrent = self.find(id)?;
+        torrent.inbox.send(Event::Command(command)).await.map_err(|_| CommandError::Stopping)
+    }
+
+    async fn ask<T>(
+        &self,
+        id: InfoHash,
+        command: impl FnOnce(oneshot::Sender<T>) -> Command,
+    ) -> Result<T, CommandError> {
+        let (sender, receiver) = oneshot::channel();
+        self.tell(id, command(sender)).await?;
+        receiver.await.map_err(|_| CommandError::Stopping)
     }
 
     /// Tells a torrent where peers listen.
     pub async fn add_peers(&self, id: InfoHash, addresses: Vec<SocketAddr>) -> Result<(), CommandError> {
-        drop(addresses);
-        Err(CommandError::Unknown { id })
+        self.tell(id, Command::Peers(addresses, PeerSource::Tracker)).await
     }
 
     /// Dials one address for a torrent, at the wish of the far side.
     pub async fn dial(&self, id: InfoHash, address: SocketAddr) -> Result<(), CommandError> {
-        self.add_peers(id, vec![address]).await
+        self.tell(id, Command::Peers(vec![address], PeerSource::Asked)).await
     }
 
     /// Neither download nor upload until [`Session::resume`], also after a restart.
     pub async fn pause(&self, id: InfoHash) -> Result<(), CommandError> {
-        Err(CommandError::Unknown { id })
+        self.ask(id, Command::Pause).await
     }
 
     /// Goes on.
     pub async fn resume(&self, id: InfoHash) -> Result<(), CommandError> {
-        Err(CommandError::Unknown { id })
-    }
-
-    /// Forgets a torrent; with `delete` the bytes of an unfinished download go too. A finished file
-    /// and a shared one are never deleted.
-    pub async fn cancel(&self, id: InfoHash, delete: bool) -> Result<(), CommandError> {
-        let _ = delete;
-        Err(CommandError::Unknown { id })
+        self.ask(id, Command::Resume).await
     }
 
     /// Every torrent, by id.
     pub fn list(&self) -> Vec<TorrentStatus> {
-        Vec::new()
+        self.parts().torrents().iter().map(|torrent| torrent.status.borrow().clone()).collect()
     }
 
     /// One torrent.
     pub fn status(&self, id: InfoHash) -> Option<TorrentStatus> {
-        let _ = id;
-        None
+        self.find(id).ok().map(|torrent| torrent.status.borrow().clone())
     }
 
     /// The connections of one torrent.
     pub async fn peers(&self, id: InfoHash) -> Result<Vec<PeerStatus>, CommandError> {
-        Err(CommandError::Unknown { id })
+        self.ask(id, Command::ViewPeers).await
     }
 
     /// Bytes per second for the whole session from now on.
     pub fn set_limits(&self, limits: Limits) {
-        let _ = limits;
+        self.parts().up.set_rate(limits.up);
+        self.parts().down.set_rate(limits.down);
     }
 
     /// The limits in force.
     pub fn limits(&self) -> Limits {
-        Limits::default()
+        Limits { up: self.parts().up.rate(), down: self.parts().down.rate() }
     }
 
     /// Waits until every byte is verified and has its final name.
     pub async fn wait_complete(&self, id: InfoHash) -> Result<TorrentStatus, CommandError> {
-        Err(CommandError::Unknown { id })
+        let mut status = self.find(id)?.status.clone();
+        let ended = |status: &TorrentStatus| matches!(status.state, State::Seeding | State::Error);
+        let status = status.wait_for(ended).await.map_err(|_| CommandError::Stopping)?.clone();
+        match status.error.clone() {
+            Some(error) => Err(CommandError::Failed { id, error }),
+            None => Ok(status),
+        }
     }
 
     /// Saves the state and ends every task; nothing is checked again after a clean stop.
-    pub async fn stop(&self) {}
+    pub async fn stop(&self) {
+        let torrents: Vec<_> = self.parts().torrents().iter().map(Arc::clone).collect();
+        let mut ends = Vec::with_capacity(torrents.len());
+        for torrent in torrents {
+            let (done, ended) = oneshot::channel();
+            if torrent.inbox.send(Event::Command(Command::Stop(done))).await.is_ok() {
+                ends.push(ended);
+            }
+        }
+        let all = async {
+            for ended in ends {
+                let _ = ended.await.is_ok();
+            }
+        };
+        if tokio::time::timeout(STOP_PATIENCE, all).await.is_err() {
+            tracing::warn!("some torrents did not stop in time");
+        }
+        self.parts().end.cancel();
+    }
+
+    /// Starts a torrent's task: with a place that is ready, or with one to be prepared.
+    pub(crate) fn begin(&self, hashes: InfoHashes, shape: Shape, begin: Begin, paused: bool) {
+        let parts = self.parts();
+        let (inbox, receiver) = mpsc::channel(INBOX);
+        let (news_sender, news) = mpsc::channel(16);
+        let (changes_sender, changes) = mpsc::channel(16);
+        let end = parts.end.child_token();
+        let status = first_status(hashes, &shape, &begin);
+        let (status_sender, status) = watch::channel(status);
+        let mut task = Task {
+            parts: Arc::clone(parts),
+            hashes,
+            place: Arc::new(Place {
+                memory: Arc::clone(&parts.memory),
+                up: Bucket::new(None, Some(Arc::clone(&parts.up))),
+                down: Bucket::new(None, Some(Arc::clone(&parts.down))),
+                disk: Arc::clone(&parts.disk),
+                source: std::sync::OnceLock::new(),
+            }),
+            own_inbox: inbox.clone(),
+            brain: None,
+            shape: Some(shape.clone()),
+            connections: std::collections::BTreeMap::new(),
+            next_key: 0,
+            early: Vec::new(),
+            paused,
+            view: View::new(status_sender, parts.clock.now()),
+            disk_full: None,
+            on_disk: 0,
+            final_name: PathBuf::new(),
+            end: end.clone(),
+            stopping: Vec::new(),
+            batch: Outgoing::default(),
+        };
+        let handle = TorrentHandle { id: hashes.primary(), hashes, inbox, status };
+        parts.torrents().insert(Arc::new(handle));
+        match begin {
+            Begin::Ready(prepared) => task.ready(*prepared),
+            Begin::Prepare { into, left } => {
+                let preparation = Preparation {
+                    parts: Arc::clone(parts),
+                    shape,
+                    into,
+                    left,
+                    changes: changes_sender.clone(),
+                    news: news_sender.clone(),
+                    end,
+                };
+                let _detached = runtime::spawn("prepare", preparation.run());
+            }
+        }
+        let ears = Ears { inbox: receiver, news, changes, _open: (news_sender, changes_sender) };
+        let _detached = runtime::spawn("torrent", task.run(ears));
+    }
+}
+
+/// How a torrent's task begins.
+#[derive(Debug)]
+pub(crate) enum Begin {
+    /// Everything is there.
+    Ready(Box<Prepared>),
+    /// A place must be found beneath this folder, or what an earlier run left taken up.
+    Prepare {
+        /// The folder of downloads.
+        into: PathBuf,
+        /// What an earlier run left.
+        left: Option<Left>,
+    },
+}
+
+fn first_status(hashes: InfoHashes, shape: &Shape, begin: &Begin) -> TorrentStatus {
+    let layout = &shape.content.layout;
+    let (path, state) = match begin {
+        Begin::Ready(prepared) => (prepared.source.storage().path(), State::Seeding),
+        Begin::Prepare { into, .. } => (into.join(&shape.name), State::Waiting),
+    };
+    TorrentStatus {
+        id: hashes.primary(),
+        hashes,
+        name: shape.name.clone(),
+        size: layout.data_total(),
+        state,
+        verified_bytes: 0,
+        pieces_verified: 0,
+        pieces: layout.pieces(),
+        downloaded: 0,
+        uploaded: 0,
+        wasted: 0,
+        rate_down: 0.0,
+        rate_up: 0.0,
+        seeds: 0,
+        peers: 0,
+        eta: None,
+        path,
+        error: None,
+        from: Vec::new(),
+        is_share: matches!(begin, Begin::Ready(_)),
+        checking: None,
+    }
 }

@@ -9,7 +9,6 @@ pub mod bitfield;
 pub mod control;
 pub mod display;
 pub mod id;
-pub mod magnet;
 pub mod merkle;
 pub mod metainfo;
 pub mod moment;

@@ -1,0 +1,134 @@
+//! One peer's connection: a reader and a writer task, which end together.
+
+pub(crate) mod handshake;
+pub(crate) mod outbox;
+pub(crate) mod reader;
+pub(crate) mod writer;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+
+use shared::Span;
+use swarm::{Input, PeerKey};
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio_util::sync::CancellationToken;
+use wire::Range;
+
+use crate::bandwidth::Bucket;
+use crate::connection::handshake::Greeting;
+use crate::connection::outbox::Outbox;
+use crate::connection::reader::Reader;
+use crate::connection::writer::Writer;
+use crate::disk::source::Source;
+use crate::error::TorrentError;
+use crate::receive_memory::ReceiveMemory;
+use crate::torrent::Command;
+use crate::torrent::finish::Finished;
+use crate::workers::Workers;
+
+/// What reaches a torrent task.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// Things for the brain, in the order in which they happened.
+    Inputs(Vec<Input>),
+    /// A connection has shaken hands.
+    Attach(Box<Shaken>),
+    /// A connection has ended.
+    Gone(PeerKey),
+    /// A finished download has its final name, or could not get it.
+    Finished(Result<Finished, TorrentError>),
+    /// A file cannot be read or written.
+    FileTrouble(TorrentError),
+    /// So many bytes are free on the disk that was full.
+    Room(u64),
+    /// The session wants something.
+    Command(Command),
+}
+
+/// Into a torrent task.
+pub(crate) type Inbox = mpsc::Sender<Event>;
+
+/// A connection that has shaken hands and belongs to nobody yet.
+#[derive(Debug)]
+pub(crate) struct Shaken {
+    pub(crate) stream: TcpStream,
+    pub(crate) address: SocketAddr,
+    pub(crate) outgoing: bool,
+    pub(crate) greeting: Greeting,
+    /// One of the session's connections.
+    pub(crate) permit: OwnedSemaphorePermit,
+}
+
+/// What all connections of one torrent share.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) memory: Arc<ReceiveMemory>,
+    pub(crate) up: Arc<Bucket>,
+    pub(crate) down: Arc<Bucket>,
+    pub(crate) disk: Arc<Workers>,
+    /// The content; not there until it is known.
+    pub(crate) source: OnceLock<Arc<Source>>,
+}
+
+impl Place {
+    /// Whether this range is a block whose SHA-256 the brain can compare with something.
+    fn wants_leaf(&self, range: Range) -> bool {
+        self.source.get().is_some_and(|source| {
+            let layout = source.storage().layout();
+            let span = layout.span(range.index, range.begin, range.length);
+            source.has_trees() && span.is_some_and(|span| layout.block_of(span).is_some())
+        })
+    }
+
+    /// Reads spans on a disk thread, into this buffer or a larger one: the bytes of those that could
+    /// be read, and which those are. `None` when the disk threads have ended.
+    async fn read(&self, spans: Vec<Span>, buffer: Vec<u8>) -> Option<(Vec<u8>, Vec<bool>)> {
+        let source = Arc::clone(self.source.get()?);
+        self.disk.run(move || source.read(&spans, buffer)).await
+    }
+}
+
+/// The torrent task's side of a connection.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    /// What to send.
+    pub(crate) outbox: Arc<Outbox>,
+    /// Ends both tasks.
+    pub(crate) end: CancellationToken,
+}
+
+impl Connection {
+    /// Starts the tasks of a connection. [`Event::Gone`] is the last that comes of it.
+    pub(crate) fn start(shaken: Shaken, peer: PeerKey, inbox: Inbox, place: Arc<Place>) -> Self {
+        let outbox = Arc::new(Outbox::default());
+        let end = CancellationToken::new();
+        let connection = Self { outbox: Arc::clone(&outbox), end: end.clone() };
+        let Shaken { stream, address, permit, .. } = shaken;
+        let (read_half, write_half) = stream.into_split();
+        let (write_inbox, write_place) = (inbox.clone(), Arc::clone(&place));
+        let write_end = end.clone();
+        let mut writer = Writer { half: write_half, peer, outbox, inbox: write_inbox, place: write_place };
+        let writing = runtime::spawn("connection writer", async move {
+            let _ends_both = write_end.clone().drop_guard();
+            tokio::select! {
+                why = writer.run() => tracing::debug!(%address, %why, "connection ended while writing"),
+                () = write_end.cancelled() => {}
+            }
+        });
+        let mut reader = Reader { half: read_half, peer, inbox: inbox.clone(), place, rest: Vec::new() };
+        let read_end = end;
+        let _detached = runtime::spawn("connection reader", async move {
+            let guard = read_end.clone().drop_guard();
+            tokio::select! {
+                why = reader.run() => tracing::debug!(%address, %why, "connection ended while reading"),
+                () = read_end.cancelled() => {}
+            }
+            drop((guard, reader));
+            let _ = writing.await.is_ok();
+            drop(permit);
+            let _ = inbox.send(Event::Gone(peer)).await.is_ok();
+        });
+        connection
+    }
+}

@@ -1,0 +1,223 @@
+//! From the outbox to the socket: many messages in one system call, blocks read from disk only when
+//! their turn comes, so that a slow peer holds no memory.
+
+use std::io;
+use std::sync::Arc;
+
+use shared::Span;
+use swarm::{Input, PeerKey};
+use thiserror::Error;
+use tokio::net::tcp::OwnedWriteHalf;
+use wire::codec::PIECE_HEADER_LENGTH;
+
+use crate::connection::outbox::{Batch, Item, Outbox};
+use crate::connection::{Event, Inbox, Place};
+
+/// Why writing ended.
+#[derive(Debug, Error)]
+pub(crate) enum WriteEnd {
+    /// The connection broke.
+    #[error("connection lost: {0}")]
+    Lost(#[from] io::Error),
+    /// The torrent or the disk threads are gone.
+    #[error("the torrent has ended")]
+    Ended,
+}
+
+/// Writes to one peer until the connection ends.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    pub(crate) half: OwnedWriteHalf,
+    pub(crate) peer: PeerKey,
+    pub(crate) outbox: Arc<Outbox>,
+    pub(crate) inbox: Inbox,
+    pub(crate) place: Arc<Place>,
+}
+
+/// Items that go out together, with the bytes of their blocks.
+#[derive(Debug)]
+struct Group<'batch> {
+    items: &'batch [Item],
+    /// The encoded messages among them.
+    bytes: &'batch [u8],
+    /// The blocks of the uploads that could be read, one behind the other.
+    blocks: Vec<u8>,
+    /// Which of the uploads those are.
+    readable: Vec<bool>,
+}
+
+impl Writer {
+    /// Never returns while the connection is good.
+    pub(crate) async fn run(&mut self) -> WriteEnd {
+        loop {
+            let batch = self.outbox.take().await;
+            if let Err(end) = self.send(batch).await {
+                return end;
+            }
+        }
+    }
+
+    async fn send(&mut self, batch: Batch) -> Result<(), WriteEnd> {
+        let mut items = batch.items.as_slice();
+        let mut bytes = batch.bytes.as_slice();
+        let mut buffer = Vec::new();
+        while !items.is_empty() {
+            let quantum = self.place.up.quantum();
+            let (count, encoded) = group_length(items, quantum);
+            let (now, later) = items.split_at(count);
+            let (now_bytes, later_bytes) = bytes.split_at(encoded.min(bytes.len()));
+            (items, bytes) = (later, later_bytes);
+            let spans: Vec<Span> = uploads(now).collect();
+            let readable = if spans.is_empty() {
+                Vec::new()
+            } else {
+                let (read, readable) = self.place.read(spans.clone(), buffer).await.ok_or(WriteEnd::Ended)?;
+                buffer = read;
+                readable
+            };
+            let group = Group { items: now, bytes: now_bytes, blocks: buffer, readable };
+            let total = encoded + group.blocks.len();
+            self.place.up.pay(total).await;
+            self.write(&group).await?;
+            self.report(&spans, &group.readable).await?;
+            buffer = group.blocks;
+        }
+        Ok(())
+    }
+
+    /// Writes a whole group.
+    async fn write(&self, group: &Group<'_>) -> Result<(), WriteEnd> {
+        let headers = group.headers();
+        let mut slices = group.slices(&headers);
+        let mut rest = slices.as_mut_slice();
+        while !rest.is_empty() {
+            match self.half.try_write_vectored(rest.get(..rest.len().min(1024)).unwrap_or_default()) {
+                Ok(written) => io::IoSlice::advance_slices(&mut rest, written),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.half.writable().await?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    async fn report(&self, spans: &[Span], readable: &[bool]) -> Result<(), WriteEnd> {
+        if spans.is_empty() {
+            return Ok(());
+        }
+        let peer = self.peer;
+        let inputs = spans
+            .iter()
+            .zip(readable)
+            .map(|(span, readable)| {
+                if *readable {
+                    Input::Uploaded { peer, span: *span }
+                } else {
+                    Input::UploadFailed { peer, span: *span }
+                }
+            })
+            .collect();
+        self.inbox.send(Event::Inputs(inputs)).await.map_err(|_| WriteEnd::Ended)
+    }
+}
+
+fn uploads(items: &[Item]) -> impl Iterator<Item = Span> + '_ {
+    items.iter().filter_map(|item| match item {
+        Item::Upload(span) => Some(*span),
+        Item::Bytes(_) => None,
+    })
+}
+
+/// How many of the items go out together, at least one and about `quantum` bytes, and how many
+/// encoded bytes are among them.
+fn group_length(items: &[Item], quantum: usize) -> (usize, usize) {
+    let (mut total, mut encoded, mut count) = (0, 0, 0);
+    for item in items {
+        match item {
+            Item::Bytes(bytes) => {
+                encoded += bytes;
+                total += bytes;
+            }
+            Item::Upload(span) => total += span.length() as usize + PIECE_HEADER_LENGTH,
+        }
+        if count > 0 && total > quantum {
+            if let Item::Bytes(bytes) = item {
+                encoded -= bytes;
+            }
+            break;
+        }
+        count += 1;
+    }
+    (count, encoded)
+}
+
+impl<'batch> Group<'batch> {
+    fn headers(&self) -> Vec<[u8; PIECE_HEADER_LENGTH]> {
+        uploads(self.items)
+            .map(|span| wire::codec::piece_header(span.piece().get(), span.begin(), span.length() as usize))
+            .collect()
+    }
+
+    /// Everything to write, in order. Uploads that could not be read are left out.
+    fn slices<'all>(&'all self, headers: &'all [[u8; PIECE_HEADER_LENGTH]]) -> Vec<io::IoSlice<'all>>
+    where
+        'batch: 'all,
+    {
+        let mut slices = Vec::with_capacity(self.items.len() * 2);
+        let (mut bytes, mut blocks) = (self.bytes, self.blocks.as_slice());
+        let mut uploads = headers.iter().zip(&self.readable);
+        for item in self.items {
+            match item {
+                Item::Bytes(count) => {
+                    let (now, later) = bytes.split_at((*count).min(bytes.len()));
+                    bytes = later;
+                    slices.push(io::IoSlice::new(now));
+                }
+                Item::Upload(span) => {
+                    if let Some((header, true)) = uploads.next() {
+                        let (now, later) = blocks.split_at((span.length() as usize).min(blocks.len()));
+                        blocks = later;
+                        slices.push(io::IoSlice::new(header));
+                        slices.push(io::IoSlice::new(now));
+                    }
+                }
+            }
+        }
+        slices
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_are_about_a_quantum_and_never_empty() {
+        let layout = shared::Layout::new(1 << 20, 1 << 20).unwrap();
+        let block = Item::Upload(layout.span(0, 0, 16384).unwrap());
+        assert_eq!(group_length(&[block, block, block], 33_000), (2, 0));
+        assert_eq!(group_length(&[Item::Bytes(50), block, block], 10), (1, 50));
+        assert_eq!(group_length(&[block, Item::Bytes(50_000), block], 33_000), (1, 0));
+        assert_eq!(group_length(&[block], 1), (1, 0));
+    }
+
+    #[test]
+    fn what_could_not_be_read_leaves_no_trace() {
+        let layout = shared::Layout::new(100, 100).unwrap();
+        let span = |begin| Item::Upload(layout.span(0, begin, 3).unwrap());
+        let items = [Item::Bytes(2), span(0), span(3), Item::Bytes(1), span(6)];
+        let group = Group {
+            items: &items,
+            bytes: b"abc",
+            blocks: b"123789".to_vec(),
+            readable: vec![true, false, true],
+        };
+        let headers = group.headers();
+        let sent: Vec<u8> = group.slices(&headers).iter().flat_map(|slice| slice.to_vec()).collect();
+        let header = |begin| wire::codec::piece_header(0, begin, 3).to_vec();
+        assert_eq!(
+            sent,
+            [b"ab".to_vec(), header(0), b"123".to_vec(), b"c".to_vec(), header(6), b"789".to_vec()].concat()
+        );
+    }
+}

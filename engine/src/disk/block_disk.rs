@@ -1,0 +1,77 @@
+//! What the engine asks of a disk, so that tests can put a failing one in its place.
+
+use std::fmt::Debug;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use crate::disk::beneath::{self, Access, Root, Stamp};
+
+/// Opens files; [`StdDisk`] is the real one.
+pub trait BlockDisk: Debug + Send + Sync {
+    /// Opens a regular file beneath `root`.
+    fn open(&self, root: &Root, relative: &Path, access: Access) -> io::Result<Box<dyn BlockFile>>;
+
+    /// Bytes that are free where `root` is.
+    fn free_space(&self, root: &Root) -> io::Result<u64> {
+        root.free_space()
+    }
+}
+
+/// One open file. Positions are given with each call, so that many threads can share it.
+pub trait BlockFile: Debug + Send + Sync {
+    /// Reads at `offset`; fewer bytes than asked for at the end of the file.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Writes buffers one after the other at `offset`; says how many bytes were taken.
+    fn write_at(&self, buffers: &[io::IoSlice<'_>], offset: u64) -> io::Result<usize>;
+
+    /// Makes the file as long as this, reserving the room where that is cheap; never shortens it.
+    fn reserve(&self, length: u64) -> io::Result<()>;
+
+    /// Makes everything written so far survive a loss of power.
+    fn sync(&self) -> io::Result<()>;
+
+    /// How the file looks now.
+    fn stamp(&self) -> io::Result<Stamp>;
+}
+
+/// The disk of this machine.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct StdDisk;
+
+impl BlockDisk for StdDisk {
+    fn open(&self, root: &Root, relative: &Path, access: Access) -> io::Result<Box<dyn BlockFile>> {
+        Ok(Box::new(StdFile(root.open_file(relative, access)?)))
+    }
+}
+
+#[derive(Debug)]
+struct StdFile(File);
+
+impl BlockFile for StdFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        beneath::read_at(&self.0, buffer, offset)
+    }
+
+    fn write_at(&self, buffers: &[io::IoSlice<'_>], offset: u64) -> io::Result<usize> {
+        beneath::write_vectored_at(&self.0, buffers, offset)
+    }
+
+    fn reserve(&self, length: u64) -> io::Result<()> {
+        beneath::reserve(&self.0, length)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn stamp(&self) -> io::Result<Stamp> {
+        Stamp::of(&self.0)
+    }
+}
+
+/// Whether an error means that there is no room.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}

@@ -1,0 +1,350 @@
+//! What is read to be given to others, and that it is still what was promised.
+//!
+//! Files that are shared belong to somebody else: they may change, shrink or vanish at any time. Each
+//! read is followed by a look at the file's size, time and number; when one has changed, every piece of
+//! the file is in doubt and is hashed again before anything of it is given. A piece that does not have
+//! its hash any more is withdrawn. While a download is still written to, the changes are our own and
+//! what is given has just been verified.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use shared::{Bitfield, PieceIndex, Span};
+use swarm::Content;
+use tokio::sync::mpsc;
+
+use crate::disk::beneath::Stamp;
+use crate::disk::hash_tree::Leaves;
+use crate::disk::storage::Storage;
+use crate::disk::verify;
+
+/// The most leaves that are kept: 8 MiB of them, for 4 GiB of content.
+const MOST_LEAVES: usize = 262_144;
+
+/// Content on disk that others may have.
+#[derive(Debug)]
+pub(crate) struct Source {
+    storage: Arc<Storage>,
+    content: Arc<Content>,
+    watch: Mutex<Option<Watch>>,
+    /// Leaves of pieces that somebody asked for.
+    leaves: Mutex<BTreeMap<PieceIndex, Leaves>>,
+    /// Told once for each file that turns out to be wrong.
+    changes: mpsc::Sender<Changed>,
+}
+
+/// A file does not hold any more what the torrent says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Changed {
+    /// The first piece that was found wrong.
+    pub(crate) piece: PieceIndex,
+    /// Number of the file.
+    pub(crate) file: usize,
+}
+
+/// What is known of files that we do not write.
+#[derive(Debug)]
+struct Watch {
+    /// How each file looked when its pieces were last known to be right.
+    stamps: Vec<Option<Stamp>>,
+    /// Pieces to be hashed before they are given.
+    doubtful: Bitfield,
+    /// Pieces that were hashed and are wrong.
+    withdrawn: Bitfield,
+    /// Files that were told of.
+    told: Vec<bool>,
+}
+
+impl Source {
+    /// Content that is still being written.
+    pub(crate) fn new(storage: Arc<Storage>, content: Arc<Content>, changes: mpsc::Sender<Changed>) -> Self {
+        Self { storage, content, watch: Mutex::new(None), leaves: Mutex::default(), changes }
+    }
+
+    /// The files.
+    pub(crate) fn storage(&self) -> &Arc<Storage> {
+        &self.storage
+    }
+
+    /// What the torrent says.
+    pub(crate) fn content(&self) -> &Arc<Content> {
+        &self.content
+    }
+
+    /// Whether there are SHA-256 trees to compare blocks with.
+    pub(crate) fn has_trees(&self) -> bool {
+        !self.content.trees.is_empty()
+    }
+
+    /// From now on nobody should write: `stamps` says how each file looked when it was right, and a
+    /// file that looks otherwise now is in doubt. Asks the disk about every file.
+    pub(crate) fn watch(&self, stamps: Vec<Option<Stamp>>) {
+        let pieces = self.storage.layout().pieces();
+        let files = self.storage.files().len();
+        let mut watch = Watch {
+            stamps,
+            doubtful: Bitfield::empty(pieces),
+            withdrawn: Bitfield::empty(pieces),
+            told: vec![false; files],
+        };
+        watch.stamps.resize(files, None);
+        for file in 0..files {
+            watch.look(&self.storage, file, self.storage.stamp(file).ok());
+        }
+        *self.lock() = Some(watch);
+    }
+
+    /// How every file looked when it was last known to be right; empty while it is written.
+    pub(crate) fn stamps(&self) -> Vec<Option<Stamp>> {
+        self.lock().as_ref().map(|watch| watch.stamps.clone()).unwrap_or_default()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Watch>> {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The leaves of a piece, from memory or from disk.
+    pub(crate) fn leaves(&self, piece: PieceIndex) -> Option<Leaves> {
+        let mut leaves = self.leaves.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = leaves.get(&piece) {
+            return Some(Arc::clone(known));
+        }
+        drop(leaves);
+        let made: Leaves = verify::leaves_of_piece(&self.storage, piece, &mut Vec::new()).ok()?.into();
+        leaves = self.leaves.lock().unwrap_or_else(PoisonError::into_inner);
+        let most = MOST_LEAVES / (self.storage.layout().blocks_in_whole_piece() as usize).max(1);
+        while leaves.len() > most {
+            leaves.pop_first();
+        }
+        leaves.insert(piece, Arc::clone(&made));
+        Some(made)
+    }
+
+    /// Reads spans into `buffer`, one behind the other, those that cannot be given left out; says
+    /// which could be. Runs on a disk thread.
+    pub(crate) fn read(&self, spans: &[Span], mut buffer: Vec<u8>) -> (Vec<u8>, Vec<bool>) {
+        let mut readable = vec![false; spans.len()];
+        let total: usize = spans.iter().map(|span| span.length() as usize).sum();
+        buffer.resize(total, 0);
+        let (mut filled, mut next) = (0, 0);
+        while let Some(rest) = spans.get(next..).filter(|rest| !rest.is_empty()) {
+            let (count, length) = self.run_length(rest);
+            let run = rest.get(..count).unwrap_or_default();
+            let part = buffer.get_mut(filled..filled + length).unwrap_or_default();
+            if self.read_run(run, part).is_ok() {
+                filled += length;
+                readable.iter_mut().skip(next).take(count).for_each(|one| *one = true);
+            }
+            next += count;
+        }
+        buffer.truncate(filled);
+        (buffer, readable)
+    }
+
+    /// How many of the spans follow each other on the line, and how long they are together.
+    fn run_length(&self, spans: &[Span]) -> (usize, usize) {
+        let mut end = None;
+        let (mut count, mut length) = (0, 0);
+        for span in spans {
+            let begin = self.storage.line_offset(*span);
+            if end.is_some_and(|end| end != begin) {
+                break;
+            }
+            end = Some(begin + u64::from(span.length()));
+            count += 1;
+            length += span.length() as usize;
+        }
+        (count, length)
+    }
+
+    fn read_run(&self, run: &[Span], buffer: &mut [u8]) -> io::Result<()> {
+        let Some(first) = run.first() else { return Ok(()) };
+        let offset = self.storage.line_offset(*first);
+        self.storage.read(offset, buffer)?;
+        let length = buffer.len() as u64;
+        // Looked at after reading: whoever changed these bytes before we read them changed the time.
+        if !self.look_at_files(offset, length)? {
+            return Ok(());
+        }
+        for span in run {
+            self.settle(span.piece())?;
+        }
+        // What was read before the pieces were hashed again may be older than what was hashed.
+        self.storage.read(offset, buffer)?;
+        if self.look_at_files(offset, length)? {
+            return Err(io::Error::other("the file is being changed"));
+        }
+        Ok(())
+    }
+
+    /// Compares the files of a range with their stamps; says whether anything in it is in doubt.
+    fn look_at_files(&self, offset: u64, length: u64) -> io::Result<bool> {
+        if self.lock().is_none() {
+            return Ok(false);
+        }
+        let segments = self.storage.segments(offset, length);
+        let mut seen = Vec::with_capacity(segments.len());
+        for segment in segments {
+            seen.push((segment.file, self.storage.file(segment.file)?.stamp()?));
+        }
+        let mut lock = self.lock();
+        let Some(watch) = lock.as_mut() else { return Ok(false) };
+        for (file, stamp) in seen {
+            watch.look(&self.storage, file, Some(stamp));
+        }
+        let layout = self.storage.layout();
+        let first = layout.piece_at(offset).map_or(0, PieceIndex::get);
+        let last = layout.piece_at(offset + length.saturating_sub(1)).map_or(first, PieceIndex::get);
+        let doubt = |piece: u32| {
+            let piece = PieceIndex::new(piece);
+            watch.doubtful.get(piece) || watch.withdrawn.get(piece)
+        };
+        Ok((first..=last).any(doubt))
+    }
+
+    /// Hashes a doubtful piece; an error when it is wrong.
+    fn settle(&self, piece: PieceIndex) -> io::Result<()> {
+        let (doubtful, withdrawn) = match self.lock().as_ref() {
+            Some(watch) => (watch.doubtful.get(piece), watch.withdrawn.get(piece)),
+            None => (false, false),
+        };
+        let wrong =
+            || io::Error::new(io::ErrorKind::InvalidData, "the piece does not have its hash any more");
+        if withdrawn {
+            return Err(wrong());
+        }
+        if !doubtful {
+            return Ok(());
+        }
+        let right = verify::piece_is_right(&self.storage, &self.content, piece, &mut Vec::new());
+        let mut lock = self.lock();
+        let Some(watch) = lock.as_mut() else { return Ok(()) };
+        watch.doubtful.clear(piece);
+        if right.is_ok_and(|right| right) {
+            return Ok(());
+        }
+        watch.withdrawn.set(piece);
+        for file in self.storage.files_of(piece) {
+            if let Some(told @ false) = watch.told.get_mut(file) {
+                *told = true;
+                // A full queue means that somebody is being told already.
+                let _ = self.changes.try_send(Changed { piece, file }).is_ok();
+            }
+        }
+        Err(wrong())
+    }
+}
+
+impl Watch {
+    /// Notes how a file looks now; when that is new, its pieces are in doubt.
+    fn look(&mut self, storage: &Storage, file: usize, now: Option<Stamp>) {
+        let Some(known) = self.stamps.get_mut(file) else { return };
+        if *known == now && now.is_some() {
+            return;
+        }
+        *known = now;
+        for piece in storage.pieces_of(file) {
+            let piece = PieceIndex::new(piece);
+            self.withdrawn.clear(piece);
+            self.doubtful.set(piece);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use sha1::{Digest as _, Sha1};
+    use shared::{InfoHash, InfoHashes, Layout};
+
+    use super::*;
+    use crate::disk::beneath::Root;
+    use crate::disk::block_disk::StdDisk;
+    use crate::disk::open_files::OpenFiles;
+    use crate::disk::storage::StoredFile;
+
+    fn source(dir: &Path, line: &[u8]) -> (Source, mpsc::Receiver<Changed>) {
+        std::fs::write(dir.join("file"), line).unwrap();
+        let layout = Layout::new(line.len() as u64, 32).unwrap();
+        let content = Content {
+            hashes: InfoHashes::v1(InfoHash([1; 20])),
+            layout: layout.clone(),
+            trees: Vec::new(),
+            piece_layers: BTreeMap::new(),
+            piece_hashes_v1: Some(line.chunks(32).map(|piece| Sha1::digest(piece).into()).collect()),
+            raw_info: None,
+            private: false,
+        };
+        let file = StoredFile { inside: PathBuf::new(), offset: 0, length: line.len() as u64 };
+        let root = Root::open(dir).unwrap();
+        let open = Arc::new(OpenFiles::new(4));
+        let storage = Storage::new(Arc::new(StdDisk), open, root, "file".into(), vec![file], layout, false);
+        let (sender, receiver) = mpsc::channel(4);
+        let source = Source::new(Arc::new(storage), Arc::new(content), sender);
+        source.watch(vec![source.storage().stamp(0).ok()]);
+        (source, receiver)
+    }
+
+    fn span(source: &Source, piece: u32, begin: u32, length: u32) -> Span {
+        source.storage().layout().span(piece, begin, length).unwrap()
+    }
+
+    /// Another time, whatever the file system's clock says.
+    fn touch(dir: &Path, seconds: u64) {
+        let file = std::fs::File::options().write(true).open(dir.join("file")).unwrap();
+        file.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds)).unwrap();
+    }
+
+    #[test]
+    fn spans_that_follow_each_other_come_in_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let line: Vec<u8> = (0..100).collect();
+        let (source, _) = source(dir.path(), &line);
+        let spans = [
+            span(&source, 0, 8, 8),
+            span(&source, 0, 16, 16),
+            span(&source, 1, 0, 4),
+            span(&source, 0, 0, 4),
+        ];
+        let (bytes, readable) = source.read(&spans, Vec::new());
+        assert_eq!(readable, [true; 4]);
+        assert_eq!(bytes, [&line[8..36], &line[..4]].concat());
+    }
+
+    #[test]
+    fn inv_04_a_changed_piece_is_withdrawn_and_the_others_are_given() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut line: Vec<u8> = (0..100).collect();
+        let (source, mut changes) = source(dir.path(), &line);
+        line[40] = 0xee;
+        std::fs::write(dir.path().join("file"), &line).unwrap();
+        touch(dir.path(), 5);
+        let spans = [span(&source, 0, 0, 8), span(&source, 1, 0, 4), span(&source, 2, 0, 4)];
+        let (bytes, readable) = source.read(&spans, Vec::new());
+        assert_eq!(readable, [true, false, true]);
+        assert_eq!(bytes, [&line[..8], &line[64..68]].concat());
+        assert_eq!(changes.try_recv().unwrap(), Changed { piece: PieceIndex::new(1), file: 0 });
+        // Told once; and when the file is put right, it is given again.
+        assert_eq!(source.read(&spans[1..2], Vec::new()).1, [false]);
+        assert!(changes.try_recv().is_err());
+        line[40] = 40;
+        std::fs::write(dir.path().join("file"), &line).unwrap();
+        touch(dir.path(), 6);
+        assert_eq!(source.read(&spans, Vec::new()).1, [true; 3]);
+    }
+
+    #[test]
+    fn inv_04_a_file_that_was_cut_or_removed_gives_what_is_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let line: Vec<u8> = (0..100).collect();
+        let (source, _) = source(dir.path(), &line);
+        std::fs::File::options().write(true).open(dir.path().join("file")).unwrap().set_len(70).unwrap();
+        let spans = [span(&source, 0, 0, 8), span(&source, 2, 0, 4), span(&source, 3, 0, 4)];
+        assert_eq!(source.read(&spans, Vec::new()).1, [true, false, false]);
+        std::fs::remove_file(dir.path().join("file")).unwrap();
+        source.storage().close();
+        assert_eq!(source.read(&spans, Vec::new()).1, [false; 3]);
+    }
+}

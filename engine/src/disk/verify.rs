@@ -1,0 +1,88 @@
+//! Reads pieces back and compares them with the torrent's hashes. Runs on disk and hash threads.
+
+use std::io;
+
+use sha1::Sha1;
+use sha2::{Digest as _, Sha256};
+use shared::{BLOCK_LENGTH, PieceIndex};
+use swarm::{Content, FileTree};
+
+use crate::disk::storage::Storage;
+
+/// The piece as it is on disk, padding as zeros, into `buffer`.
+fn read_piece<'buffer>(
+    storage: &Storage,
+    piece: PieceIndex,
+    buffer: &'buffer mut Vec<u8>,
+) -> io::Result<&'buffer [u8]> {
+    let layout = storage.layout();
+    buffer.resize(layout.length(piece) as usize, 0);
+    storage.read(layout.offset(piece), buffer)?;
+    Ok(buffer)
+}
+
+/// The SHA-1 of a piece on disk, padding counted as zeros.
+pub(crate) fn sha1_of_piece(
+    storage: &Storage,
+    piece: PieceIndex,
+    buffer: &mut Vec<u8>,
+) -> io::Result<[u8; 20]> {
+    Ok(Sha1::digest(read_piece(storage, piece, buffer)?).into())
+}
+
+/// The SHA-256 of each block of data of a piece on disk.
+pub(crate) fn leaves_of_piece(
+    storage: &Storage,
+    piece: PieceIndex,
+    buffer: &mut Vec<u8>,
+) -> io::Result<Vec<[u8; 32]>> {
+    let data_length = storage.layout().data_length(piece) as usize;
+    let bytes = read_piece(storage, piece, buffer)?;
+    let data = bytes.get(..data_length).unwrap_or(bytes);
+    Ok(data.chunks(BLOCK_LENGTH as usize).map(|block| Sha256::digest(block).into()).collect())
+}
+
+/// Whether a piece on disk is what the torrent says. A piece that no known hash speaks of is not.
+pub(crate) fn piece_is_right(
+    storage: &Storage,
+    content: &Content,
+    piece: PieceIndex,
+    buffer: &mut Vec<u8>,
+) -> io::Result<bool> {
+    if let Some(hashes) = &content.piece_hashes_v1 {
+        let Some(expected) = hashes.get(piece.as_usize()) else { return Ok(false) };
+        return Ok(sha1_of_piece(storage, piece, buffer)? == *expected);
+    }
+    let Some((expected, width)) = expected_root(content, piece) else { return Ok(false) };
+    let leaves = leaves_of_piece(storage, piece, buffer)?;
+    Ok(root(leaves, width) == expected)
+}
+
+/// The tree of the file that a piece belongs to.
+pub(crate) fn tree_of(content: &Content, piece: PieceIndex) -> Option<&FileTree> {
+    let after = content.trees.partition_point(|tree| tree.first_piece <= piece);
+    let tree = content.trees.get(after.checked_sub(1)?)?;
+    let pieces = tree.length.div_ceil(u64::from(content.layout.piece_length()));
+    (u64::from(piece.get() - tree.first_piece.get()) < pieces).then_some(tree)
+}
+
+/// The hash over the leaves of a piece, and over how many leaves it is made.
+pub(crate) fn expected_root(content: &Content, piece: PieceIndex) -> Option<([u8; 32], usize)> {
+    let tree = tree_of(content, piece)?;
+    if tree.length <= u64::from(content.layout.piece_length()) {
+        let leaves = usize::try_from(tree.length.div_ceil(u64::from(BLOCK_LENGTH))).ok()?;
+        return Some((tree.pieces_root, leaves.next_power_of_two()));
+    }
+    let layer = content.piece_layers.get(&tree.pieces_root)?;
+    let hash = layer.get((piece.get() - tree.first_piece.get()) as usize)?;
+    Some((*hash, content.layout.blocks_in_whole_piece() as usize))
+}
+
+/// The root over `width` leaves, a power of two; missing ones count as zero hashes.
+pub(crate) fn root(mut layer: Vec<[u8; 32]>, width: usize) -> [u8; 32] {
+    layer.resize(width.max(1), [0; 32]);
+    while layer.len() > 1 {
+        layer = layer.chunks(2).map(|pair| Sha256::digest(pair.as_flattened()).into()).collect();
+    }
+    layer.first().copied().unwrap_or_default()
+}

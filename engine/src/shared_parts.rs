@@ -1,0 +1,95 @@
+//! What every torrent of a session uses: threads, memory, limits, the clock, the way to tell alerts.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use runtime::Clock;
+use shared::{InfoHash, InfoHashes, PeerId};
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use crate::alert::Alert;
+use crate::bandwidth::Bucket;
+use crate::config::SessionConfig;
+use crate::disk::block_disk::BlockDisk;
+use crate::disk::open_files::OpenFiles;
+use crate::error::StartError;
+use crate::receive_memory::ReceiveMemory;
+use crate::torrent::{TorrentHandle, Torrents};
+use crate::workers::Workers;
+
+/// The parts of one session.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) config: SessionConfig,
+    pub(crate) peer_id: PeerId,
+    pub(crate) listen_port: u16,
+    pub(crate) clock: Clock,
+    pub(crate) disk: Arc<Workers>,
+    pub(crate) hashers: Arc<Workers>,
+    pub(crate) block_disk: Arc<dyn BlockDisk>,
+    pub(crate) open_files: Arc<OpenFiles>,
+    pub(crate) memory: Arc<ReceiveMemory>,
+    pub(crate) up: Arc<Bucket>,
+    pub(crate) down: Arc<Bucket>,
+    /// One permit for each connection.
+    pub(crate) connections: Arc<Semaphore>,
+    /// One permit for each dial under way.
+    pub(crate) dials: Arc<Semaphore>,
+    pub(crate) torrents: Mutex<Torrents>,
+    /// The session stops.
+    pub(crate) end: CancellationToken,
+    alerts: mpsc::Sender<Alert>,
+}
+
+/// How many alerts may wait to be taken; those beyond are only logged.
+const WAITING_ALERTS: usize = 1024;
+
+impl Parts {
+    /// Starts the threads of a session.
+    pub(crate) fn start(
+        config: SessionConfig,
+        peer_id: PeerId,
+        listen_port: u16,
+        block_disk: Arc<dyn BlockDisk>,
+    ) -> Result<(Arc<Self>, mpsc::Receiver<Alert>), StartError> {
+        let (alerts, receiver) = mpsc::channel(WAITING_ALERTS);
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        let hash_threads = if config.hash_threads == 0 { cores } else { config.hash_threads };
+        let parts = Self {
+            peer_id,
+            listen_port,
+            clock: Clock::start(),
+            disk: Arc::new(Workers::start("disk", config.disk_threads)?),
+            hashers: Arc::new(Workers::start("hash", hash_threads)?),
+            block_disk,
+            open_files: Arc::new(OpenFiles::new(config.max_open_files)),
+            memory: ReceiveMemory::new(config.receive_memory),
+            up: Bucket::new(config.limit_up, None),
+            down: Bucket::new(config.limit_down, None),
+            connections: Arc::new(Semaphore::new(config.max_connections)),
+            dials: Arc::new(Semaphore::new(config.max_dials)),
+            torrents: Mutex::default(),
+            end: CancellationToken::new(),
+            alerts,
+            config,
+        };
+        Ok((Arc::new(parts), receiver))
+    }
+
+    /// Tells the person. Never waits: with nobody listening, alerts are dropped.
+    pub(crate) fn alert(&self, alert: Alert) {
+        if let Err(mpsc::error::TrySendError::Full(alert)) = self.alerts.try_send(alert) {
+            tracing::warn!(?alert, "an alert was dropped: nobody takes them");
+        }
+    }
+
+    /// The torrents, locked for a moment.
+    pub(crate) fn torrents(&self) -> std::sync::MutexGuard<'_, Torrents> {
+        self.torrents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The torrent that twenty bytes from outside mean.
+    pub(crate) fn find(&self, hash: &InfoHash) -> Option<(InfoHashes, Arc<TorrentHandle>)> {
+        self.torrents().find(hash).map(|torrent| (torrent.hashes, torrent))
+    }
+}

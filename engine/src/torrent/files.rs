@@ -1,0 +1,119 @@
+//! The torrent task's errands on disk and hash threads. Each answers into the torrent's inbox.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use shared::{BlockRef, PieceIndex};
+use swarm::{Input, PeerKey};
+use wire::HashRange;
+
+use crate::connection::{Event, Inbox};
+use crate::disk::block_disk::is_full;
+use crate::disk::source::Source;
+use crate::disk::{hash_tree, verify};
+use crate::shared_parts::Parts;
+use crate::torrent::prepare::file_error;
+
+thread_local! {
+    /// A hash thread's room for one piece.
+    static PIECE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Gives the answer; a torrent that has ended does not need it.
+fn answer(inbox: &Inbox, event: Event) {
+    let _ = inbox.blocking_send(event).is_ok();
+}
+
+/// Writes blocks where they belong, neighbours together.
+pub(crate) fn write(source: Arc<Source>, parts: &Parts, inbox: Inbox, mut blocks: Vec<(BlockRef, Bytes)>) {
+    parts.disk.submit(move || {
+        blocks.sort_unstable_by_key(|(block, _)| *block);
+        let mut inputs = Vec::with_capacity(blocks.len());
+        let mut rest = blocks;
+        while !rest.is_empty() {
+            let run = take_run(&source, &mut rest);
+            let (names, bytes): (Vec<BlockRef>, Vec<Bytes>) = run.into_iter().unzip();
+            let outcome = write_run(&source, &names, &bytes);
+            // The memory goes back before anybody hears of it.
+            drop(bytes);
+            match outcome {
+                Ok(()) => inputs.extend(names.into_iter().map(|block| Input::Written { block })),
+                Err(error) => {
+                    let full = is_full(&error);
+                    if !full {
+                        let error = file_error(&source.storage().path(), &error);
+                        answer(&inbox, Event::FileTrouble(error));
+                    }
+                    inputs.extend(names.into_iter().map(|block| Input::WriteFailed { block, full }));
+                }
+            }
+        }
+        answer(&inbox, Event::Inputs(inputs));
+    });
+}
+
+fn line_offset(source: &Source, block: BlockRef) -> u64 {
+    source.storage().layout().offset(block.piece) + u64::from(block.begin())
+}
+
+/// The blocks at the head that follow each other on the line.
+fn take_run(source: &Source, rest: &mut Vec<(BlockRef, Bytes)>) -> Vec<(BlockRef, Bytes)> {
+    let mut end = None;
+    let together = rest
+        .iter()
+        .take_while(|(block, bytes)| {
+            let begin = line_offset(source, *block);
+            let follows = end.is_none_or(|end| end == begin);
+            end = Some(begin + bytes.len() as u64);
+            follows
+        })
+        .count();
+    let later = rest.split_off(together);
+    std::mem::replace(rest, later)
+}
+
+fn write_run(source: &Source, names: &[BlockRef], bytes: &[Bytes]) -> io::Result<()> {
+    let Some(first) = names.first() else { return Ok(()) };
+    source.storage().write(line_offset(source, *first), bytes)
+}
+
+/// Reads a piece back and makes its SHA-1.
+pub(crate) fn hash_piece(source: Arc<Source>, parts: &Parts, inbox: Inbox, piece: PieceIndex) {
+    parts.hashers.submit(move || {
+        let sha1 = PIECE
+            .with_borrow_mut(|buffer| verify::sha1_of_piece(source.storage(), piece, buffer))
+            .inspect_err(|error| tracing::warn!(%error, %piece, "a piece could not be read back"))
+            .ok();
+        answer(&inbox, Event::Inputs(vec![Input::PieceHashed { piece, sha1 }]));
+    });
+}
+
+/// Reads a piece back and makes the SHA-256 of each block.
+pub(crate) fn digest_blocks(source: Arc<Source>, parts: &Parts, inbox: Inbox, piece: PieceIndex) {
+    parts.hashers.submit(move || {
+        let digests = PIECE
+            .with_borrow_mut(|buffer| verify::leaves_of_piece(source.storage(), piece, buffer))
+            .inspect_err(|error| tracing::warn!(%error, %piece, "a piece could not be read back"))
+            .ok();
+        answer(&inbox, Event::Inputs(vec![Input::BlocksDigested { piece, digests }]));
+    });
+}
+
+/// Looks up hashes of a file's tree for a peer.
+pub(crate) fn read_hashes(source: Arc<Source>, parts: &Parts, inbox: Inbox, peer: PeerKey, range: HashRange) {
+    parts.hashers.submit(move || {
+        let mut read = BTreeMap::new();
+        let hashes = hash_tree::answer(source.content(), &range, |piece| {
+            if let Some(leaves) = read.get(&piece) {
+                return Some(Arc::clone(leaves));
+            }
+            let leaves = source.leaves(piece)?;
+            read.insert(piece, Arc::clone(&leaves));
+            Some(leaves)
+        });
+        answer(&inbox, Event::Inputs(vec![Input::HashesRead { peer, range, hashes }]));
+    });
+}

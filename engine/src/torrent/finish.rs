@@ -1,0 +1,91 @@
+//! After the last byte: empty files made, everything synced, and the final name given.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::disk::beneath::{Access, Stamp};
+use crate::disk::block_disk::BlockDisk;
+use crate::disk::source::Source;
+use crate::disk::storage::Storage;
+use crate::torrent::prepare::numbered;
+
+/// A finished download.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    /// The final path.
+    pub(crate) path: PathBuf,
+    /// How each file looks now.
+    pub(crate) stamps: Vec<Option<Stamp>>,
+}
+
+/// Gives a complete download its final name, or that name with a number when it is taken. Runs on a
+/// disk thread.
+pub(crate) fn finish(
+    source: &Source,
+    disk: &Arc<dyn BlockDisk>,
+    final_name: &Path,
+    folder: bool,
+) -> Result<Finished, (PathBuf, io::Error)> {
+    let storage = source.storage();
+    let failed = |error| (storage.path(), error);
+    if folder {
+        storage.root().make_folder(&storage.top()).map_err(failed)?;
+    }
+    for (index, file) in storage.files().iter().enumerate() {
+        if file.length == 0 {
+            let relative = storage.relative(index);
+            let made = disk.open(storage.root(), &relative, Access::Create).and_then(|file| file.sync());
+            made.map_err(|error| (storage.root().join(&relative), error))?;
+        }
+    }
+    storage.sync(0..storage.files().len()).map_err(failed)?;
+    let name = final_name.to_string_lossy();
+    for number in 0..=1000 {
+        let to = numbered(&name, number, folder);
+        match storage.rename_top(&to) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && number < 1000 => {}
+            other => {
+                other.map_err(failed)?;
+                break;
+            }
+        }
+    }
+    storage.root().sync_folder_of(&storage.top()).map_err(failed)?;
+    let stamps: Vec<_> = stamps(storage);
+    source.watch(stamps.clone());
+    Ok(Finished { path: storage.path(), stamps })
+}
+
+/// How each file looks now.
+pub(crate) fn stamps(storage: &Storage) -> Vec<Option<Stamp>> {
+    (0..storage.files().len()).map(|file| storage.stamp(file).ok()).collect()
+}
+
+/// Removes the bytes of an unfinished download: its files, then its folders from the inside out. What
+/// the torrent did not put there stays, and keeps its folders.
+pub(crate) fn remove(storage: &Storage) -> Result<(), (PathBuf, io::Error)> {
+    storage.close();
+    let mut folders = std::collections::BTreeSet::new();
+    for index in 0..storage.files().len() {
+        let relative = storage.relative(index);
+        match storage.root().remove_file(&relative) {
+            Err(error)
+                if error.kind() != io::ErrorKind::NotFound
+                    && error.kind() != io::ErrorKind::NotADirectory =>
+            {
+                return Err((storage.root().join(&relative), error));
+            }
+            _ => {}
+        }
+        folders.extend(
+            relative.ancestors().skip(1).filter(|path| !path.as_os_str().is_empty()).map(Path::to_owned),
+        );
+    }
+    folders.insert(storage.top());
+    for folder in folders.iter().rev() {
+        // A folder that is not empty holds something of somebody else.
+        let _ = storage.root().remove_folder(folder).is_ok();
+    }
+    Ok(())
+}

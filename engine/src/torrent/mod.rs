@@ -1,0 +1,99 @@
+//! Torrents as the session holds them: a handle for each, and its task behind it.
+
+pub(crate) mod disk_full;
+pub(crate) mod files;
+pub(crate) mod finish;
+pub(crate) mod prepare;
+mod progress;
+pub(crate) mod task;
+pub(crate) mod view;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use shared::{InfoHash, InfoHashes};
+use swarm::PeerSource;
+use tokio::sync::{oneshot, watch};
+
+use crate::connection::Inbox;
+use crate::status::{PeerStatus, TorrentStatus};
+
+/// What the session may want of a torrent.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Peers listen here.
+    Peers(Vec<SocketAddr>, PeerSource),
+    /// Neither download nor upload.
+    Pause(oneshot::Sender<()>),
+    /// Go on.
+    Resume(oneshot::Sender<()>),
+    /// Who is connected.
+    ViewPeers(oneshot::Sender<Vec<PeerStatus>>),
+    /// End the task; the answer comes when nothing is written any more.
+    Stop(oneshot::Sender<()>),
+}
+
+/// One torrent, from outside.
+#[derive(Debug)]
+pub(crate) struct TorrentHandle {
+    pub(crate) id: InfoHash,
+    pub(crate) hashes: InfoHashes,
+    pub(crate) inbox: Inbox,
+    pub(crate) status: watch::Receiver<TorrentStatus>,
+}
+
+/// All torrents of a session, found by any of their names.
+#[derive(Debug, Default)]
+pub(crate) struct Torrents {
+    by_id: BTreeMap<InfoHash, Arc<TorrentHandle>>,
+    /// The truncated v2 name of hybrids.
+    aliases: BTreeMap<InfoHash, InfoHash>,
+    /// Unfinished files and folders that belong to one of them.
+    claimed: BTreeSet<PathBuf>,
+}
+
+impl Torrents {
+    /// The torrent of this id or other name.
+    pub(crate) fn find(&self, hash: &InfoHash) -> Option<Arc<TorrentHandle>> {
+        let id = self.aliases.get(hash).unwrap_or(hash);
+        self.by_id.get(id).map(Arc::clone)
+    }
+
+    /// Any torrent with one of these names.
+    pub(crate) fn find_any(&self, hashes: &InfoHashes) -> Option<Arc<TorrentHandle>> {
+        let v2 = hashes.get_v2().map(|v2| v2.truncated());
+        [hashes.get_v1(), v2].into_iter().flatten().find_map(|hash| self.find(&hash))
+    }
+
+    /// Every torrent, by id.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<TorrentHandle>> {
+        self.by_id.values()
+    }
+
+    /// Takes an unfinished file or folder for one torrent; `false` when another has it.
+    pub(crate) fn claim(&mut self, path: &Path) -> bool {
+        self.claimed.insert(path.to_owned())
+    }
+
+    /// Gives it back.
+    pub(crate) fn release(&mut self, path: &Path) {
+        self.claimed.remove(path);
+    }
+
+    /// One more.
+    pub(crate) fn insert(&mut self, torrent: Arc<TorrentHandle>) {
+        if let Some(v2) = torrent.hashes.get_v2().map(|v2| v2.truncated()) {
+            self.aliases.insert(v2, torrent.id);
+        }
+        self.by_id.insert(torrent.id, torrent);
+    }
+
+    /// One less.
+    pub(crate) fn remove(&mut self, id: &InfoHash) -> Option<Arc<TorrentHandle>> {
+        let torrent = self.by_id.remove(id)?;
+        self.aliases.retain(|_, primary| primary != id);
+        Some(torrent)
+    }
+}

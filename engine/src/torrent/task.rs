@@ -1,0 +1,398 @@
+//! One torrent: a loop around its brain. It waits for an inbox and a deadline, hands in what happened,
+//! and does what comes out. Nothing in it waits for a disk, a socket or another torrent.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use shared::{BlockRef, InfoHashes, Moment, PeerId};
+use swarm::{Input, Output, PeerKey, Torrent};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use crate::alert::Alert;
+use crate::connection::{Connection, Event, Inbox, Place, Shaken};
+use crate::dialer;
+use crate::disk::source::{Changed, Source};
+use crate::error::TorrentError;
+use crate::shared_parts::Parts;
+use crate::status::State;
+use crate::torrent::Command;
+use crate::torrent::disk_full::DiskFull;
+use crate::torrent::files;
+use crate::torrent::finish::Finished;
+use crate::torrent::prepare::{News, Prepared, Shape};
+use crate::torrent::view::View;
+
+/// How many events are taken from the inbox at once.
+const AT_ONCE: usize = 64;
+
+/// A torrent at work.
+#[derive(Debug)]
+pub(crate) struct Task {
+    pub(crate) parts: Arc<Parts>,
+    pub(crate) hashes: InfoHashes,
+    pub(crate) place: Arc<Place>,
+    pub(crate) own_inbox: Inbox,
+    /// There once the place on disk is ready (or when only the names are known).
+    pub(crate) brain: Option<Torrent>,
+    pub(crate) shape: Option<Shape>,
+    pub(crate) connections: BTreeMap<PeerKey, (Connection, PeerId)>,
+    pub(crate) next_key: u32,
+    /// Addresses that came before there was a brain.
+    pub(crate) early: Vec<Input>,
+    pub(crate) paused: bool,
+    pub(crate) view: View,
+    pub(crate) disk_full: Option<DiskFull>,
+    /// Writes and finishing under way.
+    pub(crate) on_disk: usize,
+    pub(crate) final_name: std::path::PathBuf,
+    /// Preparation and checks end with this.
+    pub(crate) end: CancellationToken,
+    pub(crate) stopping: Vec<oneshot::Sender<()>>,
+    pub(crate) batch: Outgoing,
+}
+
+/// What comes out of the brain in one turn, to be handed on at its end.
+#[derive(Debug, Default)]
+pub(crate) struct Outgoing {
+    writes: Vec<(BlockRef, Bytes)>,
+    wake: BTreeSet<PeerKey>,
+}
+
+/// What a task listens to.
+#[derive(Debug)]
+pub(crate) struct Ears {
+    pub(crate) inbox: mpsc::Receiver<Event>,
+    pub(crate) news: mpsc::Receiver<News>,
+    pub(crate) changes: mpsc::Receiver<Changed>,
+    /// Keeps the channels open when nobody else does.
+    pub(crate) _open: (mpsc::Sender<News>, mpsc::Sender<Changed>),
+}
+
+impl Task {
+    /// Runs until it is told to stop.
+    pub(crate) async fn run(mut self, mut ears: Ears) {
+        let mut events = Vec::with_capacity(AT_ONCE);
+        self.publish();
+        loop {
+            let deadline = self.deadline();
+            let clock = self.parts.clock;
+            tokio::select! {
+                count = ears.inbox.recv_many(&mut events, AT_ONCE) => if count == 0 { break },
+                Some(news) = ears.news.recv() => self.news(news),
+                Some(changed) = ears.changes.recv() => self.changed(changed),
+                () = clock.sleep_until(deadline) => {}
+            }
+            for event in events.drain(..) {
+                self.event(event);
+            }
+            self.look_at_clock();
+            self.flush();
+            if !self.stopping.is_empty() && self.on_disk == 0 && self.connections.is_empty() {
+                break;
+            }
+        }
+        self.end.cancel();
+        if let Some(source) = self.place.source.get() {
+            source.storage().close();
+        }
+        self.publish();
+        self.stopping.drain(..).for_each(|done| {
+            let _ = done.send(()).is_ok();
+        });
+    }
+
+    fn now(&self) -> Moment {
+        self.parts.clock.now()
+    }
+
+    fn deadline(&self) -> Option<Moment> {
+        let brain = self.brain.as_ref().and_then(Torrent::next_timeout);
+        let probe = self.disk_full.as_ref().map(DiskFull::next_probe);
+        let view = self.view.next_refresh(!self.connections.is_empty());
+        [brain, probe, view].into_iter().flatten().min()
+    }
+
+    fn look_at_clock(&mut self) {
+        let now = self.now();
+        if self.brain.as_ref().and_then(Torrent::next_timeout).is_some_and(|due| due <= now) {
+            self.input(Input::Timeout);
+        }
+        if self.disk_full.as_ref().is_some_and(|full| full.next_probe() <= now) {
+            self.probe_room();
+        }
+        if self.view.is_due(now, !self.connections.is_empty()) {
+            self.publish();
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        match event {
+            Event::Inputs(inputs) => inputs.into_iter().for_each(|input| self.input(input)),
+            Event::Attach(shaken) => self.attach(*shaken),
+            Event::Gone(peer) => {
+                self.connections.remove(&peer);
+                self.input(Input::Disconnected { peer });
+            }
+            Event::Finished(outcome) => {
+                self.on_disk -= 1;
+                match outcome {
+                    Ok(finished) => self.finished(finished),
+                    Err(error) => self.fail(error),
+                }
+            }
+            Event::FileTrouble(error) => self.fail(error),
+            Event::Room(free) => self.room(free),
+            Event::Command(command) => self.command(command),
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Peers(addresses, source) => self.input(Input::PeersFound { addresses, source }),
+            Command::Pause(done) => {
+                self.paused = true;
+                self.input(Input::Command(swarm::Command::Pause));
+                self.publish();
+                let _ = done.send(()).is_ok();
+            }
+            Command::Resume(done) => {
+                self.paused = false;
+                self.input(Input::Command(swarm::Command::Resume));
+                self.publish();
+                let _ = done.send(()).is_ok();
+            }
+            Command::ViewPeers(answer) => {
+                let peers = self.brain.as_ref().map(|brain| brain.peers(self.now())).unwrap_or_default();
+                let _ = answer.send(peers.iter().map(View::peer).collect()).is_ok();
+            }
+            Command::Stop(done) => {
+                self.stopping.push(done);
+                self.end.cancel();
+                self.input(Input::Command(swarm::Command::Stop));
+                for (connection, _) in self.connections.values() {
+                    connection.end.cancel();
+                }
+            }
+        }
+    }
+
+    /// A connection has shaken hands: it belongs to the brain from now on.
+    fn attach(&mut self, shaken: Shaken) {
+        if self.brain.is_none() || !self.stopping.is_empty() {
+            return;
+        }
+        let peer = PeerKey(self.next_key);
+        self.next_key += 1;
+        let (greeting, address, outgoing) = (shaken.greeting, shaken.address, shaken.outgoing);
+        let connection = Connection::start(shaken, peer, self.own_inbox.clone(), Arc::clone(&self.place));
+        self.connections.insert(peer, (connection, greeting.peer_id));
+        self.input(Input::Connected {
+            peer,
+            peer_id: greeting.peer_id,
+            address,
+            outgoing,
+            fast: greeting.fast,
+            extended: greeting.extended,
+            v2: greeting.v2,
+        });
+    }
+
+    /// Hands one thing to the brain and does what it says.
+    pub(crate) fn input(&mut self, input: Input) {
+        match &input {
+            Input::Written { .. } => {
+                self.on_disk -= 1;
+                self.wrote();
+            }
+            Input::WriteFailed { .. } => self.on_disk -= 1,
+            Input::Block { peer, data, .. } => {
+                if let Some((_, peer_id)) = self.connections.get(peer) {
+                    self.view.count(*peer_id, data.len());
+                }
+            }
+            _ => {}
+        }
+        let now = self.now();
+        let Some(brain) = self.brain.as_mut() else {
+            if matches!(input, Input::PeersFound { .. } | Input::Command(_)) {
+                self.early.push(input);
+            }
+            return;
+        };
+        brain.handle_input(input, now);
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.brain.as_mut().and_then(Torrent::poll_output) {
+            self.output(output);
+        }
+    }
+
+    fn output(&mut self, output: Output) {
+        match output {
+            Output::Dial { address } => {
+                dialer::dial(&self.parts, self.hashes, address, self.own_inbox.clone());
+            }
+            Output::Close { peer, reason } => {
+                if let Some((connection, _)) = self.connections.get(&peer) {
+                    tracing::debug!(peer = peer.0, %reason, "connection closed");
+                    connection.end.cancel();
+                }
+            }
+            Output::Send { peer, message } => {
+                if let Some((connection, _)) = self.connections.get(&peer) {
+                    if connection.outbox.send(&message) {
+                        self.batch.wake.insert(peer);
+                    } else {
+                        tracing::debug!(peer = peer.0, "connection closed: it takes nothing");
+                        connection.end.cancel();
+                    }
+                }
+            }
+            Output::Upload { peer, span } => {
+                if let Some((connection, _)) = self.connections.get(&peer) {
+                    connection.outbox.upload(span);
+                    self.batch.wake.insert(peer);
+                }
+            }
+            Output::Write { block, data } => self.batch.writes.push((block, data)),
+            Output::HashPiece { piece } => self.with_source(|source, inbox, parts| {
+                files::hash_piece(source, parts, inbox, piece);
+            }),
+            Output::DigestBlocks { piece } => self.with_source(|source, inbox, parts| {
+                files::digest_blocks(source, parts, inbox, piece);
+            }),
+            Output::ReadHashes { peer, range } => self.with_source(|source, inbox, parts| {
+                files::read_hashes(source, parts, inbox, peer, range);
+            }),
+            Output::Verified { piece } => self.verified(piece),
+            Output::Completed => self.complete(),
+            Output::InfoReceived { .. } => {}
+            Output::Alert(alert) => self.alert(alert),
+        }
+    }
+
+    fn with_source(&self, act: impl FnOnce(Arc<Source>, Inbox, &Parts)) {
+        if let Some(source) = self.place.source.get() {
+            act(Arc::clone(source), self.own_inbox.clone(), &self.parts);
+        }
+    }
+
+    /// Hands on what one turn brought: one job for the disk, one wake-up for each writer.
+    fn flush(&mut self) {
+        let writes = std::mem::take(&mut self.batch.writes);
+        if !writes.is_empty() {
+            self.on_disk += writes.len();
+            self.with_source(|source, inbox, parts| files::write(source, parts, inbox, writes));
+        }
+        for peer in std::mem::take(&mut self.batch.wake) {
+            if let Some((connection, _)) = self.connections.get(&peer) {
+                connection.outbox.wake();
+            }
+        }
+    }
+
+    fn news(&mut self, news: News) {
+        match news {
+            News::Checking(done, total) => {
+                self.view.checking = Some(crate::status::Progress { done, total });
+                self.parts.alert(Alert::Checking { id: self.id(), done, total });
+            }
+            News::DiskFull { need, free } => {
+                self.view.state = State::PausedDiskFull;
+                self.parts.alert(Alert::DiskFull { id: self.id(), need, free });
+            }
+            News::DiskRoom => self.parts.alert(Alert::DiskRoom { id: self.id() }),
+            News::Ready(prepared) => self.ready(prepared),
+            News::Failed(error) => self.fail(error),
+        }
+        self.publish();
+    }
+
+    /// The place is there: the brain begins.
+    pub(crate) fn ready(&mut self, prepared: Prepared) {
+        let Prepared { source, have, final_name, found } = prepared;
+        self.final_name = final_name;
+        self.view.begin(&source, &have);
+        self.view.path = source.storage().path();
+        let content = Arc::clone(source.content());
+        let complete = have.is_full();
+        let _ = self.place.source.set(source).is_ok();
+        self.begin(Some(content), have);
+        if found {
+            self.view.complete(self.view.path.clone());
+        } else if complete {
+            // Everything was there but the final name; an empty torrent is complete at once.
+            self.complete();
+        }
+    }
+
+    /// Makes the brain and hands it what came before it.
+    pub(crate) fn begin(&mut self, content: Option<Arc<swarm::Content>>, have: shared::Bitfield) {
+        let config = swarm::TorrentConfig {
+            peer_id: self.parts.peer_id,
+            listen_port: Some(self.parts.listen_port),
+            client: self.parts.config.client.clone(),
+            classic_choke: self.parts.config.classic_choke,
+            ..swarm::TorrentConfig::default()
+        };
+        let start = swarm::TorrentStart { hashes: self.hashes, content, have, paused: self.paused };
+        self.brain = Some(Torrent::new(config, start, rand::random(), self.now()));
+        self.drain();
+        for input in std::mem::take(&mut self.early) {
+            self.input(input);
+        }
+    }
+
+    fn finished(&mut self, finished: Finished) {
+        tracing::info!(id = %self.id(), "download complete");
+        self.view.complete(finished.path.clone());
+        let (elapsed, bytes) = (self.view.elapsed(self.now()), self.view.size());
+        self.publish();
+        self.parts.alert(Alert::Completed { id: self.id(), elapsed, bytes, path: finished.path });
+    }
+
+    fn alert(&mut self, alert: swarm::Alert) {
+        let id = self.id();
+        match alert {
+            swarm::Alert::Banned { peer_id, address, piece, block } => {
+                self.parts.alert(Alert::Banned { id, peer_id, address, piece: piece.get(), block });
+            }
+            swarm::Alert::PieceFailed { piece } => {
+                tracing::warn!(%id, %piece, "a piece did not have its hash and is fetched again");
+            }
+            swarm::Alert::WriteFailed { full: true, .. } => self.disk_is_full(),
+            // The disk thread has told what was wrong.
+            swarm::Alert::WriteFailed { full: false, .. } => {}
+            swarm::Alert::Unreachable { address } => self.parts.alert(Alert::Unreachable { id, address }),
+        }
+    }
+
+    fn changed(&mut self, changed: Changed) {
+        let Some(source) = self.place.source.get() else { return };
+        let path = source.storage().root().join(&source.storage().relative(changed.file));
+        self.parts.alert(Alert::ShareChanged { id: self.id(), piece: changed.piece.get(), path });
+    }
+
+    pub(crate) fn fail(&mut self, error: TorrentError) {
+        tracing::warn!(id = %self.id(), %error, "a torrent cannot go on");
+        self.view.state = State::Error;
+        self.view.error = Some(error.clone());
+        self.input(Input::Command(swarm::Command::Pause));
+        self.publish();
+        self.parts.alert(Alert::Failed { id: self.id(), error });
+    }
+
+    pub(crate) fn id(&self) -> shared::InfoHash {
+        self.hashes.primary()
+    }
+
+    /// Shows how things are now.
+    pub(crate) fn publish(&mut self) {
+        let now = self.now();
+        self.view.publish(self.brain.as_ref(), self.paused, self.disk_full.is_some(), now);
+    }
+}

@@ -1,1 +1,0 @@
-//! The person's side of the swarm: a prompt, one-shot verbs and a demonstration over one engine session.
