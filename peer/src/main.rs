@@ -1,3 +1,3 @@
-//! The peer: the person's side of the swarm.
+//! The peer: the person's side of the swarm. All of it is in the library beside this file.
 
 fn main() {}

@@ -9,6 +9,7 @@ pub mod bitfield;
 pub mod control;
 pub mod display;
 pub mod id;
+pub mod magnet;
 pub mod merkle;
 pub mod metainfo;
 pub mod moment;

@@ -1,5 +1,5 @@
 //! Torrents that libtorrent 2.1 made of known content, and hostile ones, through the public face.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,4 @@
 //! What a message costs on its way from bytes and back: the codec runs for every 16 KiB that come or go.
-#![expect(missing_docs, reason = "the macro of criterion makes public functions")]
 
 use std::hint::black_box;
 

@@ -7,6 +7,7 @@
 mod control;
 pub mod mutate;
 mod nouns;
+mod swarm;
 mod wire;
 
 /// One decoder under fire.
@@ -16,13 +17,20 @@ pub struct Target {
     pub name: &'static str,
     /// Takes any bytes; returns unless a law is broken.
     pub body: fn(&[u8]),
+    /// Mutations are divided by this, so that dear targets take no longer than cheap ones.
+    pub cost: u64,
 }
 
 /// Every target.
 pub const TARGETS: &[Target] = &[
-    Target { name: "bitfield", body: nouns::bitfield },
-    Target { name: "control_from_tracker", body: control::from_tracker },
-    Target { name: "control_request", body: control::request },
-    Target { name: "wire_handshake", body: wire::handshake },
-    Target { name: "wire_stream", body: wire::stream },
+    Target { name: "bitfield", body: nouns::bitfield, cost: 1 },
+    Target { name: "control_from_tracker", body: control::from_tracker, cost: 1 },
+    Target { name: "control_request", body: control::request, cost: 1 },
+    Target { name: "torrent", body: swarm::torrent, cost: 20 },
+    Target { name: "wire_handshake", body: wire::handshake, cost: 1 },
+    Target { name: "wire_stream", body: wire::stream, cost: 1 },
+    Target { name: "bencode", body: nouns::bencode, cost: 1 },
+    Target { name: "display", body: nouns::display, cost: 1 },
+    Target { name: "metainfo", body: nouns::metainfo, cost: 4 },
+    Target { name: "path", body: nouns::path, cost: 1 },
 ];
