@@ -32,7 +32,7 @@ fn hashes(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("merkle");
     group.throughput(Throughput::Bytes(block.len() as u64));
     group.bench_function("leaf of one block", |bencher| {
-        bencher.iter(|| merkle::hash_block(black_box(&block)))
+        bencher.iter(|| merkle::hash_block(black_box(&block)));
     });
     group.finish();
     let leaves: Vec<_> = (0..4096_u32).map(|leaf| merkle::hash_block(&leaf.to_be_bytes())).collect();
