@@ -33,4 +33,5 @@ pub const TARGETS: &[Target] = &[
     Target { name: "display", body: nouns::display, cost: 1 },
     Target { name: "metainfo", body: nouns::metainfo, cost: 4 },
     Target { name: "path", body: nouns::path, cost: 1 },
+    Target { name: "magnet", body: nouns::magnet, cost: 1 },
 ];

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Component, Path};
 
 use shared::bencode::{Dict, Limits, List, Value, decode_prefix, encode_bytes, encode_int};
+use shared::magnet::Magnet;
 use shared::metainfo::Metainfo;
 use shared::path::SafePath;
 use shared::{Bitfield, display};
@@ -113,4 +114,20 @@ fn assert_clean(text: &str) {
             || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
     };
     assert!(!text.contains(foul), "not fit for a screen: {text:?}");
+}
+
+/// A magnet link: written again it means the same.
+pub(crate) fn magnet(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    match Magnet::parse(text) {
+        Ok(magnet) => {
+            let again = Magnet::parse(&magnet.to_string());
+            assert_eq!(
+                again.as_ref().ok(),
+                Some(&magnet),
+                "the same link when it is written again: {magnet}"
+            );
+        }
+        Err(error) => assert_clean(&error.to_string()),
+    }
 }
