@@ -11,10 +11,12 @@
 //! * disk threads do positioned reads and writes; their queue holds no more than the permits allow;
 //! * the checkpoint task owns `download_status::Checkpointer` and writes what it says.
 
+pub mod add;
 pub mod alert;
 mod bandwidth;
 pub mod config;
 mod connection;
+mod content;
 mod dialer;
 pub mod disk;
 pub mod error;
@@ -23,16 +25,17 @@ mod listener;
 pub mod options;
 mod receive_memory;
 pub mod session;
-#[cfg(test)]
-mod session_tests;
+pub mod share;
 mod shared_parts;
 pub mod status;
 mod torrent;
 mod workers;
 
+pub use add::AddSource;
 pub use alert::{Alert, StatusTrouble};
 pub use config::SessionConfig;
 pub use error::{AddError, CommandError, OsError, ShareError, StartError, TorrentError};
 pub use options::{AddOptions, Added, Beginning, HashProgress, ShareNote, ShareOptions};
 pub use session::Session;
+pub use share::Shared;
 pub use status::{Limits, PeerStatus, Progress, State, TorrentStatus};

@@ -1,10 +1,13 @@
 //! The face of the engine: one session, many torrents. Cheap to clone; every clone is the same session.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use shared::metainfo::Metainfo;
+use shared::path::SafePath;
 use shared::{InfoHash, InfoHashes, PeerId};
 use swarm::PeerSource;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -19,7 +22,7 @@ use crate::folder::Folder;
 use crate::listener;
 use crate::shared_parts::Parts;
 use crate::status::{Limits, PeerStatus, State, TorrentStatus};
-use crate::torrent::prepare::{Left, Preparation, Prepared, Shape};
+use crate::torrent::prepare::{Left, Prepared, Shape};
 use crate::torrent::task::{Ears, Outgoing, Task};
 use crate::torrent::view::View;
 use crate::torrent::{Command, TorrentHandle};
@@ -83,7 +86,7 @@ impl Session {
         self.inner.listen_address
     }
 
-    fn find(&self, id: InfoHash) -> Result<Arc<TorrentHandle>, CommandError> {
+    pub(crate) fn find(&self, id: InfoHash) -> Result<Arc<TorrentHandle>, CommandError> {
         self.parts().torrents().find(&id).ok_or(CommandError::Unknown { id })
     }
 
@@ -180,29 +183,37 @@ impl Session {
         self.parts().end.cancel();
     }
 
-    /// Starts a torrent's task: with a place that is ready, or with one to be prepared.
-    pub(crate) fn begin(&self, hashes: InfoHashes, shape: Shape, begin: Begin, paused: bool) {
+    /// Starts a torrent's task; `false` when the torrent is here already.
+    pub(crate) fn begin(
+        &self,
+        hashes: InfoHashes,
+        shape: Option<Shape>,
+        metainfo: Option<Arc<Metainfo>>,
+        begin: Begin,
+        paused: bool,
+    ) -> bool {
         let parts = self.parts();
         let (inbox, receiver) = mpsc::channel(INBOX);
         let (news_sender, news) = mpsc::channel(16);
         let (changes_sender, changes) = mpsc::channel(16);
-        let end = parts.end.child_token();
-        let status = first_status(hashes, &shape, &begin);
-        let (status_sender, status) = watch::channel(status);
+        let (status_sender, status) = watch::channel(first_status(hashes, shape.as_ref(), &begin));
+        let known = Arc::new(metainfo.map(OnceLock::from).unwrap_or_default());
+        let place = Arc::new(Place {
+            memory: Arc::clone(&parts.memory),
+            up: Bucket::new(None, Some(Arc::clone(&parts.up))),
+            down: Bucket::new(None, Some(Arc::clone(&parts.down))),
+            disk: Arc::clone(&parts.disk),
+            source: OnceLock::new(),
+            storage: OnceLock::new(),
+        });
         let mut task = Task {
             parts: Arc::clone(parts),
             hashes,
-            place: Arc::new(Place {
-                memory: Arc::clone(&parts.memory),
-                up: Bucket::new(None, Some(Arc::clone(&parts.up))),
-                down: Bucket::new(None, Some(Arc::clone(&parts.down))),
-                disk: Arc::clone(&parts.disk),
-                source: std::sync::OnceLock::new(),
-            }),
+            place: Arc::clone(&place),
             own_inbox: inbox.clone(),
             brain: None,
-            shape: Some(shape.clone()),
-            connections: std::collections::BTreeMap::new(),
+            shape: shape.clone(),
+            connections: BTreeMap::new(),
             next_key: 0,
             early: Vec::new(),
             paused,
@@ -210,29 +221,32 @@ impl Session {
             disk_full: None,
             on_disk: 0,
             final_name: PathBuf::new(),
-            end: end.clone(),
+            end: parts.end.child_token(),
             stopping: Vec::new(),
             batch: Outgoing::default(),
+            news: news_sender,
+            changes: changes_sender,
+            metainfo: Arc::clone(&known),
+            into: PathBuf::new(),
+            rename: None,
+            kept: self.folder().torrents(),
         };
-        let handle = TorrentHandle { id: hashes.primary(), hashes, inbox, status };
-        parts.torrents().insert(Arc::new(handle));
-        match begin {
-            Begin::Ready(prepared) => task.ready(*prepared),
-            Begin::Prepare { into, left } => {
-                let preparation = Preparation {
-                    parts: Arc::clone(parts),
-                    shape,
-                    into,
-                    left,
-                    changes: changes_sender.clone(),
-                    news: news_sender.clone(),
-                    end,
-                };
-                let _detached = runtime::spawn("prepare", preparation.run());
-            }
+        let handle = TorrentHandle { id: hashes.primary(), hashes, inbox, status, place, metainfo: known };
+        if !parts.torrents().insert(Arc::new(handle)) {
+            return false;
         }
-        let ears = Ears { inbox: receiver, news, changes, _open: (news_sender, changes_sender) };
+        match (begin, shape) {
+            (Begin::Ready(prepared), _) => task.ready(*prepared),
+            (Begin::Prepare { into, left }, Some(shape)) => {
+                task.into = into;
+                task.prepare(shape, left);
+            }
+            (Begin::Prepare { into, .. }, None) => task.await_metadata(into, None),
+            (Begin::Metadata { into, rename, .. }, _) => task.await_metadata(into, rename),
+        }
+        let ears = Ears { inbox: receiver, news, changes };
         let _detached = runtime::spawn("torrent", task.run(ears));
+        true
     }
 }
 
@@ -248,23 +262,33 @@ pub(crate) enum Begin {
         /// What an earlier run left.
         left: Option<Left>,
     },
+    /// Only its names are known.
+    Metadata {
+        /// The folder of downloads.
+        into: PathBuf,
+        /// What the person wants it to be called.
+        rename: Option<SafePath>,
+        /// What to call it meanwhile.
+        name: String,
+    },
 }
 
-fn first_status(hashes: InfoHashes, shape: &Shape, begin: &Begin) -> TorrentStatus {
-    let layout = &shape.content.layout;
-    let (path, state) = match begin {
-        Begin::Ready(prepared) => (prepared.source.storage().path(), State::Seeding),
-        Begin::Prepare { into, .. } => (into.join(&shape.name), State::Waiting),
+fn first_status(hashes: InfoHashes, shape: Option<&Shape>, begin: &Begin) -> TorrentStatus {
+    let shape_name = shape.map(|shape| shape.name.clone()).unwrap_or_default();
+    let (path, state, name) = match begin {
+        Begin::Ready(prepared) => (prepared.source.storage().path(), State::Seeding, shape_name),
+        Begin::Prepare { into, .. } => (into.join(&shape_name), State::Waiting, shape_name),
+        Begin::Metadata { into, name, .. } => (into.clone(), State::Metadata, name.clone()),
     };
     TorrentStatus {
         id: hashes.primary(),
         hashes,
-        name: shape.name.clone(),
-        size: layout.data_total(),
+        name,
+        size: shape.map_or(0, |shape| shape.content.layout.data_total()),
         state,
         verified_bytes: 0,
         pieces_verified: 0,
-        pieces: layout.pieces(),
+        pieces: shape.map_or(0, |shape| shape.content.layout.pieces()),
         downloaded: 0,
         uploaded: 0,
         wasted: 0,

@@ -21,6 +21,7 @@ use crate::connection::outbox::Outbox;
 use crate::connection::reader::Reader;
 use crate::connection::writer::Writer;
 use crate::disk::source::Source;
+use crate::disk::storage::Storage;
 use crate::error::TorrentError;
 use crate::receive_memory::ReceiveMemory;
 use crate::torrent::Command;
@@ -69,9 +70,16 @@ pub(crate) struct Place {
     pub(crate) disk: Arc<Workers>,
     /// The content; not there until it is known.
     pub(crate) source: OnceLock<Arc<Source>>,
+    /// Its files, also while they are being checked.
+    pub(crate) storage: OnceLock<Arc<Storage>>,
 }
 
 impl Place {
+    /// The files, as soon as a place for them was found.
+    pub(crate) fn storage(&self) -> Option<Arc<Storage>> {
+        self.storage.get().map(Arc::clone)
+    }
+
     /// Whether this range is a block whose SHA-256 the brain can compare with something.
     fn wants_leaf(&self, range: Range) -> bool {
         self.source.get().is_some_and(|source| {

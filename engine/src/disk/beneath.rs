@@ -233,7 +233,7 @@ mod walk {
     }
 
     /// Reserves the file's length on disk, where that costs no writing; else only sets it.
-    pub(in crate::disk) fn reserve(file: &File, length: u64) -> io::Result<()> {
+    pub(crate) fn reserve(file: &File, length: u64) -> io::Result<()> {
         if file.metadata()?.len() >= length {
             return Ok(());
         }
@@ -256,7 +256,7 @@ mod walk {
     }
 
     /// Writes buffers one after the other; says how many bytes were taken.
-    pub(in crate::disk) fn write_vectored_at(
+    pub(crate) fn write_vectored_at(
         file: &File,
         buffers: &[io::IoSlice<'_>],
         offset: u64,
@@ -265,7 +265,7 @@ mod walk {
     }
 
     /// Reads at a place without moving anything.
-    pub(in crate::disk) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         std::os::unix::fs::FileExt::read_at(file, buffer, offset)
     }
 
@@ -279,7 +279,7 @@ mod walk {
 #[path = "beneath_portable.rs"]
 mod walk;
 
-pub(in crate::disk) use walk::{read_at, reserve, write_vectored_at};
+pub(crate) use walk::{read_at, reserve, write_vectored_at};
 
 #[cfg(all(test, unix))]
 mod tests {

@@ -117,15 +117,11 @@ impl Stamp {
     }
 }
 
-pub(in crate::disk) fn reserve(file: &File, length: u64) -> io::Result<()> {
+pub(crate) fn reserve(file: &File, length: u64) -> io::Result<()> {
     if file.metadata()?.len() < length { file.set_len(length) } else { Ok(()) }
 }
 
-pub(in crate::disk) fn write_vectored_at(
-    file: &File,
-    buffers: &[io::IoSlice<'_>],
-    offset: u64,
-) -> io::Result<usize> {
+pub(crate) fn write_vectored_at(file: &File, buffers: &[io::IoSlice<'_>], offset: u64) -> io::Result<usize> {
     let Some(first) = buffers.iter().find(|buffer| !buffer.is_empty()) else { return Ok(0) };
     #[cfg(windows)]
     return std::os::windows::fs::FileExt::seek_write(file, first, offset);
@@ -136,7 +132,7 @@ pub(in crate::disk) fn write_vectored_at(
     }
 }
 
-pub(in crate::disk) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     #[cfg(windows)]
     return std::os::windows::fs::FileExt::seek_read(file, buffer, offset);
     #[cfg(not(windows))]

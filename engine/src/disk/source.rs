@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use shared::{Bitfield, PieceIndex, Span};
 use swarm::Content;
@@ -31,7 +31,7 @@ pub(crate) struct Source {
     /// Leaves of pieces that somebody asked for.
     leaves: Mutex<BTreeMap<PieceIndex, Leaves>>,
     /// Told once for each file that turns out to be wrong.
-    changes: mpsc::Sender<Changed>,
+    changes: OnceLock<mpsc::Sender<Changed>>,
 }
 
 /// A file does not hold any more what the torrent says.
@@ -58,8 +58,24 @@ struct Watch {
 
 impl Source {
     /// Content that is still being written.
-    pub(crate) fn new(storage: Arc<Storage>, content: Arc<Content>, changes: mpsc::Sender<Changed>) -> Self {
-        Self { storage, content, watch: Mutex::new(None), leaves: Mutex::default(), changes }
+    pub(crate) fn new(storage: Arc<Storage>, content: Arc<Content>) -> Self {
+        Self { storage, content, watch: Mutex::new(None), leaves: Mutex::default(), changes: OnceLock::new() }
+    }
+
+    /// Whom to tell of files that turn out to be wrong.
+    pub(crate) fn tell(&self, changes: mpsc::Sender<Changed>) {
+        let _ = self.changes.set(changes).is_ok();
+    }
+
+    /// Leaves that are known already, so that they need not be read again.
+    pub(crate) fn remember_leaves(&self, leaves: BTreeMap<PieceIndex, Leaves>) {
+        let most = self.most_pieces();
+        let mut known = self.leaves.lock().unwrap_or_else(PoisonError::into_inner);
+        known.extend(leaves.into_iter().take(most));
+    }
+
+    fn most_pieces(&self) -> usize {
+        MOST_LEAVES / (self.storage.layout().blocks_in_whole_piece() as usize).max(1)
     }
 
     /// The files.
@@ -113,8 +129,7 @@ impl Source {
         drop(leaves);
         let made: Leaves = verify::leaves_of_piece(&self.storage, piece, &mut Vec::new()).ok()?.into();
         leaves = self.leaves.lock().unwrap_or_else(PoisonError::into_inner);
-        let most = MOST_LEAVES / (self.storage.layout().blocks_in_whole_piece() as usize).max(1);
-        while leaves.len() > most {
+        while leaves.len() > self.most_pieces() {
             leaves.pop_first();
         }
         leaves.insert(piece, Arc::clone(&made));
@@ -229,7 +244,8 @@ impl Source {
             if let Some(told @ false) = watch.told.get_mut(file) {
                 *told = true;
                 // A full queue means that somebody is being told already.
-                let _ = self.changes.try_send(Changed { piece, file }).is_ok();
+                let told = self.changes.get().map(|changes| changes.try_send(Changed { piece, file }));
+                let _ = told.is_some_and(|told| told.is_ok());
             }
         }
         Err(wrong())
@@ -282,7 +298,8 @@ mod tests {
         let open = Arc::new(OpenFiles::new(4));
         let storage = Storage::new(Arc::new(StdDisk), open, root, "file".into(), vec![file], layout, false);
         let (sender, receiver) = mpsc::channel(4);
-        let source = Source::new(Arc::new(storage), Arc::new(content), sender);
+        let source = Source::new(Arc::new(storage), Arc::new(content));
+        source.tell(sender);
         source.watch(vec![source.storage().stamp(0).ok()]);
         (source, receiver)
     }

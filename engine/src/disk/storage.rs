@@ -136,6 +136,11 @@ impl Storage {
         self.root.stamp(&self.relative(file))
     }
 
+    /// Whether it is still being downloaded.
+    pub(crate) fn is_writable(&self) -> bool {
+        self.writable.load(Ordering::Acquire)
+    }
+
     /// Bytes free where it lies.
     pub(crate) fn free_space(&self) -> io::Result<u64> {
         self.disk.free_space(&self.root)

@@ -3,6 +3,7 @@
 pub(crate) mod disk_full;
 pub(crate) mod files;
 pub(crate) mod finish;
+mod metadata;
 pub(crate) mod prepare;
 mod progress;
 pub(crate) mod task;
@@ -11,13 +12,14 @@ pub(crate) mod view;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use shared::metainfo::Metainfo;
 use shared::{InfoHash, InfoHashes};
 use swarm::PeerSource;
 use tokio::sync::{oneshot, watch};
 
-use crate::connection::Inbox;
+use crate::connection::{Inbox, Place};
 use crate::status::{PeerStatus, TorrentStatus};
 
 /// What the session may want of a torrent.
@@ -42,6 +44,9 @@ pub(crate) struct TorrentHandle {
     pub(crate) hashes: InfoHashes,
     pub(crate) inbox: Inbox,
     pub(crate) status: watch::Receiver<TorrentStatus>,
+    pub(crate) place: Arc<Place>,
+    /// The torrent file; not there until it is known.
+    pub(crate) metainfo: Arc<OnceLock<Arc<Metainfo>>>,
 }
 
 /// All torrents of a session, found by any of their names.
@@ -82,12 +87,16 @@ impl Torrents {
         self.claimed.remove(path);
     }
 
-    /// One more.
-    pub(crate) fn insert(&mut self, torrent: Arc<TorrentHandle>) {
+    /// One more; `false` when one with the same name is there already.
+    pub(crate) fn insert(&mut self, torrent: Arc<TorrentHandle>) -> bool {
+        if self.find_any(&torrent.hashes).is_some() {
+            return false;
+        }
         if let Some(v2) = torrent.hashes.get_v2().map(|v2| v2.truncated()) {
             self.aliases.insert(v2, torrent.id);
         }
         self.by_id.insert(torrent.id, torrent);
+        true
     }
 
     /// One less.

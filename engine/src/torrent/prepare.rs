@@ -12,8 +12,9 @@ use swarm::Content;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::connection::Place;
 use crate::disk::beneath::Root;
-use crate::disk::source::{Changed, Source};
+use crate::disk::source::Source;
 use crate::disk::storage::{Storage, StoredFile};
 use crate::disk::verify;
 use crate::error::{OsError, TorrentError};
@@ -88,7 +89,7 @@ pub(crate) struct Preparation {
     pub(crate) shape: Shape,
     pub(crate) into: PathBuf,
     pub(crate) left: Option<Left>,
-    pub(crate) changes: mpsc::Sender<Changed>,
+    pub(crate) place: Arc<Place>,
     pub(crate) news: mpsc::Sender<News>,
     pub(crate) end: CancellationToken,
 }
@@ -138,6 +139,7 @@ impl Preparation {
         std::fs::create_dir_all(&self.into).map_err(|error| file_error(&self.into, &error))?;
         if let Some(left) = &self.left {
             let storage = Arc::new(self.storage(left.top.clone(), true)?);
+            let _ = self.place.storage.set(Arc::clone(&storage)).is_ok();
             let mut have = left.have.clone();
             let right = self.check(&storage, left.doubtful.clone()).await?;
             right.iter().for_each(|piece| {
@@ -209,7 +211,7 @@ impl Preparation {
     fn found(&self, storage: Arc<Storage>, final_name: PathBuf) -> Prepared {
         let have = Bitfield::full(storage.layout().pieces());
         let stamps = (0..storage.files().len()).map(|file| storage.stamp(file).ok()).collect();
-        let source = Source::new(storage, Arc::clone(&self.shape.content), self.changes.clone());
+        let source = Source::new(storage, Arc::clone(&self.shape.content));
         source.watch(stamps);
         Prepared { source: Arc::new(source), have, final_name, found: true }
     }
@@ -242,7 +244,7 @@ impl Preparation {
             let _ = self.news.send(News::DiskRoom).await.is_ok();
         }
         let content = Arc::clone(&self.shape.content);
-        let source = Arc::new(Source::new(storage, content, self.changes.clone()));
+        let source = Arc::new(Source::new(storage, content));
         Ok(Prepared { source, have, final_name, found: false })
     }
 

@@ -2,9 +2,11 @@
 //! and does what comes out. Nothing in it waits for a disk, a socket or another torrent.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use shared::metainfo::Metainfo;
+use shared::path::SafePath;
 use shared::{BlockRef, InfoHashes, Moment, PeerId};
 use swarm::{Input, Output, PeerKey, Torrent};
 use tokio::sync::{mpsc, oneshot};
@@ -51,6 +53,14 @@ pub(crate) struct Task {
     pub(crate) end: CancellationToken,
     pub(crate) stopping: Vec<oneshot::Sender<()>>,
     pub(crate) batch: Outgoing,
+    pub(crate) news: mpsc::Sender<News>,
+    pub(crate) changes: mpsc::Sender<Changed>,
+    pub(crate) metainfo: Arc<OnceLock<Arc<Metainfo>>>,
+    /// Where to put what only its names are known of.
+    pub(crate) into: std::path::PathBuf,
+    pub(crate) rename: Option<SafePath>,
+    /// Where torrent files are kept.
+    pub(crate) kept: std::path::PathBuf,
 }
 
 /// What comes out of the brain in one turn, to be handed on at its end.
@@ -66,8 +76,6 @@ pub(crate) struct Ears {
     pub(crate) inbox: mpsc::Receiver<Event>,
     pub(crate) news: mpsc::Receiver<News>,
     pub(crate) changes: mpsc::Receiver<Changed>,
-    /// Keeps the channels open when nobody else does.
-    pub(crate) _open: (mpsc::Sender<News>, mpsc::Sender<Changed>),
 }
 
 impl Task {
@@ -270,7 +278,7 @@ impl Task {
             }),
             Output::Verified { piece } => self.verified(piece),
             Output::Completed => self.complete(),
-            Output::InfoReceived { .. } => {}
+            Output::InfoReceived { raw } => self.info_received(&raw),
             Output::Alert(alert) => self.alert(alert),
         }
     }
@@ -320,8 +328,15 @@ impl Task {
         self.view.path = source.storage().path();
         let content = Arc::clone(source.content());
         let complete = have.is_full();
+        source.tell(self.changes.clone());
+        let _ = self.place.storage.set(Arc::clone(source.storage())).is_ok();
         let _ = self.place.source.set(source).is_ok();
-        self.begin(Some(content), have);
+        if let Some(brain) = self.brain.as_mut() {
+            brain.handle_input(Input::ContentKnown { content, have }, self.parts.clock.now());
+            self.drain();
+        } else {
+            self.begin(Some(content), have);
+        }
         if found {
             self.view.complete(self.view.path.clone());
         } else if complete {

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use crate::disk::source::Source;
 use crate::error::TorrentError;
 use crate::status::{PeerStatus, Progress, State, TorrentStatus};
+use crate::torrent::prepare::Shape;
 
 /// How often the status is made anew while something may happen.
 const REFRESH: Duration = Duration::from_millis(250);
@@ -59,6 +60,17 @@ impl View {
         self.sender.send_modify(|status| {
             status.size = size;
             status.pieces = pieces;
+        });
+    }
+
+    /// The torrent's own name and size are known.
+    pub(crate) fn named(&mut self, shape: &Shape) {
+        let layout = &shape.content.layout;
+        self.state = State::Waiting;
+        self.sender.send_modify(|status| {
+            status.name.clone_from(&shape.name);
+            status.size = layout.data_total();
+            status.pieces = layout.pieces();
         });
     }
 

@@ -1,0 +1,215 @@
+//! Sessions in one process: real files, real sockets, the public face only.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use engine::{AddOptions, AddSource, Alert, Beginning, Session, SessionConfig, ShareOptions, State};
+use shared::InfoHash;
+use tokio::sync::mpsc;
+
+/// A session in a folder of its own.
+struct Peer {
+    dir: tempfile::TempDir,
+    session: Session,
+    alerts: mpsc::Receiver<Alert>,
+}
+
+fn config(dir: &Path) -> SessionConfig {
+    SessionConfig { listen: Some(([127, 0, 0, 1], 0).into()), ..SessionConfig::new(dir) }
+}
+
+impl Peer {
+    async fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (session, alerts) = Session::start(config(dir.path())).await.unwrap();
+        Self { dir, session, alerts }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    async fn share(&self, name: &str) -> engine::Shared {
+        self.session.share(&self.path(name), ShareOptions::default(), |_| {}).await.unwrap()
+    }
+
+    async fn get(&self, shared: &engine::Shared, from: &[&Self]) -> engine::Added {
+        let source = AddSource::Metainfo(Box::new((*shared.metainfo).clone()));
+        let added = self.session.add(source, AddOptions::default()).await.unwrap();
+        self.meet(added.id, from).await;
+        added
+    }
+
+    async fn meet(&self, id: InfoHash, others: &[&Self]) {
+        let addresses = others.iter().map(|other| other.session.listen_address()).collect();
+        self.session.add_peers(id, addresses).await.unwrap();
+    }
+
+    async fn done(&self, id: InfoHash) -> engine::TorrentStatus {
+        match tokio::time::timeout(Duration::from_secs(60), self.session.wait_complete(id)).await {
+            Ok(status) => status.unwrap(),
+            Err(_) => panic!("{:#?} {:#?}", self.session.status(id), self.session.peers(id).await),
+        }
+    }
+
+    async fn alert(&mut self, wanted: impl Fn(&Alert) -> bool) -> Alert {
+        let find = async {
+            loop {
+                let alert = self.alerts.recv().await.unwrap();
+                if wanted(&alert) {
+                    return alert;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), find).await.unwrap()
+    }
+}
+
+fn bytes(length: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed;
+    let next = |_| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state.to_be_bytes()[0]
+    };
+    (0..length).map(next).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_of_every_size_arrive_whole() {
+    let (one, mut two) = (Peer::start().await, Peer::start().await);
+    for length in [0, 1, 16383, 16384, 16385, 262_144, 3_000_000] {
+        let name = format!("file {length}.bin");
+        std::fs::write(one.path(&name), bytes(length, length as u64)).unwrap();
+        let shared = one.share(&name).await;
+        let added = two.get(&shared, &[&one]).await;
+        assert_eq!(added.beginning, Beginning::New);
+        let status = two.done(shared.id).await;
+        assert_eq!(status.path, two.path("Archivos_a_b_c").join(&name));
+        assert_eq!(std::fs::read(&status.path).unwrap(), bytes(length, length as u64));
+        assert!(!two.path("Archivos_a_b_c").join(format!("{name}.part")).exists());
+        two.alert(|alert| matches!(alert, Alert::Completed { id, .. } if *id == shared.id)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_sources_all_give() {
+    let peers = [Peer::start().await, Peer::start().await, Peer::start().await];
+    let content = bytes(12_000_000, 3);
+    let mut shared = None;
+    for peer in &peers {
+        std::fs::write(peer.path("film"), &content).unwrap();
+        shared = Some(peer.share("film").await);
+        peer.session.set_limits(engine::Limits { up: Some(8_000_000), down: None });
+    }
+    let shared = shared.unwrap();
+    let leech = Peer::start().await;
+    leech.get(&shared, &peers.each_ref()).await;
+    let status = leech.done(shared.id).await;
+    assert!(std::fs::read(&status.path).unwrap() == content);
+    assert_eq!(status.from.len(), 3, "{:?}", status.from);
+    for (peer, given) in &status.from {
+        assert!(*given > status.size / 5, "{peer} gave {given}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_arrives_with_its_names_and_its_empty_file() {
+    let (one, two) = (Peer::start().await, Peer::start().await);
+    let names =
+        ["carpeta/sub/ñandú 😀.txt", "carpeta/vacío", "carpeta/big.bin", "carpeta/a b c", "carpeta/z/z"];
+    for (number, name) in names.iter().enumerate() {
+        std::fs::create_dir_all(one.path(name).parent().unwrap()).unwrap();
+        let length = [10, 0, 700_000, 262_144, 16384][number];
+        std::fs::write(one.path(name), bytes(length, number as u64)).unwrap();
+    }
+    let shared = one.share("carpeta").await;
+    two.get(&shared, &[&one]).await;
+    let status = two.done(shared.id).await;
+    assert_eq!(status.path, two.path("Archivos_a_b_c/carpeta"));
+    for name in names {
+        assert_eq!(
+            std::fs::read(two.path("Archivos_a_b_c").join(name)).unwrap(),
+            std::fs::read(one.path(name)).unwrap(),
+            "{name}"
+        );
+    }
+    assert!(!two.path("Archivos_a_b_c/carpeta.part").exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_there_already_is_used_and_what_differs_stays() {
+    let (one, two) = (Peer::start().await, Peer::start().await);
+    let content = bytes(1_000_000, 1);
+    std::fs::write(one.path("a.bin"), &content).unwrap();
+    let shared = one.share("a.bin").await;
+    let folder = two.path("Archivos_a_b_c");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("a.bin"), bytes(1_000_000, 2)).unwrap();
+    let added = two.get(&shared, &[&one]).await;
+    assert_eq!(added.beginning, Beginning::Checking);
+    let status = two.done(shared.id).await;
+    assert_eq!(status.path, folder.join("a (1).bin"));
+    assert!(std::fs::read(folder.join("a.bin")).unwrap() == bytes(1_000_000, 2));
+    assert!(std::fs::read(folder.join("a (1).bin")).unwrap() == content);
+    // Somebody who has the whole file fetches nothing.
+    let three = Peer::start().await;
+    let folder = three.path("Archivos_a_b_c");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("a.bin"), &content).unwrap();
+    three.get(&shared, &[&one]).await;
+    let status = three.done(shared.id).await;
+    assert_eq!((status.path, status.downloaded), (folder.join("a.bin"), 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pause_resume_and_cancel_do_what_they_say() {
+    let (one, two) = (Peer::start().await, Peer::start().await);
+    std::fs::write(one.path("a.bin"), bytes(4_000_000, 1)).unwrap();
+    let shared = one.share("a.bin").await;
+    one.session.set_limits(engine::Limits { up: Some(1_000_000), down: None });
+    two.get(&shared, &[&one]).await;
+    let part = two.path("Archivos_a_b_c/a.bin.part");
+    wait_until(|| two.session.status(shared.id).is_some_and(|status| status.pieces_verified > 0)).await;
+    two.session.pause(shared.id).await.unwrap();
+    assert_eq!(two.session.status(shared.id).unwrap().state, State::Paused);
+    wait_until(|| two.session.status(shared.id).is_some_and(|status| status.peers == 0)).await;
+    two.session.resume(shared.id).await.unwrap();
+    two.meet(shared.id, &[&one]).await;
+    let before = two.session.status(shared.id).unwrap().pieces_verified;
+    wait_until(|| two.session.status(shared.id).is_some_and(|status| status.pieces_verified > before)).await;
+    two.session.cancel(shared.id, true).await.unwrap();
+    assert!(!part.exists() && two.session.list().is_empty());
+    assert!(matches!(two.session.pause(shared.id).await, Err(engine::CommandError::Unknown { .. })));
+    // Kept bytes are used by the next try.
+    two.get(&shared, &[&one]).await;
+    wait_until(|| two.session.status(shared.id).is_some_and(|status| status.pieces_verified > 2)).await;
+    two.session.cancel(shared.id, false).await.unwrap();
+    assert!(part.exists());
+    one.session.set_limits(engine::Limits::default());
+    let added = two.get(&shared, &[&one]).await;
+    assert_eq!(added.beginning, Beginning::Checking);
+    let status = two.done(shared.id).await;
+    assert!(status.downloaded < status.size, "{} of {}", status.downloaded, status.size);
+}
+
+async fn wait_until(mut condition: impl FnMut() -> bool) {
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    while !condition() {
+        assert!(std::time::Instant::now() < deadline, "it never came true");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sharing_again_does_not_hash_again_until_something_changes() {
+    let one = Peer::start().await;
+    std::fs::write(one.path("a.bin"), bytes(1_000_000, 1)).unwrap();
+    let first = one.share("a.bin").await;
+    let mut told = 0;
+    let again = one.session.share(&one.path("a.bin"), ShareOptions::default(), |_| told += 1).await.unwrap();
+    assert!(!first.already && again.already && again.id == first.id);
+    assert_eq!(told, 0);
+    std::fs::write(one.path("a.bin"), bytes(1_000_001, 1)).unwrap();
+    let changed = one.share("a.bin").await;
+    assert!(!changed.already && changed.id != first.id);
+}
