@@ -67,6 +67,11 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
         self.limit = limit;
     }
 
+    /// The stream, without what was read ahead of it.
+    pub fn into_inner(self) -> R {
+        self.stream
+    }
+
     /// What has come of the line that is not whole yet.
     pub fn partial(&self) -> &[u8] {
         self.buffer.get(self.used..).unwrap_or_default()

@@ -27,7 +27,10 @@ pub struct Outbox {
 struct Shared {
     limit: usize,
     state: Mutex<State>,
+    /// Something to take, or closed.
     changed: Notify,
+    /// Something was taken, or closed.
+    drained: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -42,7 +45,8 @@ struct State {
 impl Outbox {
     /// An empty outbox for at most `limit` bytes.
     pub fn new(limit: usize) -> Self {
-        let shared = Shared { limit, state: Mutex::default(), changed: Notify::new() };
+        let shared =
+            Shared { limit, state: Mutex::default(), changed: Notify::new(), drained: Notify::new() };
         Self { shared: Arc::new(shared) }
     }
 
@@ -66,6 +70,18 @@ impl Outbox {
         Ok(())
     }
 
+    /// Puts a line that the reader itself asked for, whatever waits. Whoever answers requests calls
+    /// [`Self::drained`] before the next one, so that at most one answer exceeds the bound.
+    pub fn push_answer(&self, line: Bytes) {
+        let mut state = self.state();
+        if !state.closed {
+            state.pending += line.len();
+            state.lines.push_back(line);
+        }
+        drop(state);
+        self.shared.changed.notify_one();
+    }
+
     /// Drops what waits, puts a last line, and closes: for a reader that is to be cut.
     pub fn close_with(&self, last: Bytes) {
         let mut state = self.state();
@@ -76,13 +92,41 @@ impl Outbox {
             state.closed = true;
         }
         drop(state);
-        self.shared.changed.notify_one();
+        self.wake_all();
     }
 
     /// Takes no more lines; those that wait can still be taken.
     pub fn close(&self) {
         self.state().closed = true;
+        self.wake_all();
+    }
+
+    fn wake_all(&self) {
         self.shared.changed.notify_one();
+        self.shared.drained.notify_waiters();
+    }
+
+    /// Waits until it is closed.
+    pub async fn closed(&self) {
+        self.wait(|state| state.closed).await;
+    }
+
+    /// Waits until at most `bytes` wait or are being written, or it is closed.
+    pub async fn drained(&self, bytes: usize) {
+        self.wait(|state| state.closed || state.pending <= bytes).await;
+    }
+
+    async fn wait(&self, done: impl Fn(&State) -> bool) {
+        loop {
+            let drained = self.shared.drained.notified();
+            tokio::pin!(drained);
+            // Registered before looking, so that no change slips in between.
+            drained.as_mut().enable();
+            if done(&self.state()) {
+                return;
+            }
+            drained.await;
+        }
     }
 
     /// Bytes that wait or are being written.
@@ -97,7 +141,10 @@ impl Outbox {
             let changed = self.shared.changed.notified();
             {
                 let mut state = self.state();
-                state.pending -= std::mem::take(&mut state.taken);
+                if state.taken > 0 {
+                    state.pending -= std::mem::take(&mut state.taken);
+                    self.shared.drained.notify_waiters();
+                }
                 let mut batch = Vec::new();
                 while let Some(line) = state.lines.front() {
                     if !batch.is_empty() && state.taken + line.len() > bytes {
@@ -147,6 +194,23 @@ mod tests {
         outbox.push(Bytes::from_static(b"too late")).unwrap();
         assert_eq!(outbox.take(100).await.unwrap(), ["bye"]);
         assert_eq!(outbox.take(100).await, None);
+    }
+
+    #[tokio::test]
+    async fn whoever_answers_can_wait_for_the_reader() {
+        let outbox = Outbox::new(4);
+        outbox.push_answer(Bytes::from_static(b"a long answer"));
+        let waiting = crate::spawn("waiting", {
+            let outbox = outbox.clone();
+            async move { outbox.drained(4).await }
+        });
+        assert_eq!(outbox.take(100).await.unwrap().len(), 1);
+        assert!(!waiting.is_finished());
+        outbox.push_answer(Bytes::from_static(b"x"));
+        assert_eq!(outbox.take(100).await.unwrap(), ["x"]);
+        waiting.await.unwrap();
+        outbox.close();
+        outbox.closed().await;
     }
 
     #[tokio::test]

@@ -1,1 +1,101 @@
 //! The tracker: the registry behind its doors.
+//!
+//! ```text
+//! listener ─▶ session (one task each) ─▶ hub: one lock around the registry ─▶ outboxes ─▶ session
+//!                                         │
+//!                                         └▶ audit: one line per event, console and tracker.log
+//! ```
+//!
+//! It knows peers and entries, never bytes of files. The binary is [`cli::run`]; a peer that hosts
+//! a tracker uses [`Tracker::start`].
+
+mod admission;
+mod audit;
+pub mod cli;
+mod config;
+mod console;
+mod doors;
+mod hub;
+mod listener;
+mod occupant;
+mod session;
+mod settings;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use runtime::{Clock, Shutdown};
+use tokio_util::task::TaskTracker;
+
+pub use config::TrackerConfig;
+pub use settings::{Settings, UnfitSetting};
+
+use crate::hub::Hub;
+
+/// How long the last lines may take when the tracker stops.
+const FAREWELL: Duration = Duration::from_millis(1_500);
+
+/// Why a tracker could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// A running tracker. It runs on until [`Self::stop`], also when this is dropped.
+pub struct Tracker {
+    hub: Hub,
+    address: SocketAddr,
+    sessions: TaskTracker,
+    shutdown: Shutdown,
+}
+
+impl Tracker {
+    /// Starts to listen; peers can connect when this returns. To be called inside a tokio runtime.
+    #[expect(clippy::unused_async, reason = "starting will wait for a store to open")]
+    pub async fn start(config: TrackerConfig) -> Result<Self, StartError> {
+        let failed = |source| StartError::Listen { address: config.listen, source };
+        let listener = runtime::net::listen(config.listen).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let hub = Hub::new(config.registry.clone(), Clock::start());
+        let (sessions, shutdown) = (TaskTracker::new(), Shutdown::new());
+        runtime::spawn("silence", hub.clone().watch_silence(shutdown.clone()));
+        runtime::spawn(
+            "listener",
+            listener::accept(listener, hub.clone(), Arc::new(config), sessions.clone(), shutdown.clone()),
+        );
+        Ok(Self { hub, address, sessions, shutdown })
+    }
+
+    /// Where it listens, with the port that was taken.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Peers that are here.
+    pub fn online(&self) -> u64 {
+        self.hub.counters().online
+    }
+
+    /// Tells every peer that it stops, closes all connections, and returns within two seconds.
+    pub async fn stop(&self) {
+        self.shutdown.request();
+        self.hub.stop();
+        self.sessions.close();
+        // Whoever does not read its last line in time goes without it.
+        if tokio::time::timeout(FAREWELL, self.sessions.wait()).await.is_err() {
+            tracing::debug!(sessions = self.sessions.len(), "some peers did not read their last line");
+        }
+    }
+
+    pub(crate) fn hub(&self) -> &Hub {
+        &self.hub
+    }
+}

@@ -31,19 +31,8 @@ where
         } else {
             format!("{}{}{}", level(*event.metadata().level()), row.message, row.fields)
         };
-        writeln!(writer, "{} {}", crate::clock::time_of_day(), escape(&text))
+        writeln!(writer, "{} {}", crate::clock::time_of_day(), shared::display::escape(&text))
     }
-}
-
-/// Text with everything that is not plainly visible written as `\u{..}`.
-fn escape(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        let hidden = c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-        if hidden { shown.extend(c.escape_unicode()) } else { shown.push(c) }
-    }
-    shown
 }
 
 fn level(level: Level) -> &'static str {

@@ -2,7 +2,7 @@
 //!
 //! Events of the target [`AUDIT`] are what a tracker's console is for: their message is a finished
 //! row and is shown as it is, after the time. All other events show their level, message and
-//! fields. Whatever is shown is escaped here, once more, so that no text
+//! fields. Whatever is shown passes [`shared::display::escape`] here, once more, so that no text
 //! from outside can steer a terminal. A program that owns its screen (the peer's prompt) takes no
 //! console and only the file.
 

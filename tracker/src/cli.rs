@@ -1,0 +1,263 @@
+//! The program `tracker`: flags, the banner, the console, and a clean end.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use runtime::telemetry::{Console, Guard, Telemetry};
+use runtime::{Shutdown, settings};
+use shared::control::{DEFAULT_PORT, MessageLog};
+use toml::{Table, Value};
+
+use crate::config::TrackerConfig;
+use crate::settings::Settings;
+use crate::{StartError, Tracker, console, occupant};
+
+/// Exit codes, the same for all programs of the house.
+const UNEXPECTED: u8 = 1;
+const USAGE: u8 = 2;
+const REFUSED: u8 = 5;
+const CANNOT_WRITE: u8 = 9;
+const ALREADY_RUNNING: u8 = 11;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "tracker",
+    version,
+    about = "Peers meet here: who is online, who shares what, who says what",
+    after_help = "Settings may also stand in DIR/tracker.toml, or in the environment as TRACKER_LISTEN and so on."
+)]
+struct Flags {
+    /// What to do [default: run]
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    /// Where peers connect: ADDR:PORT, ADDR or :PORT [default: 0.0.0.0:5000]
+    #[arg(long, value_name = "ADDR:PORT", global = true)]
+    listen: Option<String>,
+    /// Only another port
+    #[arg(long, value_name = "PORT", conflicts_with = "listen", global = true)]
+    port: Option<u16>,
+    /// The folder of tracker.toml and tracker.log
+    #[arg(long, value_name = "DIR", default_value = ".", global = true)]
+    dir: PathBuf,
+    /// How much of a message is logged: full, meta (who and how long) or off
+    #[arg(long, value_name = "HOW MUCH", value_parser = ["full", "meta", "off"], global = true)]
+    log_messages: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+enum Verb {
+    /// Run until Ctrl-C or `stop`
+    Run,
+    /// Print all settings and where each comes from
+    Config,
+}
+
+/// A sentence for the person, and the code to end with.
+struct Failure {
+    code: u8,
+    text: String,
+}
+
+impl Failure {
+    fn new(code: u8, text: impl Into<String>) -> Self {
+        Self { code, text: text.into() }
+    }
+}
+
+/// Runs the program with `args` (its own name first) and says how to end.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let flags = match Flags::try_parse_from(args) {
+        Ok(flags) => flags,
+        Err(error) => {
+            // Help and version go to standard output and end well; mistakes name the nearest flag.
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    match run_flags(&flags) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            complain(&failure.text);
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the one place that says why the program ends")]
+fn complain(text: &str) {
+    for line in text.lines() {
+        eprintln!("{}", shared::display::escape(line));
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the banner, and the settings that were asked for")]
+fn say(text: &str) {
+    for line in text.lines() {
+        println!("{}", shared::display::escape(line));
+    }
+}
+
+fn run_flags(flags: &Flags) -> Result<(), Failure> {
+    let file = flags.dir.join("tracker.toml");
+    let mut table = Table::new();
+    let mut set = |key: &str, value: Option<String>| {
+        if let Some(value) = value {
+            table.insert(key.to_owned(), Value::String(value));
+        }
+    };
+    set("listen", flags.listen.clone().or_else(|| flags.port.map(|port| format!(":{port}"))));
+    set("log_messages", flags.log_messages.clone());
+    let environment = |name: &str| std::env::var(name).ok();
+    let resolved: settings::Resolved<Settings> =
+        settings::resolve("TRACKER", &Settings::KEYS, Some(&file), environment, table)
+            .map_err(|error| Failure::new(USAGE, format!("{error}\n  try: tracker config")))?;
+    if flags.verb == Some(Verb::Config) {
+        say(&describe(&resolved, &file)?);
+        return Ok(());
+    }
+    let config = resolved.settings.config().map_err(|error| Failure::new(USAGE, error.to_string()))?;
+    std::fs::create_dir_all(&flags.dir).map_err(|error| {
+        Failure::new(CANNOT_WRITE, format!("Cannot make the folder {}: {error}", flags.dir.display()))
+    })?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(UNEXPECTED, format!("Cannot start: {error}")))?;
+    let ended = runtime.block_on(serve(config, &resolved.settings, &flags.dir));
+    // A thread that still waits for a line of input must not hold the program.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn serve(config: TrackerConfig, settings: &Settings, dir: &Path) -> Result<(), Failure> {
+    let message_log = config.registry.message_log;
+    let tracker = Tracker::start(config).await.map_err(|error| listen_failure(&error))?;
+    let log = dir.join("tracker.log");
+    let guard = start_log(&settings.log, &log)?;
+    say(&banner(tracker.local_addr(), &log, message_log));
+    let shutdown = Shutdown::new();
+    tokio::select! {
+        _ = runtime::shutdown::signal() => {}
+        () = shutdown.requested() => {}
+        () = console::run(&tracker, &shutdown) => {}
+    }
+    let online = tracker.online();
+    tracker.stop().await;
+    tracing::info!("stopped; {online} {} told", if online == 1 { "peer was" } else { "peers were" });
+    drop(guard);
+    Ok(())
+}
+
+fn start_log(filter: &str, log: &Path) -> Result<Guard, Failure> {
+    let telemetry = Telemetry {
+        console: Some(Console::Stdout),
+        console_filter: filter.to_owned(),
+        file: Some(log.to_owned()),
+        file_filter: filter.to_owned(),
+    };
+    runtime::telemetry::init(&telemetry)
+        .map_err(|error| Failure::new(CANNOT_WRITE, format!("{error}\n  try: tracker --dir ANOTHER_FOLDER")))
+}
+
+fn listen_failure(error: &StartError) -> Failure {
+    let StartError::Listen { address, source } = error;
+    match source.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            let by = occupant::of_port(address.port()).map(|by| format!(" by {by}")).unwrap_or_default();
+            let port = address.port();
+            let next = port.checked_add(1).unwrap_or(DEFAULT_PORT);
+            Failure::new(
+                ALREADY_RUNNING,
+                format!(
+                    "Port {port} is in use{by}. It may already be running.\n  try: tracker --port {next}"
+                ),
+            )
+        }
+        std::io::ErrorKind::PermissionDenied => Failure::new(
+            REFUSED,
+            format!("Port {} needs special rights.\n  try: tracker --port {DEFAULT_PORT}", address.port()),
+        ),
+        std::io::ErrorKind::AddrNotAvailable => Failure::new(
+            USAGE,
+            format!(
+                "{} is not an address of this machine.\n  try: tracker --listen :{}",
+                address.ip(),
+                address.port()
+            ),
+        ),
+        _ => Failure::new(UNEXPECTED, format!("{error}: {source}")),
+    }
+}
+
+fn banner(bound: SocketAddr, log: &Path, message_log: MessageLog) -> String {
+    let reachable = runtime::net::reachable(bound.ip());
+    let port = bound.port();
+    let addresses: Vec<String> = reachable
+        .iter()
+        .map(|interface| {
+            let address = SocketAddr::new(interface.ip, port);
+            let name =
+                if is_plain(&interface.name) { String::new() } else { format!(" ({})", interface.name) };
+            format!("{address}{name}")
+        })
+        .collect();
+    let join = reachable.first().map_or_else(
+        || bound.to_string(),
+        |interface| match port {
+            DEFAULT_PORT => interface.ip.to_string(),
+            port => SocketAddr::new(interface.ip, port).to_string(),
+        },
+    );
+    let kept = match message_log {
+        MessageLog::Full => "message text is logged (change: --log-messages meta)",
+        MessageLog::Meta => "of messages, who and how long is logged",
+        MessageLog::Off => "messages are not logged",
+    };
+    format!(
+        "tracker {} - LAN/VPN swarm\n  peers       {}\n  join        others join with: peer --tracker {join}\n  \
+         log         {}   {kept}\nWaiting for peers. Type help; Ctrl-C stops.",
+        env!("CARGO_PKG_VERSION"),
+        addresses.join("   "),
+        log.display(),
+    )
+}
+
+/// Whether an interface is one of the machine's ordinary ones, whose name tells nothing.
+fn is_plain(name: &str) -> bool {
+    name.is_empty() || ["eth", "en", "wl", "lo"].iter().any(|prefix| name.starts_with(prefix))
+}
+
+fn describe(resolved: &settings::Resolved<Settings>, file: &Path) -> Result<String, Failure> {
+    let table = Table::try_from(&resolved.settings)
+        .map_err(|error| Failure::new(UNEXPECTED, format!("the settings cannot be shown: {error}")))?;
+    let mut text = format!("# file: {}\n", file.display());
+    for key in Settings::KEYS {
+        let Some(value) = table.get(key) else { continue };
+        let origin = resolved.origins.get(key).copied().unwrap_or(settings::Origin::Default);
+        let setting = format!("{key} = {value}");
+        text = format!("{text}{setting:<40} # {origin}\n");
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_banner_says_how_others_join() {
+        let shown = banner("127.0.0.1:5000".parse().unwrap(), Path::new("./tracker.log"), MessageLog::Full);
+        assert!(shown.contains("peer --tracker 127.0.0.1\n"), "{shown}");
+        let shown = banner("127.0.0.1:7000".parse().unwrap(), Path::new("./tracker.log"), MessageLog::Off);
+        assert!(shown.contains("peer --tracker 127.0.0.1:7000\n"), "{shown}");
+    }
+
+    #[test]
+    fn flags_are_well_formed() {
+        use clap::CommandFactory as _;
+        Flags::command().debug_assert();
+    }
+}

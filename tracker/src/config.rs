@@ -1,0 +1,51 @@
+//! Every knob of the tracker, as the program needs it.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use shared::control::DEFAULT_PORT;
+
+/// What a tracker is started with.
+#[derive(Debug, Clone)]
+pub struct TrackerConfig {
+    /// Where peers connect. Port 0 takes any.
+    pub listen: SocketAddr,
+    /// Connections from one public address.
+    pub sessions_per_address: usize,
+    /// Connections from one address of this machine, a LAN or a VPN, behind which a whole class may be.
+    pub sessions_per_local_address: usize,
+    /// From accepting a connection to a good `hello`.
+    pub login_deadline: Duration,
+    /// From the first byte of a line to its end.
+    pub line_deadline: Duration,
+    /// How long a reader may take nothing before it is cut.
+    pub write_deadline: Duration,
+    /// Bytes that may wait for one reader before it is cut.
+    pub outbox_bytes: usize,
+    /// Lines that could not be understood, within [`Self::error_window`], after which a connection is closed.
+    pub errors: usize,
+    /// See [`Self::errors`].
+    pub error_window: Duration,
+    /// The registry's own knobs.
+    pub registry: registry::Config,
+}
+
+impl Default for TrackerConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), DEFAULT_PORT),
+            sessions_per_address: 64,
+            sessions_per_local_address: 4_096,
+            login_deadline: Duration::from_secs(10),
+            line_deadline: Duration::from_secs(30),
+            write_deadline: Duration::from_secs(30),
+            outbox_bytes: 1024 * 1024,
+            errors: 20,
+            error_window: Duration::from_secs(10),
+            registry: registry::Config {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                ..registry::Config::default()
+            },
+        }
+    }
+}

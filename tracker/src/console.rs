@@ -1,0 +1,159 @@
+//! What the operator types: one verb a line, its answer below.
+//!
+//! End of input is no wish to stop: a service has no input at all.
+
+use std::io::BufRead as _;
+use std::time::Duration;
+
+use registry::Command;
+use runtime::Shutdown;
+use shared::control::{Counters, Entry, Person};
+use shared::display::{Elapsed, Size, escape, fit};
+use tokio::sync::mpsc;
+
+use crate::Tracker;
+
+const HELP: &str = "\
+status            how many peers, entries, messages
+peers             who is here
+shares [NAME]     what is shared
+say TEXT          a line for everyone
+kick NICK [WHY]   send someone away
+stop              tell everyone and stop (so does Ctrl-C)
+help              this";
+
+/// The verbs, for guessing what was meant.
+const VERBS: [&str; 7] = ["status", "peers", "shares", "say", "kick", "stop", "help"];
+
+/// Takes verbs from standard input until it ends or the tracker stops.
+pub(crate) async fn run(tracker: &Tracker, shutdown: &Shutdown) {
+    let mut lines = lines();
+    while let Some(line) = lines.recv().await {
+        let answer = obey(tracker, shutdown, line.trim());
+        if !answer.is_empty() {
+            print(&answer);
+        }
+        if shutdown.is_requested() {
+            return;
+        }
+    }
+    // Nothing more will come; whoever waits for this waits for ever.
+    std::future::pending::<()>().await;
+}
+
+#[expect(clippy::print_stdout, reason = "this is what the operator asked to see")]
+fn print(answer: &str) {
+    println!("{answer}");
+}
+
+/// Standard input blocks, so it has a thread of its own, which ends with the program.
+fn lines() -> mpsc::Receiver<String> {
+    let (to, lines) = mpsc::channel(16);
+    let reading = std::thread::Builder::new().name("console".to_owned()).spawn(move || {
+        for line in std::io::stdin().lock().lines() {
+            let Ok(line) = line else { return };
+            if to.blocking_send(line).is_err() {
+                return;
+            }
+        }
+    });
+    if let Err(error) = reading {
+        tracing::warn!(%error, "the console takes no verbs: its thread could not be started");
+    }
+    lines
+}
+
+fn obey(tracker: &Tracker, shutdown: &Shutdown, line: &str) -> String {
+    let (verb, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    let rest = rest.trim();
+    match verb.trim_start_matches('/') {
+        "" => String::new(),
+        "status" | "estado" => status(&tracker.hub().counters()),
+        "peers" | "who" | "pares" | "quien" => peers(&tracker.hub().people()),
+        "shares" | "compartidos" => shares(&tracker.hub().entries(), rest),
+        "say" | "decir" if rest.is_empty() => "What do you want to say?\n  try: say TEXT".to_owned(),
+        "say" | "decir" => said(tracker, rest),
+        "kick" if rest.is_empty() => "Whom?\n  try: kick NICK [WHY]".to_owned(),
+        "kick" => kicked(tracker, rest),
+        "stop" | "quit" | "exit" | "salir" => {
+            shutdown.request();
+            String::new()
+        }
+        "help" | "?" | "ayuda" => HELP.to_owned(),
+        unknown => {
+            let nearest = VERBS.iter().min_by_key(|known| strsim::osa_distance(unknown, known));
+            let guess = nearest.filter(|known| strsim::osa_distance(unknown, known) <= 2);
+            let guess = guess.map(|known| format!(" Did you mean: {known} ?")).unwrap_or_default();
+            format!("\"{}\" is not a command.{guess}\n  try: help", fit(unknown, 40))
+        }
+    }
+}
+
+fn said(tracker: &Tracker, text: &str) -> String {
+    match tracker.hub().order(Command::Notice { text: text.to_owned() }) {
+        Some(Err(refusal)) => escape(&refusal.text).into_owned(),
+        _ => String::new(),
+    }
+}
+
+fn kicked(tracker: &Tracker, rest: &str) -> String {
+    let (nick, reason) = rest.split_once(char::is_whitespace).unwrap_or((rest, "sent away by the operator"));
+    let command = Command::Kick { nick: nick.to_owned(), reason: reason.trim().to_owned() };
+    match tracker.hub().order(command) {
+        Some(Err(refusal)) => {
+            let near = refusal.near.first().map(|near| format!(" Did you mean: {} ?", escape(near)));
+            format!("{}.{}", escape(&refusal.text), near.unwrap_or_default())
+        }
+        _ => String::new(),
+    }
+}
+
+fn status(counters: &Counters) -> String {
+    let uptime = Elapsed(Duration::from_secs(counters.uptime));
+    format!(
+        "up {uptime}   {} online (most {}, {} connects)\n{} entries, {}   {} downloads done, {} received\n\
+         {} messages   {} requests refused",
+        counters.online,
+        counters.most_online,
+        counters.connects,
+        counters.entries,
+        Size(counters.bytes),
+        counters.completed,
+        Size(counters.downloaded),
+        counters.messages,
+        counters.refused,
+    )
+}
+
+fn peers(people: &[Person]) -> String {
+    if people.is_empty() {
+        return "Nobody is here.".to_owned();
+    }
+    let rows = people.iter().map(|person| {
+        let address = person.addresses.first().copied().unwrap_or(person.address);
+        let reach = if person.addresses.is_empty() { "  cannot be dialled" } else { "" };
+        let (nick, agent) = (fit(&person.nick, 20), fit(&person.agent, 24));
+        let size = Size(person.bytes);
+        format!("{nick:<12} {address:<22} {:>4} shares {size:>9}  {agent}{reach}", person.shares)
+    });
+    rows.collect::<Vec<_>>().join("\n")
+}
+
+fn shares(entries: &[Entry], name: &str) -> String {
+    let wanted = name.to_lowercase();
+    let rows: Vec<String> = entries
+        .iter()
+        .filter(|entry| entry.name.to_lowercase().contains(&wanted))
+        .map(|entry| {
+            let by = if entry.by.is_empty() { "-".to_owned() } else { entry.by.join(" ") };
+            let (name, size) = (fit(&entry.name, 40), Size(entry.size));
+            let sources = format!("{}/{} full", entry.full, entry.sources);
+            format!("{:<8} {name:<24} {size:>9}  {sources:<10} {}", entry.entry.0, fit(&by, 40))
+        })
+        .collect();
+    match (rows.is_empty(), name.is_empty()) {
+        (true, true) => "Nothing is shared.".to_owned(),
+        (true, false) => format!("Nothing that is shared has \"{}\" in its name.", fit(name, 40)),
+        (false, _) => rows.join("\n"),
+    }
+}

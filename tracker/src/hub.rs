@@ -1,0 +1,205 @@
+//! One lock around the registry, and the outboxes of all sessions.
+//!
+//! Whatever is decided is applied, logged and put into outboxes under the lock, so that every peer,
+//! the console and the log see one order. Nothing waits while the lock is held: an outbox takes a
+//! line or its reader is cut.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use rand::rngs::StdRng;
+use registry::{Command, Decision, Registry, SessionKey, Urgency};
+use runtime::{Clock, Outbox, Shutdown};
+use shared::control::{
+    Answer, Counters, Departure, Entry, Person, Push, Refusal, write_answer, write_push, write_refusal,
+};
+
+use crate::audit;
+
+/// Advisory pushes are left out for a reader that has this much waiting.
+const LAGGING: usize = 256 * 1024;
+
+/// The tracker's state behind its lock. Copies are the same hub.
+#[derive(Clone)]
+pub(crate) struct Hub {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    clock: Clock,
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    registry: Registry,
+    rng: StdRng,
+    outboxes: BTreeMap<SessionKey, Outbox>,
+    last_key: u64,
+    stopping: bool,
+}
+
+impl Hub {
+    /// An empty tracker.
+    pub(crate) fn new(config: registry::Config, clock: Clock) -> Self {
+        let inner = Inner {
+            registry: Registry::new(config),
+            rng: rand::make_rng(),
+            outboxes: BTreeMap::new(),
+            last_key: 0,
+            stopping: false,
+        };
+        Self { shared: Arc::new(Shared { clock, inner: Mutex::new(inner) }) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // A panic under the lock is a bug in one request; the registry changes only by events that
+        // are applied whole, so going on serves everyone else.
+        self.shared.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A connection has come; `None` when the tracker stops.
+    pub(crate) fn connect(&self, outbox: &Outbox) -> Option<SessionKey> {
+        let mut inner = self.lock();
+        if inner.stopping {
+            return None;
+        }
+        inner.last_key += 1;
+        let key = SessionKey(inner.last_key);
+        inner.outboxes.insert(key, outbox.clone());
+        Some(key)
+    }
+
+    /// A connection has gone.
+    pub(crate) fn disconnect(&self, session: SessionKey, how: Departure, detail: String) {
+        let mut inner = self.lock();
+        inner.outboxes.remove(&session);
+        if !inner.stopping {
+            self.execute(&mut inner, Command::Gone { session, how, detail }, None);
+        }
+    }
+
+    /// A connection said something that could not be understood.
+    pub(crate) fn heard(&self, session: SessionKey) {
+        self.lock().registry.heard(session, self.shared.clock.now());
+    }
+
+    /// A connection asks; the answer goes into its outbox with the number it gave. Says whether it
+    /// was granted.
+    pub(crate) fn ask(&self, session: SessionKey, id: Option<u64>, command: Command) -> Result<(), Refusal> {
+        let mut inner = self.lock();
+        match self.execute(&mut inner, command, Some((session, id))) {
+            Some(Err(refusal)) => Err(refusal),
+            _ => Ok(()),
+        }
+    }
+
+    /// The operator orders something.
+    pub(crate) fn order(&self, command: Command) -> Option<Result<Answer, Refusal>> {
+        self.execute(&mut self.lock(), command, None)
+    }
+
+    fn execute(
+        &self,
+        inner: &mut Inner,
+        command: Command,
+        asker: Option<(SessionKey, Option<u64>)>,
+    ) -> Option<Result<Answer, Refusal>> {
+        let (now, at) = (self.shared.clock.now(), runtime::clock::wall_millis());
+        let decision = inner.registry.execute(command, now, at, &mut inner.rng);
+        inner.carry_out(decision, asker)
+    }
+
+    /// Ends those that have been silent for too long, for as long as the tracker runs.
+    pub(crate) async fn watch_silence(self, shutdown: Shutdown) {
+        /// Sessions that start meanwhile never end earlier than this.
+        const TICK: std::time::Duration = std::time::Duration::from_millis(500);
+        let clock = self.shared.clock;
+        loop {
+            tokio::select! {
+                () = shutdown.requested() => return,
+                () = clock.sleep_until(Some(clock.now() + TICK)) => {}
+            }
+            let mut inner = self.lock();
+            let inner = &mut *inner;
+            let (now, at) = (clock.now(), runtime::clock::wall_millis());
+            for (session, decision) in inner.registry.expire(now, at, &mut inner.rng) {
+                inner.end(session, Some(Push::Bye { reason: "you were silent for too long".to_owned() }));
+                inner.carry_out(decision, None);
+            }
+        }
+    }
+
+    /// Tells everyone that the tracker stops, and takes no one any more.
+    pub(crate) fn stop(&self) -> usize {
+        let mut inner = self.lock();
+        inner.stopping = true;
+        let last = Bytes::from(write_push(&Push::Bye { reason: "the tracker stops".to_owned() }));
+        for outbox in inner.outboxes.values() {
+            outbox.push_answer(last.clone());
+            outbox.close();
+        }
+        inner.outboxes.len()
+    }
+
+    /// The tracker's counters.
+    pub(crate) fn counters(&self) -> Counters {
+        self.lock().registry.counters(self.shared.clock.now())
+    }
+
+    /// Who is here.
+    pub(crate) fn people(&self) -> Vec<Person> {
+        self.lock().registry.people()
+    }
+
+    /// What is shared.
+    pub(crate) fn entries(&self) -> Vec<Entry> {
+        self.lock().registry.entries()
+    }
+}
+
+impl Inner {
+    fn carry_out(
+        &mut self,
+        decision: Decision,
+        asker: Option<(SessionKey, Option<u64>)>,
+    ) -> Option<Result<Answer, Refusal>> {
+        for event in &decision.events {
+            audit::log(event);
+        }
+        if let (Some((session, id)), Some(reply)) = (asker, &decision.reply)
+            && let Some(outbox) = self.outboxes.get(&session)
+        {
+            outbox.push_answer(Bytes::from(match reply {
+                Ok(answer) => write_answer(id, answer),
+                Err(refusal) => write_refusal(id, refusal),
+            }));
+        }
+        for delivery in decision.deliveries {
+            let line = Bytes::from(write_push(&delivery.push));
+            for session in delivery.to {
+                let Some(outbox) = self.outboxes.get(&session) else { continue };
+                if delivery.urgency == Urgency::Advisory && outbox.pending() > LAGGING {
+                    continue;
+                }
+                if let Err(overflow) = outbox.push(line.clone()) {
+                    let reason = format!("too slow a reader: {overflow}");
+                    outbox.close_with(Bytes::from(write_push(&Push::Bye { reason })));
+                }
+            }
+        }
+        for ended in decision.ended {
+            self.end(ended.session, ended.last);
+        }
+        decision.reply
+    }
+
+    fn end(&mut self, session: SessionKey, last: Option<Push>) {
+        if let Some(outbox) = self.outboxes.remove(&session) {
+            if let Some(last) = last {
+                outbox.push_answer(Bytes::from(write_push(&last)));
+            }
+            outbox.close();
+        }
+    }
+}

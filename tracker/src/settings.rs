@@ -1,0 +1,169 @@
+//! The tracker's settings as a person writes them: flags, environment, tracker.toml.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::ParseIntError;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use shared::control::{DEFAULT_PORT, MessageLog};
+
+use crate::config::TrackerConfig;
+
+/// The settings with their defaults; each can stand in `tracker.toml`, in the environment as
+/// `TRACKER_` and its name in capitals, or (the first three) on the command line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Where peers connect: `ADDR:PORT`, `ADDR` or `:PORT`.
+    pub listen: String,
+    /// How much of a message the log keeps: `full`, `meta` or `off`.
+    pub log_messages: MessageLog,
+    /// What is logged, such as `info`, or `debug` when something is wrong.
+    pub log: String,
+    /// Seconds between the heartbeats of a peer; three of them in silence and it is lost.
+    pub heartbeat_seconds: u64,
+    /// Connections from one public address.
+    pub sessions_per_address: usize,
+    /// Connections from one address of this machine, a LAN or a VPN.
+    pub sessions_per_local_address: usize,
+    /// Peers that may be here at once.
+    pub max_peers: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let config = TrackerConfig::default();
+        Self {
+            listen: config.listen.to_string(),
+            log_messages: config.registry.message_log,
+            log: "info".to_owned(),
+            heartbeat_seconds: config.registry.heartbeat.as_secs(),
+            sessions_per_address: config.sessions_per_address,
+            sessions_per_local_address: config.sessions_per_local_address,
+            max_peers: config.registry.max_members,
+        }
+    }
+}
+
+/// Why settings make no sense.
+#[derive(Debug, thiserror::Error)]
+pub enum UnfitSetting {
+    /// The address cannot be read.
+    #[error("{written:?} is not an address to listen on; write 0.0.0.0:5000, 192.168.1.10 or :5001")]
+    Listen {
+        /// What was written.
+        written: String,
+    },
+    /// The port is no port.
+    #[error("{written:?} has no port between 0 and 65535")]
+    Port {
+        /// What was written.
+        written: String,
+        /// Why.
+        source: ParseIntError,
+    },
+    /// A number is out of range.
+    #[error("{name} must be between {least} and {most}")]
+    Range {
+        /// The setting.
+        name: &'static str,
+        /// The least it can be.
+        least: u64,
+        /// The most it can be.
+        most: u64,
+    },
+}
+
+impl Settings {
+    /// The names of all settings.
+    pub const KEYS: [&'static str; 7] = [
+        "listen",
+        "log_messages",
+        "log",
+        "heartbeat_seconds",
+        "sessions_per_address",
+        "sessions_per_local_address",
+        "max_peers",
+    ];
+
+    /// What a tracker is started with.
+    pub fn config(&self) -> Result<TrackerConfig, UnfitSetting> {
+        if !(1..=3_600).contains(&self.heartbeat_seconds) {
+            return Err(UnfitSetting::Range { name: "heartbeat_seconds", least: 1, most: 3_600 });
+        }
+        for (name, value) in [
+            ("sessions_per_address", self.sessions_per_address),
+            ("sessions_per_local_address", self.sessions_per_local_address),
+            ("max_peers", self.max_peers),
+        ] {
+            if !(1..=1_000_000).contains(&value) {
+                return Err(UnfitSetting::Range { name, least: 1, most: 1_000_000 });
+            }
+        }
+        let defaults = TrackerConfig::default();
+        Ok(TrackerConfig {
+            listen: listen_address(&self.listen)?,
+            sessions_per_address: self.sessions_per_address,
+            sessions_per_local_address: self.sessions_per_local_address,
+            registry: registry::Config {
+                heartbeat: Duration::from_secs(self.heartbeat_seconds),
+                message_log: self.log_messages,
+                max_members: self.max_peers,
+                ..defaults.registry
+            },
+            ..defaults
+        })
+    }
+}
+
+/// `ADDR:PORT`, `ADDR` alone or `:PORT` alone.
+fn listen_address(written: &str) -> Result<SocketAddr, UnfitSetting> {
+    if let Ok(address) = written.parse::<SocketAddr>() {
+        return Ok(address);
+    }
+    if let Ok(ip) = written.trim_matches(['[', ']']).parse::<IpAddr>() {
+        return Ok(SocketAddr::new(ip, DEFAULT_PORT));
+    }
+    let Some((host, port)) = written.rsplit_once(':') else {
+        return Err(UnfitSetting::Listen { written: written.to_owned() });
+    };
+    let ip = match host.trim_matches(['[', ']']) {
+        "" => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        "localhost" => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        host => host.parse().map_err(|_| UnfitSetting::Listen { written: written.to_owned() })?,
+    };
+    let port = port.parse().map_err(|source| UnfitSetting::Port { written: written.to_owned(), source })?;
+    Ok(SocketAddr::new(ip, port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_can_be_written_in_short() {
+        for (written, meant) in [
+            ("0.0.0.0:5000", "0.0.0.0:5000"),
+            ("192.168.1.10", "192.168.1.10:5000"),
+            (":5001", "0.0.0.0:5001"),
+            ("localhost:0", "127.0.0.1:0"),
+            ("[::]:5000", "[::]:5000"),
+            ("::1", "[::1]:5000"),
+        ] {
+            assert_eq!(listen_address(written).unwrap().to_string(), meant);
+        }
+        assert!(matches!(listen_address("here"), Err(UnfitSetting::Listen { .. })));
+        assert!(matches!(listen_address("0.0.0.0:99999"), Err(UnfitSetting::Port { .. })));
+        assert!(matches!(listen_address("here:5000"), Err(UnfitSetting::Listen { .. })));
+    }
+
+    #[test]
+    fn each_setting_has_its_name_in_the_list() {
+        let table = toml::Table::try_from(Settings::default()).unwrap();
+        let names: Vec<&String> = table.keys().collect();
+        let mut keys = Settings::KEYS;
+        keys.sort_unstable();
+        assert_eq!(names, keys);
+        assert_eq!(Settings::default().config().unwrap().listen.port(), 5000);
+    }
+}
