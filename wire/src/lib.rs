@@ -4,10 +4,12 @@
 //! checked before anything is buffered or believed, and no input makes it panic.
 
 pub mod codec;
+pub mod extended;
 pub mod handshake;
 pub mod message;
 pub mod violation;
 
+pub use extended::ExtendedError;
 pub use handshake::{HANDSHAKE_LENGTH, Handshake, Reserved};
 pub use message::{HashRange, Message, Range};
 pub use violation::Violation;
