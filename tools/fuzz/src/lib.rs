@@ -27,6 +27,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "control_from_tracker", body: control::from_tracker, cost: 1 },
     Target { name: "control_request", body: control::request, cost: 1 },
     Target { name: "torrent", body: swarm::torrent, cost: 20 },
+    Target { name: "extended_handshake", body: wire::extended_handshake, cost: 1 },
+    Target { name: "ut_metadata", body: wire::ut_metadata, cost: 1 },
     Target { name: "wire_handshake", body: wire::handshake, cost: 1 },
     Target { name: "wire_stream", body: wire::stream, cost: 1 },
     Target { name: "bencode", body: nouns::bencode, cost: 1 },

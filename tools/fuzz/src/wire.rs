@@ -1,6 +1,8 @@
 //! Laws of the peer wire: a stream of messages, and the handshake before it.
 
 use ::wire::codec::{decode, encode};
+use ::wire::extended::handshake::{ExtendedHandshake, MAX_EXTENSIONS, MAX_NAME};
+use ::wire::extended::ut_metadata::{MAX_METADATA_SIZE, METADATA_PIECE_LENGTH, UtMetadata};
 use ::wire::handshake::Handshake;
 use ::wire::message::Message;
 use bytes::{Bytes, BytesMut};
@@ -52,5 +54,41 @@ pub(crate) fn handshake(bytes: &[u8]) {
             assert_eq!(handshake.encode(), *first, "what is written is what was read");
         }
         Err(_) => assert!(!Handshake::may_begin(&first[..20]), "refused for its first 20 bytes only"),
+    }
+}
+
+/// The extension handshake: bounded, and the same when it is written again.
+pub(crate) fn extended_handshake(bytes: &[u8]) {
+    match ExtendedHandshake::decode(bytes) {
+        Ok(said) => {
+            assert!(said.m.len() <= MAX_EXTENSIONS, "extensions without end");
+            assert!(
+                said.m.keys().chain(&said.version).all(|name| name.len() <= MAX_NAME),
+                "a name without end"
+            );
+            assert!(said.metadata_size.is_none_or(|size| (1..=MAX_METADATA_SIZE).contains(&size)));
+            assert!(said.m.keys().all(|name| said.id_of(name) != Some(0)), "0 is the handshake itself");
+            assert_eq!(ExtendedHandshake::decode(&said.encode()).as_ref(), Ok(&said), "written again");
+            let mut twice = said.clone();
+            twice.update(said.clone());
+            assert_eq!(twice, said, "saying it twice changes nothing");
+        }
+        Err(error) => assert!(!error.to_string().contains(char::is_control), "a refusal is one line"),
+    }
+}
+
+/// Pieces of the info dictionary: data fits its place, and is the same when it is written again.
+pub(crate) fn ut_metadata(bytes: &[u8]) {
+    match UtMetadata::decode(&Bytes::copy_from_slice(bytes)) {
+        Ok(message) => {
+            if let UtMetadata::Data { piece, total_size, data } = &message {
+                let end = u64::from(*piece) * u64::from(METADATA_PIECE_LENGTH) + data.len() as u64;
+                assert!(!data.is_empty() && end <= u64::from(*total_size), "data beyond the end");
+                assert!(bytes.ends_with(data), "the data is what came last");
+            }
+            let again = UtMetadata::decode(&message.encode().into());
+            assert_eq!(again, Ok(message), "the same when it is written again");
+        }
+        Err(error) => assert!(!error.to_string().contains(char::is_control), "a refusal is one line"),
     }
 }
