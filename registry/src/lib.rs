@@ -25,6 +25,7 @@ mod event;
 mod flood;
 mod fold;
 mod members;
+mod page;
 mod registry;
 mod silence;
 mod state;

@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use shared::PeerId;
 use shared::control::{History, Past};
 
+use crate::page::{fitting, weight};
+
 /// Messages that `history` can tell.
 const MAX_MESSAGES: usize = 1_000;
 /// Marks that are remembered, of all senders.
@@ -71,7 +73,7 @@ impl Talk {
     pub(crate) fn history(&self, peer: PeerId, ask: &History, with: Option<PeerId>) -> Vec<Past> {
         let limit = ask.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(50);
         let to_all = ask.with.as_deref() == Some("*");
-        let mut found: Vec<Past> = self
+        let found = self
             .said
             .iter()
             .rev()
@@ -87,8 +89,9 @@ impl Talk {
                 }
             })
             .take(limit)
-            .map(|said| said.past.clone())
-            .collect();
+            .map(|said| said.past.clone());
+        let mut found =
+            fitting(found, |past| 200 + weight(&past.from) + weight(&past.to) + weight(&past.text));
         found.reverse();
         found
     }

@@ -13,6 +13,7 @@ use crate::command::Decision;
 use crate::event::Event;
 use crate::fold::search_key;
 use crate::members::Member;
+use crate::page::{fitting, weight};
 use crate::state::State;
 
 /// Entries of a page when nobody says how many.
@@ -49,8 +50,11 @@ impl Decider<'_> {
         });
         let start = search.after.map_or(0, |after| usize::try_from(after).unwrap_or(usize::MAX));
         let limit = search.limit.map_or(PAGE, |limit| usize::try_from(limit).unwrap_or(PAGE));
-        let entries: Vec<_> =
-            found.iter().skip(start).take(limit).map(|item| self.state.entry(item)).collect();
+        let page = found.iter().skip(start).take(limit).map(|item| self.state.entry(item));
+        let entries = fitting(page, |entry| {
+            let said = weight(&entry.name) + entry.comment.as_deref().map_or(0, weight);
+            400 + said + entry.by.iter().map(|nick| weight(nick) + 3).sum::<usize>()
+        });
         let end = start.saturating_add(entries.len());
         let near = if found.is_empty() { self.state.catalog.near(&search.query) } else { Vec::new() };
         Decision::answer(Answer::Matches(Matches {
@@ -136,7 +140,11 @@ impl Decider<'_> {
             })
             .collect();
         peers.sort_by(|a, b| a.nick.cmp(&b.nick));
-        Decision::answer(Answer::WhoIsHere(WhoIsHere { peers }))
+        let total = count(peers.len());
+        let peers = fitting(peers.into_iter(), |person| {
+            300 + weight(&person.nick) + weight(&person.agent) + 60 * person.addresses.len()
+        });
+        Decision::answer(Answer::WhoIsHere(WhoIsHere { peers, total }))
     }
 
     pub(super) fn stats(&self, entry: Option<&EntryId>) -> Decision {

@@ -215,8 +215,10 @@ pub struct Past {
 /// Who is here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WhoIsHere {
-    /// The peers by nick.
+    /// The peers by nick, as many as fit into a line.
     pub peers: Vec<Person>,
+    /// How many there are in all.
+    pub total: u64,
 }
 
 /// One peer that is here.

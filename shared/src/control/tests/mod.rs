@@ -1,5 +1,7 @@
 //! Every request, answer and push goes out and comes back as the same value.
 
+mod bad_lines;
+
 use super::*;
 use crate::id::{InfoHash, InfoHashV2, InfoHashes, PeerId};
 
@@ -162,7 +164,7 @@ fn every_answer_comes_back_as_it_was() {
         bytes: 2,
         since: 3,
     };
-    let who = WhoIsHere { peers: vec![person] };
+    let who = WhoIsHere { peers: vec![person], total: 1 };
     answer(&who, &Answer::WhoIsHere(who.clone()));
     let stats = Stats::Tracker { tracker: Counters { uptime: 1, online: 2, ..Counters::default() } };
     answer(&stats, &Answer::Stats(stats.clone()));

@@ -1,0 +1,163 @@
+//! What holds after any sequence of commands.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+mod room;
+
+use proptest::prelude::*;
+use registry::{Command, SessionKey};
+use room::{PIECES, Room, SIZE, share};
+use shared::control::{
+    Answer, Bye, Departure, EntryId, Find, Have, Message, Progress, ProgressEvent, Search, SourcesOf,
+    Unshare, Who,
+};
+
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Join { session: u64, peer: u64, nick: usize },
+    Gone { session: u64 },
+    Bye { session: u64 },
+    Share { session: u64, content: u8, root: bool, full: bool },
+    Unshare { session: u64, content: u8 },
+    Progress { session: u64, content: u8, percent: u64, event: u8 },
+    Subscribe { session: u64, content: u8, wants: bool },
+    Message { session: u64, to: usize, nonce: bool },
+    Kick { nick: usize },
+    Wait { seconds: u64 },
+}
+
+const NICKS: [&str; 5] = ["ana", "Ana", "bob", "eva", "*"];
+
+fn step() -> impl Strategy<Value = Step> {
+    let (session, content) = (0_u64..8, 1_u8..5);
+    prop_oneof![
+        3 => (session.clone(), 0_u64..6, 0_usize..4)
+            .prop_map(|(session, peer, nick)| Step::Join { session, peer, nick }),
+        1 => session.clone().prop_map(|session| Step::Gone { session }),
+        1 => session.clone().prop_map(|session| Step::Bye { session }),
+        4 => (session.clone(), content.clone(), any::<bool>(), any::<bool>())
+            .prop_map(|(session, content, root, full)| Step::Share { session, content, root, full }),
+        2 => (session.clone(), content.clone()).prop_map(|(session, content)| Step::Unshare { session, content }),
+        4 => (session.clone(), content.clone(), 0_u64..=100, 0_u8..4)
+            .prop_map(|(session, content, percent, event)| Step::Progress { session, content, percent, event }),
+        2 => (session.clone(), content, any::<bool>())
+            .prop_map(|(session, content, wants)| Step::Subscribe { session, content, wants }),
+        2 => (session, 0_usize..5, any::<bool>())
+            .prop_map(|(session, to, nonce)| Step::Message { session, to, nonce }),
+        1 => (0_usize..4).prop_map(|nick| Step::Kick { nick }),
+        1 => (0_u64..100).prop_map(|seconds| Step::Wait { seconds }),
+    ]
+}
+
+fn entry(content: u8) -> EntryId {
+    EntryId(format!("{content:02x}").repeat(20))
+}
+
+fn take(room: &mut Room, step: Step) {
+    match step {
+        Step::Join { session, peer, nick } => {
+            // A connection says hello once; what it says later is refused.
+            let _ = room.try_join(session, peer, NICKS[nick], None);
+        }
+        Step::Gone { session } => room.gone(session, Departure::Lost),
+        Step::Bye { session } => drop(room.ask(session, Bye::default())),
+        Step::Share { session, content, root, full } => {
+            let mut share = share(&format!("file {content}"), content, root.then_some(9));
+            share.have = if full { Have::Full } else { Have::Pieces(3) };
+            drop(room.ask(session, share));
+        }
+        Step::Unshare { session, content } => drop(room.ask(session, Unshare { entry: entry(content) })),
+        Step::Progress { session, content, percent, event } => {
+            let downloaded = SIZE * percent / 100;
+            let event = [
+                None,
+                Some(ProgressEvent::Started),
+                Some(ProgressEvent::Completed),
+                Some(ProgressEvent::Stopped),
+            ][usize::from(event)];
+            let have = Have::Pieces(PIECES * percent / 100);
+            let left = SIZE - downloaded;
+            drop(room.ask(
+                session,
+                Progress { entry: entry(content), have, left, downloaded, uploaded: 1, event },
+            ));
+        }
+        Step::Subscribe { session, content, wants } => {
+            drop(room.ask(session, SourcesOf { entry: entry(content), want: 10, subscribe: wants }));
+        }
+        Step::Message { session, to, nonce } => {
+            let nonce = nonce.then(|| "mark".to_owned());
+            drop(room.ask(session, Message { to: NICKS[to].to_owned(), text: "hola".to_owned(), nonce }));
+        }
+        Step::Kick { nick } => {
+            drop(room.execute(Command::Kick { nick: NICKS[nick].to_owned(), reason: String::new() }));
+        }
+        Step::Wait { seconds } => {
+            room.wait(std::time::Duration::from_secs(seconds));
+            room.expire();
+        }
+    }
+}
+
+/// What every observer must find, whatever happened before.
+fn check(room: &mut Room) {
+    let people = room.registry.people();
+    let nicks: std::collections::BTreeSet<String> =
+        people.iter().map(|person| person.nick.to_lowercase()).collect();
+    assert_eq!(nicks.len(), people.len(), "a nick belongs to one");
+    assert_eq!(room.online(), u64::try_from(people.len()).unwrap());
+    let entries = room.registry.entries();
+    let shares: u64 = people.iter().map(|person| person.shares).sum();
+    let sources: u64 = entries.iter().map(|entry| entry.sources).sum();
+    assert_eq!(shares, sources, "members and swarms tell the same");
+    assert!(entries.iter().all(|entry| entry.full <= entry.sources));
+
+    room.wait(std::time::Duration::from_secs(5));
+    room.try_join(1_000, 1_000, "observer", None).unwrap();
+    let Ok(Answer::WhoIsHere(who)) = room.ask(1_000, Who {}) else { panic!("who") };
+    assert_eq!(who.peers.len(), people.len() + 1);
+    let all = Search { limit: Some(1_000), ..Search::default() };
+    let Ok(Answer::Matches(found)) = room.ask(1_000, all) else { panic!("search") };
+    assert_eq!(found.entries.len(), entries.len());
+    for entry in entries {
+        let Ok(Answer::Found(found)) = room.ask(1_000, Find::Entry { entry: entry.entry.clone() }) else {
+            panic!("{} is listed but not found", entry.entry)
+        };
+        assert_eq!(found.entry.hashes, entry.hashes);
+        let found = room.sources(1_000, &entry.entry);
+        assert_eq!(u64::try_from(found.len()).unwrap(), entry.sources, "every source is told");
+        assert!(found.iter().all(|nick| people.iter().any(|person| person.nick == *nick)));
+    }
+    let session = SessionKey(1_000);
+    room.execute(Command::Gone { session, how: Departure::Left, detail: String::new() });
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    /// `Room` checks after each step that the state is the fold of the events; `check` asks an
+    /// observer at the end.
+    #[test]
+    fn any_sequence_of_commands_leaves_a_state_that_agrees_with_itself(
+        steps in prop::collection::vec(step(), 1..60)
+    ) {
+        let mut room = Room::new();
+        for (index, step) in steps.into_iter().enumerate() {
+            take(&mut room, step);
+            if index % 10 == 9 {
+                check(&mut room);
+            }
+        }
+        check(&mut room);
+    }
+
+    #[test]
+    fn one_seed_gives_one_trace(steps in prop::collection::vec(step(), 1..40)) {
+        let run = || {
+            let mut room = Room::new();
+            steps.iter().copied().for_each(|step| take(&mut room, step));
+            (room.events().to_vec(), (0..8).map(|session| room.pushes(session)).collect::<Vec<_>>())
+        };
+        prop_assert_eq!(run(), run());
+    }
+}
