@@ -96,7 +96,7 @@ class Enjambre:
 
     def seeds_ready(self, seeds):
         for seed in seeds:
-            wait_for(lambda seed=seed: line_of_type(seed.log_path, "shared"), 120, "shared", [seed])
+            wait_for(lambda seed=seed: line_of_type(seed.log_path, "share"), 120, "shared", [seed])
 
     def fetch(self, work):
         words = ["get", self.bench.source.name, "--into", work / "out"]

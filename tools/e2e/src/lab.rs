@@ -278,7 +278,7 @@ fn programs() -> PathBuf {
     // target/PROFILE/deps/e2e-HASH
     let target = own.ancestors().nth(3).expect("the folder `target`");
     let folder = target.join("release");
-    let peer = folder.join("peer");
-    assert!(peer.exists(), "{} is missing\n  try: cargo xtask e2e", peer.display());
+    let tracker = folder.join("tracker");
+    assert!(tracker.exists(), "{} is missing\n  try: cargo xtask e2e", tracker.display());
     folder
 }

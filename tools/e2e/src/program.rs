@@ -5,6 +5,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -33,6 +34,7 @@ pub struct Program {
     child: Child,
     input: Option<ChildStdin>,
     lines: Arc<Lines>,
+    readers: Vec<JoinHandle<()>>,
 }
 
 impl Program {
@@ -41,9 +43,9 @@ impl Program {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
         let lines = Arc::new(Lines::default());
-        collect(child.stdout.take(), &lines);
-        collect(child.stderr.take(), &lines);
-        Self { name: name.into(), input: child.stdin.take(), child, lines }
+        let readers = [collect(child.stdout.take(), &lines), collect(child.stderr.take(), &lines)];
+        let readers = readers.into_iter().flatten().collect();
+        Self { name: name.into(), input: child.stdin.take(), child, lines, readers }
     }
 
     /// The number of the process.
@@ -147,13 +149,16 @@ impl Program {
         self.child.try_wait().expect("our own child can be asked")
     }
 
-    /// Waits for its end and gives the exit code (a signal counts as -1).
+    /// Waits for its end and for its last line, and gives the exit code (a signal counts as -1).
     pub fn exit_code(&mut self, most: Duration) -> i32 {
         let child = &mut self.child;
         let ended = wait::within(most, || child.try_wait().expect("our own child can be asked"));
         let Some(status) = ended else {
             panic!("{} did not end within {most:?}; its lines:\n{}", self.name, self.lines().join("\n"));
         };
+        for reader in self.readers.drain(..) {
+            let _ = reader.join();
+        }
         status.code().unwrap_or(-1)
     }
 }
@@ -174,15 +179,15 @@ pub fn json(line: &str) -> Option<Value> {
     serde_json::from_str(line).ok().filter(Value::is_object)
 }
 
-fn collect(stream: Option<impl Read + Send + 'static>, lines: &Arc<Lines>) {
-    let Some(stream) = stream else { return };
+fn collect(stream: Option<impl Read + Send + 'static>, lines: &Arc<Lines>) -> Option<JoinHandle<()>> {
+    let stream = stream?;
     let lines = Arc::clone(lines);
-    std::thread::spawn(move || {
+    Some(std::thread::spawn(move || {
         let mut reader = BufReader::new(stream);
         let mut line = Vec::new();
         while reader.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
             lines.push(String::from_utf8_lossy(line.trim_ascii_end()).into_owned());
             line.clear();
         }
-    });
+    }))
 }

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::checker::claim;
+use serde_json::Value;
+
 use crate::lab::Peer;
+use crate::program::json;
 
 /// For answers that need no transfer.
 pub const SOON: Duration = Duration::from_secs(15);
@@ -36,20 +38,36 @@ impl Peer {
         self.program().line_with(from, &[name, "done", "sha256 ok"], most)
     }
 
-    /// Bytes of a download that are verified, as its file says; 0 when it is not there.
+    /// What a one-shot verb beside the running peer says of a torrent; nothing while it does not know it.
+    pub fn status(&self, name: &str) -> Option<Value> {
+        let mut asked = self.one_shot(&["--json", "status", name]);
+        if asked.exit_code(SOON) != 0 {
+            return None;
+        }
+        asked.lines().iter().find_map(|line| json(line).filter(|line| line["type"] == "status"))
+    }
+
+    /// Bytes of a download that are verified; 0 while it is not known.
     pub fn verified(&self, name: &str) -> u64 {
-        claim(self.folder(), name).map_or(0, |claim| claim.entry["verified_bytes"].as_u64().unwrap_or(0))
+        self.status(name).and_then(|status| status["verified"].as_u64()).unwrap_or(0)
     }
 
-    /// Bytes of a download by the nick that they came from, as its file says.
-    pub fn received_from(&self, name: &str) -> BTreeMap<String, u64> {
-        let Some(claim) = claim(self.folder(), name) else { return BTreeMap::new() };
-        let from = claim.entry["from"].as_object().cloned().unwrap_or_default();
-        from.into_iter().filter_map(|(nick, bytes)| Some((nick, bytes.as_u64()?))).collect()
-    }
-
-    /// Does its file say that a download is paused?
+    /// Is the download paused?
     pub fn is_paused(&self, name: &str) -> bool {
-        claim(self.folder(), name).is_some_and(|claim| claim.entry["state"] == "paused")
+        self.status(name).is_some_and(|status| status["state"] == "paused")
+    }
+
+    /// Bytes of a download by the nick that they came from.
+    pub fn received_from(&self, name: &str) -> BTreeMap<String, u64> {
+        let mut asked = self.one_shot(&["--json", "who"]);
+        assert_eq!(asked.exit_code(SOON), 0, "{:?}", asked.lines());
+        let roster: Vec<Value> = asked.lines().iter().filter_map(|line| json(line)).collect();
+        let nick_of = |id: &str| {
+            let person = roster.iter().find(|person| person["peer_id"] == id);
+            person.and_then(|person| person["nick"].as_str()).unwrap_or(id).to_owned()
+        };
+        let status = self.status(name).unwrap_or_default();
+        let from = status["from"].as_object().cloned().unwrap_or_default();
+        from.into_iter().filter_map(|(id, bytes)| Some((nick_of(&id), bytes.as_u64()?))).collect()
     }
 }
