@@ -48,6 +48,8 @@ impl SafePath {
     pub const MAX_LENGTH: usize = 4096;
     /// The most components.
     pub const MAX_DEPTH: usize = 128;
+    /// The longest end of a name, with its dot, that still counts as its extension, in bytes.
+    const MAX_EXTENSION: usize = 32;
 
     /// A path of these components, each taken as it is or refused.
     pub fn from_components<'a>(parts: impl IntoIterator<Item = &'a str>) -> Result<Self, PathError> {
@@ -102,18 +104,21 @@ impl SafePath {
     }
 
     /// The same path with `number` put before the extension of its last component: `a.txt` becomes
-    /// `a.1.txt`. For paths that collide with an earlier one.
-    #[must_use]
-    pub fn numbered(&self, number: u32) -> Self {
-        let mut components = self.components.clone();
-        if let Some(last) = components.last_mut() {
-            let (stem, extension) = match last.rfind('.') {
-                Some(dot) if dot > 0 => last.split_at(dot),
-                _ => (last.as_ref(), ""),
-            };
-            *last = format!("{stem}.{number}{extension}").into();
+    /// `a.1.txt`. For paths that collide with an earlier one. A name too long for the number is cut.
+    pub fn numbered(&self, number: usize) -> Result<Self, PathError> {
+        let name = self.file_name();
+        let (stem, extension) = match name.rfind('.') {
+            Some(dot) if dot > 0 && name.len() - dot <= Self::MAX_EXTENSION => name.split_at(dot),
+            _ => (name, ""),
+        };
+        let tail = format!(".{number}{extension}");
+        let mut stem = stem.to_owned();
+        while stem.len() + tail.len() > Self::MAX_COMPONENT {
+            stem.pop();
         }
-        Self { components }
+        let other = stem + &tail;
+        let folders = self.components().take(self.components.len().saturating_sub(1));
+        Self::from_components(folders.chain([other.as_str()]))
     }
 }
 
@@ -206,10 +211,12 @@ mod tests {
 
     #[test]
     fn numbers_stand_before_the_extension() {
-        let numbered = |name: &str| SafePath::name(name).unwrap().numbered(1).to_string();
+        let numbered = |name: &str| SafePath::name(name).unwrap().numbered(1).unwrap().to_string();
         assert_eq!(numbered("x.txt"), "x.1.txt");
         assert_eq!(numbered(".profile"), ".profile.1");
         assert_eq!(numbered("plain"), "plain.1");
+        assert_eq!(numbered(&"é".repeat(127)).len(), 254, "cut between characters");
+        assert!(numbered(&format!("a.{}", "x".repeat(253))).ends_with("xx.1"), "no extension is that long");
     }
 
     proptest! {

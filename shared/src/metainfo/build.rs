@@ -9,6 +9,7 @@ use thiserror::Error;
 use super::file_tree::padding;
 use super::{Metainfo, MetainfoError, Version};
 use crate::bencode::{Dict, List, encode_bytes};
+use crate::display::escape;
 use crate::merkle::{self, Hash};
 use crate::path::SafePath;
 
@@ -57,7 +58,7 @@ pub struct Recipe {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum BuildError {
     /// A file has more or fewer hashes than pieces.
-    #[error("\"{path}\" has {pieces} pieces but hashes for {hashes}")]
+    #[error("\"{}\" has {pieces} pieces but hashes for {hashes}", escape(path))]
     Hashes {
         /// The file.
         path: String,
@@ -70,7 +71,7 @@ pub enum BuildError {
     #[error("the torrent does not read back: {0}")]
     Unreadable(#[from] MetainfoError),
     /// Two files have the same name on some systems.
-    #[error("two files collide: \"{path}\"")]
+    #[error("two files collide: \"{}\"", escape(path))]
     Collision {
         /// The second of them.
         path: String,

@@ -1,8 +1,8 @@
 //! The file tree of a v2 torrent (BEP 52).
 
-use super::FileEntry;
-use super::files::{Names, length};
+use super::files::{has_attribute, length};
 use super::parse::MetainfoError;
+use super::{FileEntry, Note};
 use crate::bencode::Value;
 use crate::path::{PathError, SafePath};
 
@@ -12,7 +12,7 @@ pub(super) fn read(
     info: &Value<'_>,
     name: &SafePath,
     piece_length: u64,
-    names: &mut Names,
+    notes: &mut Vec<Note>,
 ) -> Result<(Vec<FileEntry>, bool), MetainfoError> {
     let key = "file tree";
     let tree = info.get(key).and_then(Value::as_dict).ok_or(MetainfoError::Missing { key })?;
@@ -30,8 +30,9 @@ pub(super) fn read(
         if entries.len() != 1 {
             return Err(MetainfoError::FileAndFolder { path: path.join("/") });
         }
-        if file.get("attr").and_then(Value::as_bytes).is_some_and(|letters| letters.contains(&b'l')) {
-            names.notes.push(super::Note::LinkSkipped(path.join("/")));
+        let path = SafePath::from_components(path)?;
+        if has_attribute(file, b'l') {
+            notes.push(Note::LinkSkipped(path.to_string()));
             continue;
         }
         let length = length(file, "length")?;
@@ -49,7 +50,6 @@ pub(super) fn read(
             aligned
         };
         end = offset.checked_add(length).ok_or(MetainfoError::TooLarge)?;
-        let path = names.take(SafePath::from_components(path)?);
         files.push(FileEntry { path, length, offset, pieces_root, padding: false });
     }
     if files.is_empty() {

@@ -1,35 +1,9 @@
 //! The file list of a v1 torrent (BEP 3, padding and links by BEP 47).
 
-use std::collections::BTreeSet;
-
 use super::parse::MetainfoError;
 use super::{FileEntry, Note};
 use crate::bencode::Value;
 use crate::path::SafePath;
-
-/// Paths taken so far, and what was odd about them.
-#[derive(Default)]
-pub(super) struct Names {
-    taken: BTreeSet<String>,
-    pub(super) notes: Vec<Note>,
-}
-
-impl Names {
-    /// `path`, or a numbered one when an earlier path is the same on some system.
-    pub(super) fn take(&mut self, path: SafePath) -> SafePath {
-        if self.taken.insert(path.collision_key()) {
-            return path;
-        }
-        let mut number = 1;
-        let mut other = path.numbered(number);
-        while !self.taken.insert(other.collision_key()) {
-            number += 1;
-            other = path.numbered(number);
-        }
-        self.notes.push(Note::Renamed { from: path.to_string(), to: other.to_string() });
-        other
-    }
-}
 
 pub(super) fn length(value: &Value<'_>, key: &'static str) -> Result<u64, MetainfoError> {
     let number = value.get(key).and_then(Value::as_int).ok_or(MetainfoError::Missing { key })?;
@@ -37,7 +11,7 @@ pub(super) fn length(value: &Value<'_>, key: &'static str) -> Result<u64, Metain
 }
 
 /// Whether `attr` of a file holds the letter.
-fn has_attribute(file: &Value<'_>, letter: u8) -> bool {
+pub(super) fn has_attribute(file: &Value<'_>, letter: u8) -> bool {
     file.get("attr").and_then(Value::as_bytes).is_some_and(|letters| letters.contains(&letter))
 }
 
@@ -45,7 +19,7 @@ fn has_attribute(file: &Value<'_>, letter: u8) -> bool {
 pub(super) fn read(
     info: &Value<'_>,
     name: &SafePath,
-    names: &mut Names,
+    notes: &mut Vec<Note>,
 ) -> Result<(Vec<FileEntry>, bool), MetainfoError> {
     let Some(list) = info.get("files") else {
         let length = length(info, "length")?;
@@ -57,18 +31,18 @@ pub(super) fn read(
     let mut files = Vec::with_capacity(list.len());
     let mut offset = 0_u64;
     for file in list {
-        let length = length(file, "length")?;
-        let padding = has_attribute(file, b'p');
         let parts =
             file.get("path").and_then(Value::as_list).ok_or(MetainfoError::Missing { key: "path" })?;
         let parts = parts.iter().map(|part| part.as_str().ok_or(MetainfoError::NotText { key: "path" }));
         let path = SafePath::from_components(parts.collect::<Result<Vec<_>, _>>()?)?;
         if has_attribute(file, b'l') {
-            names.notes.push(Note::LinkSkipped(path.to_string()));
-        } else {
-            let path = if padding { path } else { names.take(path) };
-            files.push(FileEntry { path, length, offset, pieces_root: None, padding });
+            // A link takes no room on the line of bytes, whatever its length says (BEP 47).
+            notes.push(Note::LinkSkipped(path.to_string()));
+            continue;
         }
+        let length = length(file, "length")?;
+        let padding = has_attribute(file, b'p');
+        files.push(FileEntry { path, length, offset, pieces_root: None, padding });
         offset = offset.checked_add(length).ok_or(MetainfoError::TooLarge)?;
     }
     Ok((files, false))

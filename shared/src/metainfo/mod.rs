@@ -6,9 +6,11 @@
 mod build;
 mod file_tree;
 mod files;
+mod names;
 mod parse;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use bytes::Bytes;
 
@@ -16,6 +18,7 @@ pub use build::{BuildError, HashedFile, Recipe, piece_length_for};
 pub use parse::MetainfoError;
 
 use crate::bencode::{Dict, List};
+use crate::display::escape;
 use crate::merkle::Hash;
 use crate::path::SafePath;
 use crate::{InfoHashes, Layout, PieceIndex};
@@ -46,10 +49,11 @@ pub struct FileEntry {
     pub padding: bool,
 }
 
-/// Something odd that was put right while reading.
+/// Something odd that was put right while reading; shown, it is one line fit for a screen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Note {
-    /// Two paths were equal, or would be on some systems; the second has a number now.
+    /// A path was that of an earlier file or of a folder, or would be on some systems; it has a number
+    /// now.
     Renamed {
         /// As written.
         from: String,
@@ -62,6 +66,19 @@ pub enum Note {
     Unsorted,
     /// Bytes after the end were ignored.
     Trailing(usize),
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Renamed { from, to } => {
+                write!(f, "\"{}\" is there already, saved as \"{}\"", escape(from), escape(to))
+            }
+            Self::LinkSkipped(path) => write!(f, "symbolic link \"{}\" left out", escape(path)),
+            Self::Unsorted => f.write_str("keys out of order"),
+            Self::Trailing(bytes) => write!(f, "{bytes} bytes after the end ignored"),
+        }
+    }
 }
 
 /// The info dictionary: what the info hashes name.

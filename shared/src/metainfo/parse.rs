@@ -7,9 +7,9 @@ use sha1::{Digest, Sha1};
 use sha2::Sha256;
 use thiserror::Error;
 
-use super::files::Names;
-use super::{FileEntry, Info, Metainfo, Note, Version, file_tree, files};
+use super::{FileEntry, Info, Metainfo, Note, Version, file_tree, files, names};
 use crate::bencode::{DecodeError, Limits, Value, decode_prefix};
+use crate::display::escape;
 use crate::merkle::{self, Hash};
 use crate::path::{PathError, SafePath};
 use crate::piece::LayoutError;
@@ -71,10 +71,16 @@ pub enum MetainfoError {
     #[error("the files are larger than 2^63 bytes together")]
     TooLarge,
     /// A path that is a file and a folder.
-    #[error("\"{path}\" is a file and a folder")]
+    #[error("\"{}\" is a file and a folder", escape(path))]
     FileAndFolder {
         /// The path as written.
         path: String,
+    },
+    /// More files have names that exclude each other than any honest torrent has.
+    #[error("more than {limit} files have the name of another file or folder")]
+    Collisions {
+        /// How many are given another name.
+        limit: usize,
     },
     /// A root that is not 32 bytes.
     #[error("\"pieces root\" has {0} bytes instead of 32")]
@@ -83,13 +89,13 @@ pub enum MetainfoError {
     #[error("meta version {0} is not known, only 2 is")]
     MetaVersion(i64),
     /// The v1 and the v2 part of a hybrid torrent describe different files.
-    #[error("the v1 and v2 parts disagree about \"{path}\"")]
+    #[error("the v1 and v2 parts disagree about \"{}\"", escape(path))]
     HybridDisagrees {
         /// The first file that differs.
         path: String,
     },
     /// A piece layer that does not lead to its file's root.
-    #[error("the piece layer of \"{path}\" does not fit its root")]
+    #[error("the piece layer of \"{}\" does not fit its root", escape(path))]
     PieceLayer {
         /// The file.
         path: String,
@@ -173,13 +179,13 @@ fn read_info(info: &Value<'_>) -> Result<Info, MetainfoError> {
         return Err(MetainfoError::PieceLengthV2(piece_length));
     }
 
-    let mut names = Names::default();
-    let (files, single_file) = match version {
-        Version::V1 => files::read(info, &name, &mut names)?,
-        Version::V2 => file_tree::read(info, &name, length, &mut names)?,
-        Version::Hybrid => read_hybrid_files(info, &name, length, &mut names)?,
+    let mut notes = Vec::new();
+    let (mut files, single_file) = match version {
+        Version::V1 => files::read(info, &name, &mut notes)?,
+        Version::V2 => file_tree::read(info, &name, length, &mut notes)?,
+        Version::Hybrid => read_hybrid_files(info, &name, length, &mut notes)?,
     };
-    // The line ends where the list ends; a link that was left out may have been the last.
+    names::settle(&mut files, &mut notes)?;
     let end = files.iter().map(|file| file.offset + file.length).max().unwrap_or(0);
     if i64::try_from(end).is_err() {
         return Err(MetainfoError::TooLarge);
@@ -201,7 +207,7 @@ fn read_info(info: &Value<'_>) -> Result<Info, MetainfoError> {
         private: info.get("private").and_then(Value::as_int) == Some(1),
         hashes,
         raw: Bytes::copy_from_slice(raw),
-        notes: names.notes,
+        notes,
     })
 }
 
@@ -220,10 +226,10 @@ fn read_hybrid_files(
     info: &Value<'_>,
     name: &SafePath,
     piece_length: u64,
-    names: &mut Names,
+    notes: &mut Vec<Note>,
 ) -> Result<(Vec<FileEntry>, bool), MetainfoError> {
-    let (mut files, single) = files::read(info, name, names)?;
-    let (tree, tree_single) = file_tree::read(info, name, piece_length, &mut Names::default())?;
+    let (mut files, single) = files::read(info, name, notes)?;
+    let (tree, tree_single) = file_tree::read(info, name, piece_length, &mut Vec::new())?;
     let mut with_roots = tree.into_iter().filter(|file| !file.padding);
     let disagrees = |path: &SafePath| MetainfoError::HybridDisagrees { path: path.to_string() };
     for file in files.iter_mut().filter(|file| !file.padding) {
