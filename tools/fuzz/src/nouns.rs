@@ -61,8 +61,14 @@ pub(crate) fn metainfo(bytes: &[u8]) {
     let mut keys = BTreeSet::new();
     for file in info.files() {
         assert_inside(&file.path);
+        assert_eq!(SafePath::from_components(file.path.components()).as_ref(), Ok(&file.path), "still safe");
         assert!(keys.insert(file.path.collision_key()), "two files would become one: {}", file.path);
     }
+    for key in &keys {
+        let folders = key.match_indices('/').filter_map(|(end, _)| key.get(..end));
+        assert!(!folders.into_iter().any(|folder| keys.contains(folder)), "a file and a folder: {key}");
+    }
+    info.notes().iter().for_each(|note| assert_clean(&note.to_string()));
     assert_inside(info.name());
     let again = Metainfo::parse(&metainfo.to_bytes());
     let Ok(again) = again else { panic!("what was written is refused: {again:?}") };
