@@ -108,6 +108,7 @@ impl Session {
         let _ = ended.await.is_ok();
         let id = torrent.id;
         self.parts().torrents().remove(&id);
+        self.parts().recorder.remove(id);
         self.forget(id);
         let Some(storage) = torrent.place.storage() else { return Ok(()) };
         self.parts().torrents().release(&storage.path());

@@ -14,6 +14,7 @@
 pub mod add;
 pub mod alert;
 mod bandwidth;
+mod checkpoint;
 pub mod config;
 mod connection;
 mod content;
@@ -24,6 +25,7 @@ mod folder;
 mod listener;
 pub mod options;
 mod receive_memory;
+mod resume;
 pub mod session;
 pub mod share;
 mod shared_parts;

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use download_status::Checkpointer;
+use runtime::Clock;
 use shared::metainfo::Metainfo;
 use shared::path::SafePath;
 use shared::{InfoHash, InfoHashes, PeerId};
@@ -14,23 +16,26 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::alert::Alert;
 use crate::bandwidth::Bucket;
+use crate::checkpoint::Recorder;
 use crate::config::SessionConfig;
 use crate::connection::{Event, Place};
 use crate::disk::block_disk::{BlockDisk, StdDisk};
-use crate::error::{CommandError, StartError};
+use crate::error::{CommandError, StartError, TorrentError};
 use crate::folder::Folder;
 use crate::listener;
+use crate::resume;
 use crate::shared_parts::Parts;
 use crate::status::{Limits, PeerStatus, State, TorrentStatus};
 use crate::torrent::prepare::{Left, Prepared, Shape};
 use crate::torrent::task::{Ears, Outgoing, Task};
 use crate::torrent::view::View;
 use crate::torrent::{Command, TorrentHandle};
+use crate::workers::Workers;
 
 /// How many batches may wait in front of a torrent.
 const INBOX: usize = 1024;
-/// How long a clean stop may take.
-const STOP_PATIENCE: Duration = Duration::from_millis(1500);
+/// How long torrents may take to stop, and how long the status may take to be written after that.
+const STOP_PATIENCE: Duration = Duration::from_millis(900);
 
 /// A running session.
 #[derive(Debug, Clone)]
@@ -43,6 +48,9 @@ struct Inner {
     parts: Arc<Parts>,
     folder: Folder,
     listen_address: SocketAddr,
+    /// Whether the status is written for the last time.
+    ended: watch::Receiver<bool>,
+    writers: Arc<Workers>,
 }
 
 impl Session {
@@ -62,9 +70,22 @@ impl Session {
         let listen_address = listener
             .local_addr()
             .map_err(|source| StartError::Listen { address: ([0, 0, 0, 0], 0).into(), source })?;
-        let (parts, alerts) = Parts::start(config, folder.peer_id(), listen_address.port(), disk)?;
+        let found = resume::load(folder.dir())?;
+        let clock = Clock::start();
+        let brain = Checkpointer::new(found.status.entries.clone(), resume::boot_id());
+        let recorder = Arc::new(Recorder::new(brain, clock, folder.dir().join(resume::STATUS_FILE)));
+        let port = listen_address.port();
+        let (parts, alerts) =
+            Parts::start(config, folder.peer_id(), port, disk, Arc::clone(&recorder), clock)?;
+        let (ended_sender, ended) = watch::channel(false);
+        let writers = Arc::new(Workers::start("status", 2)?);
+        let _detached = runtime::spawn(
+            "checkpoint",
+            recorder.run(Arc::clone(&parts), Arc::clone(&writers), ended_sender),
+        );
         let _detached = runtime::spawn("listener", listener::accept(listener, Arc::clone(&parts)));
-        let session = Self { inner: Arc::new(Inner { parts, folder, listen_address }) };
+        let session = Self { inner: Arc::new(Inner { parts, folder, listen_address, ended, writers }) };
+        session.go_on(found);
         Ok((session, alerts))
     }
 
@@ -180,6 +201,11 @@ impl Session {
         if tokio::time::timeout(STOP_PATIENCE, all).await.is_err() {
             tracing::warn!("some torrents did not stop in time");
         }
+        self.parts().recorder.stop();
+        let mut ended = self.inner.ended.clone();
+        if tokio::time::timeout(STOP_PATIENCE, ended.wait_for(|ended| *ended)).await.is_err() {
+            tracing::warn!("the status could not be written in time: some data is hashed at the next start");
+        }
         self.parts().end.cancel();
     }
 
@@ -217,6 +243,7 @@ impl Session {
             next_key: 0,
             early: Vec::new(),
             paused,
+            is_share: begin.is_share(),
             view: View::new(status_sender, parts.clock.now()),
             disk_full: None,
             on_disk: 0,
@@ -236,7 +263,8 @@ impl Session {
             return false;
         }
         match (begin, shape) {
-            (Begin::Ready(prepared), _) => task.ready(*prepared),
+            (Begin::Ready { prepared, .. }, _) => task.ready(*prepared),
+            (Begin::Missing { path, .. }, _) => task.fail(TorrentError::Missing { path }),
             (Begin::Prepare { into, left }, Some(shape)) => {
                 task.into = into;
                 task.prepare(shape, left);
@@ -244,6 +272,7 @@ impl Session {
             (Begin::Prepare { into, .. }, None) => task.await_metadata(into, None),
             (Begin::Metadata { into, rename, .. }, _) => task.await_metadata(into, rename),
         }
+        task.publish();
         let ears = Ears { inbox: receiver, news, changes };
         let _detached = runtime::spawn("torrent", task.run(ears));
         true
@@ -254,7 +283,19 @@ impl Session {
 #[derive(Debug)]
 pub(crate) enum Begin {
     /// Everything is there.
-    Ready(Box<Prepared>),
+    Ready {
+        /// Where.
+        prepared: Box<Prepared>,
+        /// It was shared here, as opposed to downloaded.
+        is_share: bool,
+    },
+    /// It was complete, and is not there any more.
+    Missing {
+        /// Where it was.
+        path: PathBuf,
+        /// It was shared here, as opposed to downloaded.
+        is_share: bool,
+    },
     /// A place must be found beneath this folder, or what an earlier run left taken up.
     Prepare {
         /// The folder of downloads.
@@ -273,10 +314,17 @@ pub(crate) enum Begin {
     },
 }
 
+impl Begin {
+    fn is_share(&self) -> bool {
+        matches!(self, Self::Ready { is_share: true, .. } | Self::Missing { is_share: true, .. })
+    }
+}
+
 fn first_status(hashes: InfoHashes, shape: Option<&Shape>, begin: &Begin) -> TorrentStatus {
     let shape_name = shape.map(|shape| shape.name.clone()).unwrap_or_default();
     let (path, state, name) = match begin {
-        Begin::Ready(prepared) => (prepared.source.storage().path(), State::Seeding, shape_name),
+        Begin::Ready { prepared, .. } => (prepared.source.storage().path(), State::Seeding, shape_name),
+        Begin::Missing { path, .. } => (path.clone(), State::Error, shape_name),
         Begin::Prepare { into, .. } => (into.join(&shape_name), State::Waiting, shape_name),
         Begin::Metadata { into, name, .. } => (into.clone(), State::Metadata, name.clone()),
     };
@@ -300,7 +348,7 @@ fn first_status(hashes: InfoHashes, shape: Option<&Shape>, begin: &Begin) -> Tor
         path,
         error: None,
         from: Vec::new(),
-        is_share: matches!(begin, Begin::Ready(_)),
+        is_share: begin.is_share(),
         checking: None,
     }
 }

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::alert::Alert;
 use crate::bandwidth::Bucket;
+use crate::checkpoint::Recorder;
 use crate::config::SessionConfig;
 use crate::disk::block_disk::BlockDisk;
 use crate::disk::open_files::OpenFiles;
@@ -36,6 +37,8 @@ pub(crate) struct Parts {
     /// One permit for each dial under way.
     pub(crate) dials: Arc<Semaphore>,
     pub(crate) torrents: Mutex<Torrents>,
+    /// What survives a restart.
+    pub(crate) recorder: Arc<Recorder>,
     /// The session stops.
     pub(crate) end: CancellationToken,
     alerts: mpsc::Sender<Alert>,
@@ -51,6 +54,8 @@ impl Parts {
         peer_id: PeerId,
         listen_port: u16,
         block_disk: Arc<dyn BlockDisk>,
+        recorder: Arc<Recorder>,
+        clock: Clock,
     ) -> Result<(Arc<Self>, mpsc::Receiver<Alert>), StartError> {
         let (alerts, receiver) = mpsc::channel(WAITING_ALERTS);
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
@@ -58,7 +63,8 @@ impl Parts {
         let parts = Self {
             peer_id,
             listen_port,
-            clock: Clock::start(),
+            clock,
+            recorder,
             disk: Arc::new(Workers::start("disk", config.disk_threads)?),
             hashers: Arc::new(Workers::start("hash", hash_threads)?),
             block_disk,

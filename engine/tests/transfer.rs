@@ -1,78 +1,10 @@
 //! Sessions in one process: real files, real sockets, the public face only.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+mod lab;
 
-use engine::{AddOptions, AddSource, Alert, Beginning, Session, SessionConfig, ShareOptions, State};
-use shared::InfoHash;
-use tokio::sync::mpsc;
+use engine::{Alert, Beginning, ShareOptions, State};
 
-/// A session in a folder of its own.
-struct Peer {
-    dir: tempfile::TempDir,
-    session: Session,
-    alerts: mpsc::Receiver<Alert>,
-}
-
-fn config(dir: &Path) -> SessionConfig {
-    SessionConfig { listen: Some(([127, 0, 0, 1], 0).into()), ..SessionConfig::new(dir) }
-}
-
-impl Peer {
-    async fn start() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let (session, alerts) = Session::start(config(dir.path())).await.unwrap();
-        Self { dir, session, alerts }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    async fn share(&self, name: &str) -> engine::Shared {
-        self.session.share(&self.path(name), ShareOptions::default(), |_| {}).await.unwrap()
-    }
-
-    async fn get(&self, shared: &engine::Shared, from: &[&Self]) -> engine::Added {
-        let source = AddSource::Metainfo(Box::new((*shared.metainfo).clone()));
-        let added = self.session.add(source, AddOptions::default()).await.unwrap();
-        self.meet(added.id, from).await;
-        added
-    }
-
-    async fn meet(&self, id: InfoHash, others: &[&Self]) {
-        let addresses = others.iter().map(|other| other.session.listen_address()).collect();
-        self.session.add_peers(id, addresses).await.unwrap();
-    }
-
-    async fn done(&self, id: InfoHash) -> engine::TorrentStatus {
-        match tokio::time::timeout(Duration::from_secs(60), self.session.wait_complete(id)).await {
-            Ok(status) => status.unwrap(),
-            Err(_) => panic!("{:#?} {:#?}", self.session.status(id), self.session.peers(id).await),
-        }
-    }
-
-    async fn alert(&mut self, wanted: impl Fn(&Alert) -> bool) -> Alert {
-        let find = async {
-            loop {
-                let alert = self.alerts.recv().await.unwrap();
-                if wanted(&alert) {
-                    return alert;
-                }
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(30), find).await.unwrap()
-    }
-}
-
-fn bytes(length: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed;
-    let next = |_| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        state.to_be_bytes()[0]
-    };
-    (0..length).map(next).collect()
-}
+use lab::{Peer, bytes, wait_until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn files_of_every_size_arrive_whole() {
@@ -190,14 +122,6 @@ async fn pause_resume_and_cancel_do_what_they_say() {
     assert_eq!(added.beginning, Beginning::Checking);
     let status = two.done(shared.id).await;
     assert!(status.downloaded < status.size, "{} of {}", status.downloaded, status.size);
-}
-
-async fn wait_until(mut condition: impl FnMut() -> bool) {
-    let deadline = std::time::Instant::now() + Duration::from_secs(30);
-    while !condition() {
-        assert!(std::time::Instant::now() < deadline, "it never came true");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -147,9 +147,20 @@ impl Source {
             let (count, length) = self.run_length(rest);
             let run = rest.get(..count).unwrap_or_default();
             let part = buffer.get_mut(filled..filled + length).unwrap_or_default();
-            if self.read_run(run, part).is_ok() {
-                filled += length;
-                readable.iter_mut().skip(next).take(count).for_each(|one| *one = true);
+            match self.read_undoubted(run, part) {
+                Ok(true) => {
+                    filled += length;
+                    readable.iter_mut().skip(next).take(count).for_each(|one| *one = true);
+                }
+                // One span at a time, so that a wrong piece takes no other with it.
+                Ok(false) | Err(_) => {
+                    for (span, readable) in run.iter().zip(readable.iter_mut().skip(next)) {
+                        let end = filled + span.length() as usize;
+                        let part = buffer.get_mut(filled..end).unwrap_or_default();
+                        *readable = self.read_doubted(*span, part).is_ok();
+                        filled = if *readable { end } else { filled };
+                    }
+                }
             }
             next += count;
         }
@@ -173,24 +184,24 @@ impl Source {
         (count, length)
     }
 
-    fn read_run(&self, run: &[Span], buffer: &mut [u8]) -> io::Result<()> {
-        let Some(first) = run.first() else { return Ok(()) };
+    /// Reads spans that follow each other; `false` when something about them is in doubt.
+    fn read_undoubted(&self, run: &[Span], buffer: &mut [u8]) -> io::Result<bool> {
+        let Some(first) = run.first() else { return Ok(true) };
         let offset = self.storage.line_offset(*first);
         self.storage.read(offset, buffer)?;
-        let length = buffer.len() as u64;
         // Looked at after reading: whoever changed these bytes before we read them changed the time.
-        if !self.look_at_files(offset, length)? {
-            return Ok(());
-        }
-        for span in run {
+        Ok(!self.look_at_files(offset, buffer.len() as u64)?)
+    }
+
+    /// Reads a span after its piece has been hashed, if need be.
+    fn read_doubted(&self, span: Span, buffer: &mut [u8]) -> io::Result<()> {
+        for _ in 0..2 {
             self.settle(span.piece())?;
+            if self.read_undoubted(&[span], buffer)? {
+                return Ok(());
+            }
         }
-        // What was read before the pieces were hashed again may be older than what was hashed.
-        self.storage.read(offset, buffer)?;
-        if self.look_at_files(offset, length)? {
-            return Err(io::Error::other("the file is being changed"));
-        }
-        Ok(())
+        Err(io::Error::other("the file is being changed"))
     }
 
     /// Compares the files of a range with their stamps; says whether anything in it is in doubt.

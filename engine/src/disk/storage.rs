@@ -215,7 +215,14 @@ impl Storage {
         Ok(())
     }
 
-    /// Makes everything written so far survive a loss of power.
+    /// Makes these pieces survive a loss of power.
+    pub(crate) fn sync_pieces(&self, pieces: impl IntoIterator<Item = u32>) -> io::Result<()> {
+        let files: std::collections::BTreeSet<usize> =
+            pieces.into_iter().flat_map(|piece| self.files_of(PieceIndex::new(piece))).collect();
+        self.sync(files)
+    }
+
+    /// Makes everything written to these files survive a loss of power.
     pub(crate) fn sync(&self, files: impl IntoIterator<Item = usize>) -> io::Result<()> {
         for index in files {
             if self.files.get(index).is_some_and(|file| file.length > 0) {

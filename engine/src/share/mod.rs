@@ -155,7 +155,7 @@ impl Session {
         let source = self.source_in_place(root, &found.top, &shape, stamps);
         source.remember_leaves(leaves_by_piece(hashes));
         let result = shared(&metainfo, found.notes.clone(), false);
-        self.begin_seeding(metainfo, shape, Arc::new(source));
+        self.begin_seeding(metainfo, shape, Arc::new(source), true, false);
         Ok(result)
     }
 
@@ -183,11 +183,19 @@ impl Session {
     }
 
     /// Seeds what is complete.
-    pub(crate) fn begin_seeding(&self, metainfo: Arc<Metainfo>, shape: Shape, source: Arc<Source>) {
+    pub(crate) fn begin_seeding(
+        &self,
+        metainfo: Arc<Metainfo>,
+        shape: Shape,
+        source: Arc<Source>,
+        is_share: bool,
+        paused: bool,
+    ) {
         let have = Bitfield::full(shape.content.layout.pieces());
-        let prepared = Prepared { source, have, final_name: shape.name.clone().into(), found: true };
-        let begin = Begin::Ready(Box::new(prepared));
-        self.begin(metainfo.info.hashes(), Some(shape), Some(metainfo), begin, false);
+        let final_name = shape.name.clone().into();
+        let prepared = Prepared { source, have, checked: Vec::new(), final_name, found: true };
+        let begin = Begin::Ready { prepared: Box::new(prepared), is_share };
+        self.begin(metainfo.info.hashes(), Some(shape), Some(metainfo), begin, paused);
     }
 }
 

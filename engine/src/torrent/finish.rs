@@ -26,6 +26,7 @@ pub(crate) fn finish(
     disk: &Arc<dyn BlockDisk>,
     final_name: &Path,
     folder: bool,
+    unsynced: std::collections::BTreeSet<u32>,
 ) -> Result<Finished, (PathBuf, io::Error)> {
     let storage = source.storage();
     let failed = |error| (storage.path(), error);
@@ -39,7 +40,7 @@ pub(crate) fn finish(
             made.map_err(|error| (storage.root().join(&relative), error))?;
         }
     }
-    storage.sync(0..storage.files().len()).map_err(failed)?;
+    storage.sync_pieces(unsynced).map_err(failed)?;
     let name = final_name.to_string_lossy();
     for number in 0..=1000 {
         let to = numbered(&name, number, folder);

@@ -58,6 +58,8 @@ pub(crate) struct Prepared {
     pub(crate) have: Bitfield,
     /// What the finished file or folder will be called, beneath the folder of downloads.
     pub(crate) final_name: PathBuf,
+    /// Pieces that were hashed just now and are right.
+    pub(crate) checked: Vec<PieceIndex>,
     /// It was there already under its final name, complete.
     pub(crate) found: bool,
 }
@@ -142,11 +144,11 @@ impl Preparation {
             let _ = self.place.storage.set(Arc::clone(&storage)).is_ok();
             let mut have = left.have.clone();
             let right = self.check(&storage, left.doubtful.clone()).await?;
-            right.iter().for_each(|piece| {
+            for piece in &right {
                 have.set(*piece);
-            });
-            let final_name = without_suffix(&left.top);
-            return self.ready(storage, have, final_name).await;
+            }
+            let final_name = PathBuf::from(&self.shape.name);
+            return self.ready(storage, have, right, final_name).await;
         }
         let pieces: Vec<PieceIndex> = self.shape.content.layout.iter().collect();
         for number in 0..MOST_NAMES {
@@ -164,16 +166,16 @@ impl Preparation {
                     let right = self.check(&storage, pieces.clone()).await?;
                     if !right.is_empty() {
                         let mut have = Bitfield::empty(self.shape.content.layout.pieces());
-                        right.iter().for_each(|piece| {
+                        for piece in &right {
                             have.set(*piece);
-                        });
-                        return self.ready(storage, have, name).await;
+                        }
+                        return self.ready(storage, have, right, name).await;
                     }
                 }
                 Found::Nothing => {
                     let storage = Arc::new(self.storage(part, true)?);
                     let have = Bitfield::empty(self.shape.content.layout.pieces());
-                    return self.ready(storage, have, name).await;
+                    return self.ready(storage, have, Vec::new(), name).await;
                 }
                 Found::Other => {}
             }
@@ -213,7 +215,7 @@ impl Preparation {
         let stamps = (0..storage.files().len()).map(|file| storage.stamp(file).ok()).collect();
         let source = Source::new(storage, Arc::clone(&self.shape.content));
         source.watch(stamps);
-        Prepared { source: Arc::new(source), have, final_name, found: true }
+        Prepared { source: Arc::new(source), have, checked: Vec::new(), final_name, found: true }
     }
 
     /// Waits for room and makes the files.
@@ -221,6 +223,7 @@ impl Preparation {
         &self,
         storage: Arc<Storage>,
         have: Bitfield,
+        checked: Vec<PieceIndex>,
         final_name: PathBuf,
     ) -> Result<Prepared, TorrentError> {
         let mut told = false;
@@ -245,7 +248,7 @@ impl Preparation {
         }
         let content = Arc::clone(&self.shape.content);
         let source = Arc::new(Source::new(storage, content));
-        Ok(Prepared { source, have, final_name, found: false })
+        Ok(Prepared { source, have, checked, final_name, found: false })
     }
 
     /// Hashes pieces on all hash threads; gives those that are right.

@@ -4,7 +4,14 @@ use std::sync::Arc;
 
 use shared::PieceIndex;
 
+use std::path::Path;
+
+use download_status::{Entry, Stage};
+use shared::Bitfield;
+
 use crate::connection::Event;
+use crate::disk::beneath::Stamp;
+use crate::resume;
 use crate::torrent::finish;
 use crate::torrent::prepare::file_error;
 use crate::torrent::task::Task;
@@ -14,6 +21,8 @@ impl Task {
     pub(crate) fn verified(&mut self, piece: PieceIndex) {
         if let Some(source) = self.place.source.get() {
             self.view.verified(source, piece);
+            let bytes = u64::from(source.storage().layout().data_length(piece));
+            self.parts.recorder.verified(self.id(), piece, bytes);
         }
     }
 
@@ -23,11 +32,63 @@ impl Task {
         let (source, inbox) = (Arc::clone(source), self.own_inbox.clone());
         let disk = Arc::clone(&self.parts.block_disk);
         let (name, folder) = (self.final_name.clone(), shape.folder);
+        let unsynced = self.parts.recorder.unsynced(self.id());
         self.on_disk += 1;
         self.parts.disk.submit(move || {
-            let outcome = finish::finish(&source, &disk, &name, folder)
+            let outcome = finish::finish(&source, &disk, &name, folder, unsynced)
                 .map_err(|(path, error)| file_error(&path, &error));
             let _ = inbox.blocking_send(Event::Finished(outcome)).is_ok();
         });
     }
+
+    /// Tells the status where the torrent lies and what of it is there. `checked` are pieces that were
+    /// hashed just now: their bytes are right but perhaps not on disk for good.
+    pub(crate) fn record_place(&self, have: &Bitfield, checked: &[PieceIndex], stage: Stage) {
+        let (Some(source), Some(shape)) = (self.place.source.get(), self.shape.as_ref()) else { return };
+        let storage = source.storage();
+        let stamps = source.stamps();
+        let now = runtime::clock::wall_millis();
+        let known = self.parts.recorder.known(self.id());
+        self.parts.recorder.put(Entry {
+            hashes: self.hashes,
+            name: shape.name.clone(),
+            stage,
+            paused: self.paused,
+            size: self.view.size(),
+            verified: self.view.verified_bytes(),
+            folder: text(storage.root().path()),
+            file: text(&storage.top()),
+            final_name: text(&self.final_name),
+            have: Some(have.clone()),
+            unsynced: checked.iter().map(|piece| piece.get()).collect(),
+            stamp: (stage != Stage::Downloading).then(|| resume::digest(&stamps)),
+            from: known.as_ref().map(|entry| entry.from.clone()).unwrap_or_default(),
+            added_at: known.as_ref().map_or(now, |entry| entry.added_at),
+            completed_at: known.and_then(|entry| entry.completed_at),
+        });
+    }
+
+    /// Tells the status that the torrent is complete.
+    pub(crate) fn record_complete(&self, stamps: &[Option<Stamp>]) {
+        let Some(source) = self.place.source.get() else { return };
+        let file = text(&source.storage().top());
+        let stamp = resume::digest(stamps);
+        let from = self.view.from();
+        self.parts.recorder.update(self.id(), |entry| {
+            entry.stage = Stage::Complete;
+            entry.final_name.clone_from(&file);
+            entry.file = file;
+            entry.stamp = Some(stamp);
+            entry.unsynced.clear();
+            entry.completed_at = Some(runtime::clock::wall_millis());
+            for (peer, bytes) in from {
+                *entry.from.entry(peer).or_default() += bytes;
+            }
+        });
+    }
+}
+
+/// A path as the status writes it. A path that is no text is not found again and is told then.
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use download_status::Stage;
 use shared::metainfo::Metainfo;
 use shared::path::SafePath;
 use shared::{BlockRef, InfoHashes, Moment, PeerId};
@@ -44,6 +45,7 @@ pub(crate) struct Task {
     /// Addresses that came before there was a brain.
     pub(crate) early: Vec<Input>,
     pub(crate) paused: bool,
+    pub(crate) is_share: bool,
     pub(crate) view: View,
     pub(crate) disk_full: Option<DiskFull>,
     /// Writes and finishing under way.
@@ -161,12 +163,14 @@ impl Task {
             Command::Peers(addresses, source) => self.input(Input::PeersFound { addresses, source }),
             Command::Pause(done) => {
                 self.paused = true;
+                self.record_paused();
                 self.input(Input::Command(swarm::Command::Pause));
                 self.publish();
                 let _ = done.send(()).is_ok();
             }
             Command::Resume(done) => {
                 self.paused = false;
+                self.record_paused();
                 self.input(Input::Command(swarm::Command::Resume));
                 self.publish();
                 let _ = done.send(()).is_ok();
@@ -322,15 +326,21 @@ impl Task {
 
     /// The place is there: the brain begins.
     pub(crate) fn ready(&mut self, prepared: Prepared) {
-        let Prepared { source, have, final_name, found } = prepared;
+        let Prepared { source, have, checked, final_name, found } = prepared;
         self.final_name = final_name;
         self.view.begin(&source, &have);
         self.view.path = source.storage().path();
         let content = Arc::clone(source.content());
+        let stage = match (found, self.is_share) {
+            (false, _) => Stage::Downloading,
+            (true, false) => Stage::Complete,
+            (true, true) => Stage::Shared,
+        };
         let complete = have.is_full();
         source.tell(self.changes.clone());
         let _ = self.place.storage.set(Arc::clone(source.storage())).is_ok();
         let _ = self.place.source.set(source).is_ok();
+        self.record_place(&have, &checked, stage);
         if let Some(brain) = self.brain.as_mut() {
             brain.handle_input(Input::ContentKnown { content, have }, self.parts.clock.now());
             self.drain();
@@ -364,6 +374,7 @@ impl Task {
 
     fn finished(&mut self, finished: Finished) {
         tracing::info!(id = %self.id(), "download complete");
+        self.record_complete(&finished.stamps);
         self.view.complete(finished.path.clone());
         let (elapsed, bytes) = (self.view.elapsed(self.now()), self.view.size());
         self.publish();
@@ -399,6 +410,11 @@ impl Task {
         self.input(Input::Command(swarm::Command::Pause));
         self.publish();
         self.parts.alert(Alert::Failed { id: self.id(), error });
+    }
+
+    fn record_paused(&self) {
+        let paused = self.paused;
+        self.parts.recorder.update(self.id(), |entry| entry.paused = paused);
     }
 
     pub(crate) fn id(&self) -> shared::InfoHash {

@@ -26,7 +26,6 @@ pub(crate) struct View {
     pub(crate) checking: Option<Progress>,
     pub(crate) path: PathBuf,
     verified_bytes: u64,
-    complete: bool,
     from: BTreeMap<PeerId, u64>,
     since: Moment,
     refreshed: Moment,
@@ -43,7 +42,6 @@ impl View {
             checking: None,
             path: status.path,
             verified_bytes: 0,
-            complete: false,
             from: BTreeMap::new(),
             since: now,
             refreshed: now,
@@ -81,19 +79,18 @@ impl View {
 
     /// Every byte is there, under its final name.
     pub(crate) fn complete(&mut self, path: PathBuf) {
-        self.complete = true;
         self.path = path;
         self.state = State::Seeding;
-    }
-
-    /// Whether [`View::complete`] was called.
-    pub(crate) fn is_complete(&self) -> bool {
-        self.complete
     }
 
     /// So many bytes came from this peer.
     pub(crate) fn count(&mut self, peer: PeerId, bytes: usize) {
         *self.from.entry(peer).or_default() += bytes as u64;
+    }
+
+    /// Who gave how many bytes in this run.
+    pub(crate) fn from(&self) -> BTreeMap<PeerId, u64> {
+        self.from.clone()
     }
 
     /// Bytes of data.
