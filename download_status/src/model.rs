@@ -155,7 +155,7 @@ impl DownloadStatus {
 
 /// The checksum of a file in which zeros stand in its place.
 pub(crate) fn checksum(text: &str) -> String {
-    shared::InfoHashV2(Sha256::digest(text).into()).to_string()
+    InfoHashV2(Sha256::digest(text).into()).to_string()
 }
 
 fn form(entry: &Entry) -> EntryForm {

@@ -67,7 +67,8 @@ impl Session {
             return Ok(Added { id: hashes.primary(), path: into, beginning: Beginning::New });
         };
         let metainfo = Arc::new(*metainfo);
-        self.keep(&metainfo).map_err(|(path, source)| AddError::Keep { path, source })?;
+        let kept = self.keep(Arc::clone(&metainfo)).await.ok_or(AddError::Stopping)?;
+        kept.map_err(|(path, source)| AddError::Keep { path, source })?;
         let shape = content::shape(&metainfo, rename.as_ref());
         let path = into.join(&shape.name);
         let there = exists(&path) || exists(&into.join(with_suffix(Path::new(&shape.name))));
@@ -83,9 +84,12 @@ impl Session {
     }
 
     /// Keeps the torrent file, so that the torrent goes on after a restart.
-    pub(crate) fn keep(&self, metainfo: &Metainfo) -> Result<(), (PathBuf, io::Error)> {
+    /// `None` when the session has ended.
+    pub(crate) async fn keep(&self, metainfo: Arc<Metainfo>) -> Option<Result<(), (PathBuf, io::Error)>> {
         let path = self.folder().torrent(metainfo.info.hashes().primary());
-        write_atomically(&path, &metainfo.to_bytes(), true).map_err(|error| (path, error))
+        let write =
+            move || write_atomically(&path, &metainfo.to_bytes(), true).map_err(|error| (path, error));
+        self.writers().run(write).await
     }
 
     /// The torrent file of a torrent, as far as it is known.

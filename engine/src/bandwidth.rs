@@ -13,8 +13,8 @@ use tokio::time::Instant;
 
 /// How much unused time is kept.
 const BURST: Duration = Duration::from_millis(50);
-/// How much time one payment should cover, so that many connections share smoothly.
-const TURN: Duration = Duration::from_millis(20);
+/// How many payments a second should cover, so that many connections share smoothly.
+const TURNS_PER_SECOND: u64 = 50;
 /// The least and the most bytes that one payment should be about.
 const QUANTUM: std::ops::RangeInclusive<u64> = 16 * 1024..=256 * 1024;
 
@@ -81,9 +81,9 @@ impl Bucket {
 
     /// The most bytes that one payment should be about.
     pub(crate) fn quantum(&self) -> usize {
-        let own = self.rate().map_or(*QUANTUM.end(), |rate| {
-            (rate / 1000).saturating_mul(TURN.as_millis() as u64).clamp(*QUANTUM.start(), *QUANTUM.end())
-        });
+        let own = self
+            .rate()
+            .map_or(*QUANTUM.end(), |rate| (rate / TURNS_PER_SECOND).clamp(*QUANTUM.start(), *QUANTUM.end()));
         let own = usize::try_from(own).unwrap_or(usize::MAX);
         self.parent.as_ref().map_or(own, |parent| own.min(parent.quantum()))
     }

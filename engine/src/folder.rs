@@ -12,6 +12,9 @@ use crate::error::StartError;
 /// What our peer ids begin with (BEP 20).
 const CLIENT_PREFIX: &[u8; 8] = b"-EJ0100-";
 
+/// What the random part of a peer id is written with.
+const DIGITS: &[u8; 32] = b"0123456789abcdefghijklmnopqrstuv";
+
 /// A folder that is ours until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Folder {
@@ -88,7 +91,6 @@ fn read_or_make_identity(path: &Path) -> io::Result<PeerId> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
-    const DIGITS: &[u8; 32] = b"0123456789abcdefghijklmnopqrstuv";
     let random: [u8; 12] = rand::random();
     let mut id = [0; 20];
     let letters = random.iter().filter_map(|byte| DIGITS.get(usize::from(byte % 32)));

@@ -135,7 +135,7 @@ impl Session {
         };
         for entry in found.status.entries {
             let (name, id) = (entry.name.clone(), entry.hashes.primary());
-            if let Err(reason) = self.go_on_with(entry, circumstances) {
+            if let Err(reason) = self.go_on_with(&entry, circumstances) {
                 tracing::warn!(%id, reason, "a torrent of an earlier run was left out");
                 self.parts().recorder.remove(id);
                 let trouble = StatusTrouble::EntrySkipped { name, reason: reason.to_owned() };
@@ -147,17 +147,9 @@ impl Session {
         }
     }
 
-    fn read_torrent(&self, path: &Path) -> Option<Metainfo> {
-        let mut bytes = Vec::new();
-        let file = std::fs::File::open(path).ok()?;
-        file.take(MOST_TORRENT).read_to_end(&mut bytes).ok()?;
-        Metainfo::parse(&bytes).ok()
-    }
-
-    fn go_on_with(&self, entry: Entry, circumstances: Circumstances) -> Result<(), &'static str> {
+    fn go_on_with(&self, entry: &Entry, circumstances: Circumstances) -> Result<(), &'static str> {
         let id = entry.hashes.primary();
-        let metainfo =
-            self.read_torrent(&self.folder().torrent(id)).ok_or("its torrent file is unreadable")?;
+        let metainfo = read_torrent(&self.folder().torrent(id)).ok_or("its torrent file is unreadable")?;
         if metainfo.info.hashes() != entry.hashes {
             return Err("its torrent file is of another torrent");
         }
@@ -169,7 +161,7 @@ impl Session {
         let top = PathBuf::from(&entry.file);
         let paused = entry.paused;
         if entry.stage == Stage::Downloading {
-            let left = left(&folder, &top, &shape, &entry, circumstances);
+            let left = left(&folder, &top, &shape, entry, circumstances);
             self.parts().torrents().claim(&folder.join(&top));
             self.parts().alert(Alert::Resumed { id, verified: entry.verified });
             let begin = Begin::Prepare { into: folder, left: Some(left) };
@@ -195,7 +187,7 @@ impl Session {
     fn rebuild(&self) {
         let Ok(kept) = std::fs::read_dir(self.folder().torrents()) else { return };
         for file in kept.flatten() {
-            let Some(metainfo) = self.read_torrent(&file.path()) else { continue };
+            let Some(metainfo) = read_torrent(&file.path()) else { continue };
             let metainfo = Arc::new(metainfo);
             let shape = content::shape(&metainfo, None);
             let into = self.parts().config.download_folder();
@@ -208,6 +200,13 @@ impl Session {
             }
         }
     }
+}
+
+fn read_torrent(path: &Path) -> Option<Metainfo> {
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).ok()?;
+    file.take(MOST_TORRENT).read_to_end(&mut bytes).ok()?;
+    Metainfo::parse(&bytes).ok()
 }
 
 fn inside(top: &Path, file: &crate::disk::storage::StoredFile) -> PathBuf {

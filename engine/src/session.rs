@@ -65,12 +65,19 @@ impl Session {
         config: SessionConfig,
         disk: Arc<dyn BlockDisk>,
     ) -> Result<(Self, mpsc::Receiver<Alert>), StartError> {
-        let folder = Folder::take(&config.dir)?;
+        let writers = Arc::new(Workers::start("status", 2)?);
+        let dir = config.dir.clone();
+        let taken = writers.run(move || {
+            let folder = Folder::take(&dir)?;
+            let found = resume::load(folder.dir())?;
+            Ok((folder, found))
+        });
+        let (folder, found) =
+            taken.await.unwrap_or(Err(StartError::Locked { dir: config.dir.clone(), pid: None }))?;
         let listener = listener::listen(config.listen)?;
         let listen_address = listener
             .local_addr()
             .map_err(|source| StartError::Listen { address: ([0, 0, 0, 0], 0).into(), source })?;
-        let found = resume::load(folder.dir())?;
         let clock = Clock::start();
         let brain = Checkpointer::new(found.status.entries.clone(), resume::boot_id());
         let recorder = Arc::new(Recorder::new(brain, clock, folder.dir().join(resume::STATUS_FILE)));
@@ -78,19 +85,28 @@ impl Session {
         let (parts, alerts) =
             Parts::start(config, folder.peer_id(), port, disk, Arc::clone(&recorder), clock)?;
         let (ended_sender, ended) = watch::channel(false);
-        let writers = Arc::new(Workers::start("status", 2)?);
         let _detached = runtime::spawn(
             "checkpoint",
             recorder.run(Arc::clone(&parts), Arc::clone(&writers), ended_sender),
         );
         let _detached = runtime::spawn("listener", listener::accept(listener, Arc::clone(&parts)));
         let session = Self { inner: Arc::new(Inner { parts, folder, listen_address, ended, writers }) };
-        session.go_on(found);
+        let (going_on, runtime) = (session.clone(), tokio::runtime::Handle::current());
+        let gone_on = session.writers().run(move || {
+            let _entered = runtime.enter();
+            going_on.go_on(found);
+        });
+        let _ = gone_on.await.is_some();
         Ok((session, alerts))
     }
 
     pub(crate) fn parts(&self) -> &Arc<Parts> {
         &self.inner.parts
+    }
+
+    /// Threads for small files that must survive.
+    pub(crate) fn writers(&self) -> &Workers {
+        &self.inner.writers
     }
 
     pub(crate) fn folder(&self) -> &Folder {
@@ -251,6 +267,7 @@ impl Session {
             end: parts.end.child_token(),
             stopping: Vec::new(),
             batch: Outgoing::default(),
+            preparing: None,
             news: news_sender,
             changes: changes_sender,
             metainfo: Arc::clone(&known),

@@ -5,18 +5,16 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::JoinHandle;
 
 use crate::error::StartError;
 
 /// Something to do on a thread that may wait for a disk.
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
 
-/// A few threads with one queue.
+/// A few threads with one queue. They end when this is dropped, after what is queued.
 #[derive(Debug)]
 pub(crate) struct Workers {
     queue: Arc<Queue>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
     count: usize,
 }
 
@@ -61,10 +59,9 @@ impl Workers {
     /// Starts `count` threads.
     pub(crate) fn start(name: &'static str, count: usize) -> Result<Self, StartError> {
         let queue = Arc::new(Queue::default());
-        let mut threads = Vec::new();
         for number in 0..count.max(1) {
             let queue = Arc::clone(&queue);
-            let thread = std::thread::Builder::new()
+            std::thread::Builder::new()
                 .name(format!("{name}-{number}"))
                 .spawn(move || {
                     while let Some(job) = queue.next() {
@@ -73,9 +70,8 @@ impl Workers {
                     }
                 })
                 .map_err(|source| StartError::Thread { name, source })?;
-            threads.push(thread);
         }
-        Ok(Self { queue, threads: Mutex::new(threads), count: count.max(1) })
+        Ok(Self { queue, count: count.max(1) })
     }
 
     /// How many threads there are.
@@ -83,7 +79,7 @@ impl Workers {
         self.count
     }
 
-    /// Hands in a job; it is done in turn. After [`Workers::end`] it is dropped.
+    /// Hands in a job; it is done in turn.
     pub(crate) fn submit(&self, job: impl FnOnce() + Send + 'static) {
         let mut state = self.queue.state();
         if !state.ended {
@@ -100,16 +96,6 @@ impl Workers {
             let _ = sender.send(job()).is_ok();
         });
         receiver.await.ok()
-    }
-
-    /// Finishes what is queued and ends the threads. To be called where waiting is allowed.
-    pub(crate) fn end(&self) {
-        self.queue.state().ended = true;
-        self.queue.filled.notify_all();
-        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        for thread in threads {
-            let _ = thread.join().is_ok();
-        }
     }
 }
 
@@ -129,7 +115,9 @@ mod tests {
         let workers = Workers::start("test", 1).unwrap();
         workers.submit(|| panic!("on purpose"));
         assert_eq!(workers.run(|| 7).await, Some(7));
-        workers.end();
-        assert_eq!(workers.run(|| 8).await, None);
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        workers.submit(move || sender.send(8).unwrap());
+        drop(workers);
+        assert_eq!(receiver.await, Ok(8), "what is queued is still done");
     }
 }

@@ -72,7 +72,7 @@ mod walk {
 
     use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 
-    use super::{Access, File, Path, PathBuf, Root, Stamp, io, names};
+    use super::{Access, File, Path, Root, Stamp, io, names};
 
     const FOLDER: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
 
@@ -268,11 +268,6 @@ mod walk {
     pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         std::os::unix::fs::FileExt::read_at(file, buffer, offset)
     }
-
-    #[cfg(test)]
-    pub(super) fn path_of(root: &Root) -> PathBuf {
-        root.path.clone()
-    }
 }
 
 #[cfg(not(unix))]
@@ -332,7 +327,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("a"), b"a").unwrap();
         std::fs::write(dir.path().join("b"), b"b").unwrap();
-        let root = Root::open(&walk::path_of(&Root::open(dir.path()).unwrap())).unwrap();
+        let root = Root::open(dir.path()).unwrap();
         let error = root.rename(Path::new("a"), Path::new("b")).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
         root.rename(Path::new("a"), Path::new("c")).unwrap();

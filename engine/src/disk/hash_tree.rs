@@ -64,7 +64,7 @@ impl<F: FnMut(PieceIndex) -> Option<Leaves>> Tree<'_, F> {
             return Some(padding(layer));
         }
         if layer < self.piece_layer || self.height() <= self.piece_layer {
-            return self.from_leaves(first, width);
+            return self.over_leaves(first, width);
         }
         let up = layer - self.piece_layer;
         let hashes = self.content.piece_layers.get(&self.file.pieces_root)?;
@@ -75,7 +75,7 @@ impl<F: FnMut(PieceIndex) -> Option<Leaves>> Tree<'_, F> {
     }
 
     /// A node below the pieces, or of a file that is one piece.
-    fn from_leaves(&mut self, first: u64, width: u64) -> Option<[u8; 32]> {
+    fn over_leaves(&mut self, first: u64, width: u64) -> Option<[u8; 32]> {
         let in_piece = u64::from(self.content.layout.blocks_in_whole_piece());
         let number = u32::try_from(first / in_piece).ok()?.checked_add(self.file.first_piece.get())?;
         let leaves = (self.leaves)(PieceIndex::new(number))?;

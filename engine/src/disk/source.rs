@@ -127,7 +127,13 @@ impl Source {
             return Some(Arc::clone(known));
         }
         drop(leaves);
-        let made: Leaves = verify::leaves_of_piece(&self.storage, piece, &mut Vec::new()).ok()?.into();
+        let made = verify::leaves_of_piece(&self.storage, piece, &mut Vec::new()).ok()?;
+        // A file that has changed gives other leaves; whoever got those would take us for a liar.
+        let (expected, width) = verify::expected_root(&self.content, piece)?;
+        if verify::root(made.clone(), width) != expected {
+            return None;
+        }
+        let made: Leaves = made.into();
         leaves = self.leaves.lock().unwrap_or_else(PoisonError::into_inner);
         while leaves.len() > self.most_pieces() {
             leaves.pop_first();

@@ -373,7 +373,7 @@ mod tests {
                 }
             }
             let in_files: u64 = storage.files().iter().map(|file| file.length).sum();
-            let zeros = read.iter().filter(|byte| **byte == 0).count() as u64;
+            let zeros = read.iter().fold(0, |zeros, byte| zeros + u64::from(*byte == 0));
             prop_assert_eq!(zeros, total as u64 - in_files);
         }
     }

@@ -101,8 +101,8 @@ impl Work {
                 io::ErrorKind::UnexpectedEof => ShareError::Changed { path: path() },
                 _ => unreadable(error),
             })?;
-            for block in part.chunks(BLOCK_LENGTH as usize) {
-                sha1.update(&*block);
+            for block in (*part).chunks(BLOCK_LENGTH as usize) {
+                sha1.update(block);
                 leaves.push(merkle::hash_block(block));
             }
             at += count as u64;

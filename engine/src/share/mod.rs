@@ -75,7 +75,7 @@ impl Session {
         let mut metainfo = build(&found, &name, piece_length, options.private, &hashes)?;
         metainfo.comment = options.comment;
         metainfo.created_by = Some(MAKER.to_owned());
-        self.seed(&found, Arc::new(metainfo), &hashes)
+        self.seed(&found, Arc::new(metainfo), &hashes).await
     }
 
     /// Hashes on all hash threads.
@@ -133,7 +133,7 @@ impl Session {
         })
     }
 
-    fn seed(
+    async fn seed(
         &self,
         found: &Arc<Found>,
         metainfo: Arc<Metainfo>,
@@ -147,7 +147,8 @@ impl Session {
             }
             return Ok(shared(&metainfo, found.notes.clone(), true));
         }
-        self.keep(&metainfo).map_err(|(path, source)| ShareError::Keep { path, source })?;
+        let kept = self.keep(Arc::clone(&metainfo)).await.ok_or(ShareError::Stopping)?;
+        kept.map_err(|(path, source)| ShareError::Keep { path, source })?;
         let shape = content::shape(&metainfo, None);
         let root = crate::disk::beneath::Root::open(found.root.path())
             .map_err(|source| ShareError::Unreadable { path: found.path(), source })?;

@@ -70,7 +70,7 @@ pub(crate) fn walk(path: &Path) -> Result<Found, ShareError> {
         return Ok(Found { root, top, folder: false, files: vec![file], notes });
     }
     if !found.is_dir() {
-        return Err(ShareError::Kind { path: whole, kind: kind(&found.file_type()) });
+        return Err(ShareError::Kind { path: whole, kind: kind(found.file_type()) });
     }
     let mut files = walk_folder(&root, &whole, &top, &mut notes)?;
     if files.is_empty() {
@@ -115,7 +115,7 @@ fn walk_folder(
                 let safe = safe.map_err(|error| ShareError::Name { path, reason: error.to_string() })?;
                 files.push(FoundFile { path: safe, relative, stamp });
             } else {
-                notes.push(ShareNote::Special { path, kind: kind(&kind_of) });
+                notes.push(ShareNote::Special { path, kind: kind(kind_of) });
             }
         }
         if empty && folder != whole {
@@ -136,7 +136,7 @@ fn safe_name(path: &Path) -> Result<SafePath, ShareError> {
         .map_err(|error| ShareError::Name { path: path.to_owned(), reason: error.to_string() })
 }
 
-fn kind(kind: &fs::FileType) -> &'static str {
+fn kind(kind: fs::FileType) -> &'static str {
     #[cfg(unix)]
     {
         use std::os::unix::fs::FileTypeExt as _;

@@ -40,7 +40,7 @@ impl Task {
     }
 
     /// Looks for a place, in a task beside this one.
-    pub(crate) fn prepare(&self, shape: Shape, left: Option<Left>) {
+    pub(crate) fn prepare(&mut self, shape: Shape, left: Option<Left>) {
         let preparation = Preparation {
             parts: Arc::clone(&self.parts),
             shape,
@@ -50,6 +50,6 @@ impl Task {
             news: self.news.clone(),
             end: self.end.clone(),
         };
-        let _detached = runtime::spawn("prepare", preparation.run());
+        self.preparing = Some(runtime::spawn("prepare", preparation.run()));
     }
 }

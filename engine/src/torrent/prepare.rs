@@ -24,6 +24,8 @@ use crate::shared_parts::Parts;
 const UNFINISHED: &str = ".part";
 /// Files longer than this get their room before the first byte.
 const RESERVED_FROM: u64 = 1024 * 1024;
+/// The longest name that file systems take, in bytes.
+const MOST_NAME: usize = 255;
 /// How many other names are tried.
 const MOST_NAMES: u32 = 1000;
 
@@ -110,18 +112,24 @@ enum Found {
 }
 
 impl Preparation {
-    /// Tells [`News::Ready`] or [`News::Failed`] at last, unless it is ended before.
+    /// Tells [`News::Ready`] or [`News::Failed`] at last, unless it is ended before. When this returns,
+    /// nothing of it is at work on the disk any more.
     pub(crate) async fn run(self) {
-        let end = self.end.clone();
-        let outcome = tokio::select! {
-            outcome = self.prepare() => outcome,
-            () = end.cancelled() => return,
-        };
+        let outcome = self.prepare().await;
         let news = match outcome {
+            _ if self.end.is_cancelled() => return,
             Ok(prepared) => News::Ready(prepared),
             Err(error) => News::Failed(error),
         };
-        let _ = self.news.send(news).await.is_ok();
+        self.tell(news).await;
+    }
+
+    /// Tells the torrent's task, unless it has stopped listening.
+    async fn tell(&self, news: News) {
+        tokio::select! {
+            sent = self.news.send(news) => drop(sent),
+            () = self.end.cancelled() => {}
+        }
     }
 
     fn storage(&self, top: PathBuf, writable: bool) -> Result<Storage, TorrentError> {
@@ -226,6 +234,7 @@ impl Preparation {
         checked: Vec<PieceIndex>,
         final_name: PathBuf,
     ) -> Result<Prepared, TorrentError> {
+        let _ = self.place.storage.set(Arc::clone(&storage)).is_ok();
         let mut told = false;
         loop {
             let made = Arc::clone(&storage);
@@ -235,16 +244,19 @@ impl Preparation {
                 Some(Ok(Room::Enough)) => break,
                 Some(Ok(Room::TooLittle { need, free })) => {
                     if !told {
-                        let _ = self.news.send(News::DiskFull { need, free }).await.is_ok();
+                        self.tell(News::DiskFull { need, free }).await;
                     }
                     told = true;
-                    tokio::time::sleep(self.parts.config.disk_full_probe).await;
+                    tokio::select! {
+                        () = tokio::time::sleep(self.parts.config.disk_full_probe) => {}
+                        () = self.end.cancelled() => return Err(TorrentError::Fault),
+                    }
                 }
                 Some(Err((path, error))) => return Err(file_error(&path, &error)),
             }
         }
         if told {
-            let _ = self.news.send(News::DiskRoom).await.is_ok();
+            self.tell(News::DiskRoom).await;
         }
         let content = Arc::clone(&self.shape.content);
         let source = Arc::new(Source::new(storage, content));
@@ -262,7 +274,7 @@ impl Preparation {
         if pieces.is_empty() {
             return Ok(pieces);
         }
-        let _ = self.news.send(News::Checking(0, total)).await.is_ok();
+        self.tell(News::Checking(0, total)).await;
         let work = Arc::new(Check {
             storage: Arc::clone(storage),
             content: Arc::clone(&self.shape.content),
@@ -285,10 +297,13 @@ impl Preparation {
             }
             if told.elapsed() >= std::time::Duration::from_millis(250) {
                 told = tokio::time::Instant::now();
-                let _ = self.news.send(News::Checking(done, total)).await.is_ok();
+                self.tell(News::Checking(done, total)).await;
             }
         }
-        let _ = self.news.send(News::Checking(done, total)).await.is_ok();
+        if self.end.is_cancelled() {
+            return Err(TorrentError::Fault);
+        }
+        self.tell(News::Checking(done, total)).await;
         right.sort_unstable();
         Ok(right)
     }
@@ -359,17 +374,14 @@ fn inside(top: &Path, file: &StoredFile) -> PathBuf {
     if file.inside.as_os_str().is_empty() { top.to_owned() } else { top.join(&file.inside) }
 }
 
-/// The name of the unfinished form.
+/// The name of the unfinished form; a very long name is cut so that the suffix fits.
 pub(crate) fn with_suffix(name: &Path) -> PathBuf {
-    let mut name = name.as_os_str().to_owned();
-    name.push(UNFINISHED);
-    PathBuf::from(name)
-}
-
-/// The final name of an unfinished form.
-fn without_suffix(part: &Path) -> PathBuf {
-    let text = part.to_string_lossy();
-    text.strip_suffix(UNFINISHED).map_or_else(|| part.to_owned(), PathBuf::from)
+    let text = name.to_string_lossy();
+    let mut end = text.len().min(MOST_NAME - UNFINISHED.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    PathBuf::from(format!("{}{UNFINISHED}", text.get(..end).unwrap_or_default()))
 }
 
 /// `name`, or `name (1)` with its extension kept.
@@ -400,6 +412,8 @@ mod tests {
         ] {
             assert_eq!(numbered(name, 2, folder), PathBuf::from(expected));
         }
-        assert_eq!(without_suffix(&with_suffix(Path::new("a.iso"))), PathBuf::from("a.iso"));
+        let long = "ñ".repeat(127);
+        let part = with_suffix(Path::new(&long));
+        assert!(part.as_os_str().len() <= 255 && part.to_string_lossy().ends_with("ñ.part"));
     }
 }

@@ -55,6 +55,7 @@ pub(crate) struct Task {
     pub(crate) end: CancellationToken,
     pub(crate) stopping: Vec<oneshot::Sender<()>>,
     pub(crate) batch: Outgoing,
+    pub(crate) preparing: Option<tokio::task::JoinHandle<()>>,
     pub(crate) news: mpsc::Sender<News>,
     pub(crate) changes: mpsc::Sender<Changed>,
     pub(crate) metainfo: Arc<OnceLock<Arc<Metainfo>>>,
@@ -104,6 +105,9 @@ impl Task {
             }
         }
         self.end.cancel();
+        if let Some(preparing) = self.preparing.take() {
+            let _ = preparing.await.is_ok();
+        }
         if let Some(source) = self.place.source.get() {
             source.storage().close();
         }

@@ -137,8 +137,8 @@ impl View {
         self.sender.send_modify(|status| {
             status.state = state;
             status.verified_bytes = self.verified_bytes;
-            status.rate_down = peers.iter().map(|peer| peer.rate_down).sum();
-            status.rate_up = peers.iter().map(|peer| peer.rate_up).sum();
+            status.rate_down = peers.iter().fold(0.0, |sum, peer| sum + peer.rate_down);
+            status.rate_up = peers.iter().fold(0.0, |sum, peer| sum + peer.rate_up);
             status.seeds = peers.iter().filter(|peer| peer.complete).count();
             status.peers = peers.len();
             status.path.clone_from(&self.path);

@@ -1,6 +1,7 @@
 //! Sessions in one process for the tests of this crate: real files, real sockets, the public face only.
 #![allow(dead_code, reason = "each test binary uses its part")]
 #![allow(unreachable_pub, reason = "seen by one test binary at a time")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::match_wild_err_arm, reason = "tests")]
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
