@@ -4,6 +4,7 @@
 //! promises holds for as long as it exists: a [`PieceIndex`] lies inside its [`Layout`], a
 //! [`Bitfield`] has no spare bit set.
 
+pub mod announce;
 pub mod bencode;
 pub mod bitfield;
 pub mod control;
