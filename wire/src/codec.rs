@@ -301,6 +301,35 @@ mod tests {
     }
 
     #[test]
+    fn p06_a_thousand_empty_messages_are_a_thousand_keep_alives() {
+        let mut buffer = Bytes::from(vec![0; 4000]);
+        let read = std::iter::from_fn(|| decode(&mut buffer).unwrap());
+        assert_eq!(read.filter(|message| *message == Message::KeepAlive).count(), 1000);
+        assert!(buffer.is_empty());
+    }
+
+    #[test]
+    fn p07_an_unknown_number_is_passed_over_with_its_payload() {
+        let mut buffer = Bytes::from_static(&[0, 0, 0, 3, 200, 1, 2, 0, 0, 0, 1, 1]);
+        assert_eq!(decode(&mut buffer), Ok(Some(Message::Unknown(200))));
+        assert_eq!(decode(&mut buffer), Ok(Some(Message::Unchoke)));
+    }
+
+    #[test]
+    fn the_longest_piece_and_bitfield_are_believed_and_stay_slices() {
+        let mut bytes = piece_header(1, 2, 1024 * 1024).to_vec();
+        bytes.resize(PIECE_HEADER_LENGTH + 1024 * 1024, 7);
+        let whole = Bytes::from(bytes);
+        let Ok(Some(Message::Piece { index: 1, begin: 2, data })) = decode(&mut whole.clone()) else {
+            panic!("a piece of 1 MiB is refused")
+        };
+        assert_eq!(data.as_ptr(), whole[PIECE_HEADER_LENGTH..].as_ptr());
+        let mut bits = Vec::new();
+        encode(&Message::Bitfield(vec![0; 1_000_000].into()), &mut bits);
+        assert!(decode(&mut bits.into()).unwrap().is_some(), "8,000,000 pieces");
+    }
+
+    #[test]
     fn wrong_lengths_are_violations() {
         let cases: [&[u8]; 9] = [
             &[0, 0, 0, 2, 0, 0],                   // choke with a payload
