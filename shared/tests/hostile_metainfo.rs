@@ -118,3 +118,34 @@ fn no_tree_is_too_deep_or_too_wide_to_be_refused() {
         (0..50_000).fold(Dict::default(), |tree, at| tree.raw(format!("{at}").as_bytes(), leaf.encode()));
     assert_eq!(v2_of(&wide).unwrap().info.files().count(), 50_000);
 }
+
+#[test]
+fn b14_and_b16_odd_but_clear_torrents_are_read_as_written_and_told() {
+    let sorted = b"d6:lengthi1e4:name1:x12:piece lengthi16384e6:pieces20:01234567890123456789e";
+    let unsorted = b"d4:name1:x6:lengthi1e12:piece lengthi16384e6:pieces20:01234567890123456789e";
+    let read =
+        |info: &[u8], behind: &[u8]| Metainfo::parse(&[b"d4:info", info, b"e", behind].concat()).unwrap();
+    let (one, other) = (read(sorted, b"\r\n"), read(unsorted, b""));
+    assert_eq!(one.info.notes(), [Note::Trailing(2)]);
+    assert_eq!(other.info.notes(), [Note::Unsorted]);
+    assert_eq!(&other.info.raw()[..], unsorted);
+    assert_ne!(one.info.hashes(), other.info.hashes(), "hashed as written, never as it should be");
+    assert_eq!(read(&other.info.raw().clone(), b"").info.hashes(), other.info.hashes());
+}
+
+#[test]
+fn b21_b22_b26_what_is_missing_or_negative_is_named() {
+    let parse = |info: &str| Metainfo::parse(info.as_bytes()).unwrap_err().to_string();
+    for (torrent, said) in [
+        ("de", "\"info\" is missing or of the wrong type"),
+        ("d4:infoi1ee", "\"info\" is missing or of the wrong type"),
+        ("d4:infod12:piece lengthi16384e6:pieces0:ee", "\"name\" is missing or of the wrong type"),
+        ("d4:infod4:name1:x6:pieces0:ee", "\"piece length\" is missing or of the wrong type"),
+        ("d4:infod4:name1:x12:piece lengthi-5e6:pieces0:ee", "\"piece length\" is -5"),
+        ("d4:infod4:name1:x12:piece lengthi16384eee", "\"pieces\" is missing or of the wrong type"),
+        ("d4:infod6:lengthi-1e4:name1:x12:piece lengthi16384e6:pieces0:ee", "\"length\" is -1"),
+        ("d4:info", "unexpected end at byte 7"),
+    ] {
+        assert_eq!(parse(torrent), said, "{torrent}");
+    }
+}
