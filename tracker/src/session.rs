@@ -157,7 +157,7 @@ impl Reader<'_> {
             };
             let line = match next {
                 Ok(Some(line)) => line,
-                Ok(None) => return Ending { how: Departure::Left, detail: String::new(), last: None },
+                Ok(None) => return Ending::lost("closed without bye"),
                 Err(error) => return ending_of(error),
             };
             if line.trim_ascii().is_empty() {

@@ -98,11 +98,12 @@ async fn a_peer_that_vanishes_is_gone_at_once_and_its_sources_with_it() {
     drop(bob);
     let source = ana.push("source").await;
     assert_eq!((&source["change"], &source["peer"]["nick"]), (&json!("left"), &json!("bob")));
-    assert_eq!(ana.push("peer_left").await["nick"], "bob");
+    let left = ana.push("peer_left").await;
+    assert_eq!((&left["nick"], &left["reason"]), (&json!("bob"), &json!("lost")), "it did not say bye");
     let found = ana.ask(json!({"type": "find", "entry": entry})).await;
     assert_eq!((&found["sources"], &found["by"]), (&json!(0), &json!(["bob"])));
 
-    // In the middle of a line it is lost, not left.
+    // So is one that vanishes in the middle of a line.
     let mut eva = Client::login(address, "eva", 3).await;
     eva.send(br#"{"type":"who""#).await;
     drop(eva);

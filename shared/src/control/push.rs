@@ -104,7 +104,7 @@ pub enum Push {
 pub enum Departure {
     /// It said so.
     Left,
-    /// Its connection broke or it was silent for too long.
+    /// Its connection ended without that, or it was silent for too long.
     Lost,
     /// The operator sent it away.
     Kicked,
