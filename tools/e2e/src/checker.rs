@@ -39,12 +39,14 @@ pub fn claim(folder: &Path, name: &str) -> Option<Claim> {
     let status: Value = serde_json::from_slice(&text)
         .unwrap_or_else(|error| panic!("download_status.json is not whole: {error}"));
     let entry = status["downloads"].as_array()?.iter().find(|entry| entry["name"] == name)?.clone();
-    let count = entry["pieces"].as_u64().expect("a count of pieces");
-    let field = entry["bitfield"].as_str().expect("the verified pieces");
-    let bits = STANDARD.decode(field).expect("base64");
-    let pieces = (0..usize::try_from(count).expect("a count"))
-        .map(|piece| bits.get(piece / 8).is_some_and(|byte| byte & (0x80 >> (piece % 8)) != 0))
-        .collect();
+    let count = usize::try_from(entry["pieces"].as_u64().expect("a count of pieces")).expect("a count");
+    // A field that is left out stands for all pieces of what is verified, and for none of what is not.
+    let all = entry["verified"] == entry["size"];
+    let bits = entry["have"].as_str().map(|field| STANDARD.decode(field).expect("base64"));
+    let is_set = |bits: &Vec<u8>, piece: usize| {
+        bits.get(piece / 8).is_some_and(|byte| byte & (0x80 >> (piece % 8)) != 0)
+    };
+    let pieces = (0..count).map(|piece| bits.as_ref().map_or(all, |bits| is_set(bits, piece))).collect();
     Some(Claim { entry, pieces })
 }
 
