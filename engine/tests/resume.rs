@@ -91,6 +91,8 @@ async fn inv_01_02_after_kill_9_no_bit_is_false_and_little_is_lost() {
     })
     .await;
     let image = crash_image(two.dir.path());
+    // The image has the same identity: both at once would be one peer.
+    two.session.stop().await;
     let three = Peer::start_in(image).await;
     one.session.set_limits(Limits::default());
     three.meet(shared.id, &[&one]).await;

@@ -174,6 +174,11 @@ impl Task {
             }
             Command::Resume(done) => {
                 self.paused = false;
+                if self.view.state == State::Error && self.brain.is_some() {
+                    // The person has put it right, or wants to see it fail again.
+                    self.view.state = State::Waiting;
+                    self.view.error = None;
+                }
                 self.record_paused();
                 self.input(Input::Command(swarm::Command::Resume));
                 self.publish();
