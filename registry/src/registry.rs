@@ -148,6 +148,11 @@ impl Registry {
         self.decider(now, 0).counters()
     }
 
+    /// What the peer of a connection is called.
+    pub fn nick_of(&self, session: SessionKey) -> Option<&str> {
+        self.state.members.of_session(session).map(|member| member.nick.as_str())
+    }
+
     /// Who is here, for the operator, by nick.
     pub fn people(&self) -> Vec<Person> {
         let mut people: Vec<Person> = self

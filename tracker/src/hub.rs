@@ -12,7 +12,8 @@ use rand::rngs::StdRng;
 use registry::{Command, Decision, Registry, SessionKey, Urgency};
 use runtime::{Clock, Outbox, Shutdown};
 use shared::control::{
-    Answer, Counters, Departure, Entry, Person, Push, Refusal, write_answer, write_push, write_refusal,
+    Answer, Counters, Departure, Entry, Person, Push, Receipt, ReceiptState, Refusal, Sent, write_answer,
+    write_push, write_refusal,
 };
 
 use crate::audit;
@@ -32,6 +33,7 @@ struct Shared {
 }
 
 struct Inner {
+    clock: Clock,
     registry: Registry,
     rng: StdRng,
     outboxes: BTreeMap<SessionKey, Outbox>,
@@ -43,6 +45,7 @@ impl Hub {
     /// An empty tracker.
     pub(crate) fn new(config: registry::Config, clock: Clock) -> Self {
         let inner = Inner {
+            clock,
             registry: Registry::new(config),
             rng: rand::make_rng(),
             outboxes: BTreeMap::new(),
@@ -75,7 +78,7 @@ impl Hub {
         let mut inner = self.lock();
         inner.outboxes.remove(&session);
         if !inner.stopping {
-            self.execute(&mut inner, Command::Gone { session, how, detail }, None);
+            inner.execute(Command::Gone { session, how, detail }, None);
         }
     }
 
@@ -88,7 +91,7 @@ impl Hub {
     /// was granted.
     pub(crate) fn ask(&self, session: SessionKey, id: Option<u64>, command: Command) -> Result<(), Refusal> {
         let mut inner = self.lock();
-        match self.execute(&mut inner, command, Some((session, id))) {
+        match inner.execute(command, Some((session, id))) {
             Some(Err(refusal)) => Err(refusal),
             _ => Ok(()),
         }
@@ -96,18 +99,7 @@ impl Hub {
 
     /// The operator orders something.
     pub(crate) fn order(&self, command: Command) -> Option<Result<Answer, Refusal>> {
-        self.execute(&mut self.lock(), command, None)
-    }
-
-    fn execute(
-        &self,
-        inner: &mut Inner,
-        command: Command,
-        asker: Option<(SessionKey, Option<u64>)>,
-    ) -> Option<Result<Answer, Refusal>> {
-        let (now, at) = (self.shared.clock.now(), runtime::clock::wall_millis());
-        let decision = inner.registry.execute(command, now, at, &mut inner.rng);
-        inner.carry_out(decision, asker)
+        self.lock().execute(command, None)
     }
 
     /// Ends those that have been silent for too long, for as long as the tracker runs.
@@ -125,7 +117,8 @@ impl Hub {
             let (now, at) = (clock.now(), runtime::clock::wall_millis());
             for (session, decision) in inner.registry.expire(now, at, &mut inner.rng) {
                 inner.end(session, Some(Push::Bye { reason: "you were silent for too long".to_owned() }));
-                inner.carry_out(decision, None);
+                let (_, slow) = inner.carry_out(decision, None);
+                inner.cut(slow);
             }
         }
     }
@@ -159,22 +152,32 @@ impl Hub {
 }
 
 impl Inner {
+    fn execute(
+        &mut self,
+        command: Command,
+        asker: Option<(SessionKey, Option<u64>)>,
+    ) -> Option<Result<Answer, Refusal>> {
+        let decision = self.decide(command);
+        let (reply, slow) = self.carry_out(decision, asker);
+        self.cut(slow);
+        reply
+    }
+
+    fn decide(&mut self, command: Command) -> Decision {
+        let (now, at) = (self.clock.now(), runtime::clock::wall_millis());
+        self.registry.execute(command, now, at, &mut self.rng)
+    }
+
+    /// Logs, delivers and answers; gives back the sessions that did not take what they must.
     fn carry_out(
         &mut self,
         decision: Decision,
         asker: Option<(SessionKey, Option<u64>)>,
-    ) -> Option<Result<Answer, Refusal>> {
+    ) -> (Option<Result<Answer, Refusal>>, Vec<SessionKey>) {
         for event in &decision.events {
             audit::log(event);
         }
-        if let (Some((session, id)), Some(reply)) = (asker, &decision.reply)
-            && let Some(outbox) = self.outboxes.get(&session)
-        {
-            outbox.push_answer(Bytes::from(match reply {
-                Ok(answer) => write_answer(id, answer),
-                Err(refusal) => write_refusal(id, refusal),
-            }));
-        }
+        let mut slow = Vec::new();
         for delivery in decision.deliveries {
             let line = Bytes::from(write_push(&delivery.push));
             for session in delivery.to {
@@ -185,13 +188,51 @@ impl Inner {
                 if let Err(overflow) = outbox.push(line.clone()) {
                     let reason = format!("too slow a reader: {overflow}");
                     outbox.close_with(Bytes::from(write_push(&Push::Bye { reason })));
+                    slow.push(session);
                 }
             }
+        }
+        let mut reply = decision.reply;
+        if let Some(Ok(Answer::Sent(sent))) = &mut reply {
+            self.own_up(sent, &slow);
+        }
+        if let (Some((session, id)), Some(reply)) = (asker, &reply)
+            && let Some(outbox) = self.outboxes.get(&session)
+        {
+            outbox.push_answer(Bytes::from(match reply {
+                Ok(answer) => write_answer(id, answer),
+                Err(refusal) => write_refusal(id, refusal),
+            }));
         }
         for ended in decision.ended {
             self.end(ended.session, ended.last);
         }
-        decision.reply
+        (reply, slow)
+    }
+
+    /// A message that its receiver's outbox did not take was not delivered, and its sender is told.
+    fn own_up(&self, sent: &mut Sent, slow: &[SessionKey]) {
+        for session in slow {
+            let Some(nick) = self.registry.nick_of(*session) else { continue };
+            sent.delivered = sent.delivered.saturating_sub(1);
+            sent.refused += 1;
+            let state = ReceiptState::Refused;
+            match sent.receivers.iter_mut().find(|receipt| receipt.nick == nick) {
+                Some(receipt) => receipt.state = state,
+                None => sent.receivers.push(Receipt { nick: nick.to_owned(), state }),
+            }
+        }
+    }
+
+    /// Those who did not read leave at once, so that no one is told that they heard something; their
+    /// leaving is told to others, some of whom may be too slow for that.
+    fn cut(&mut self, mut slow: Vec<SessionKey>) {
+        while let Some(session) = slow.pop() {
+            self.outboxes.remove(&session);
+            let detail = "too slow a reader".to_owned();
+            let decision = self.decide(Command::Gone { session, how: Departure::Lost, detail });
+            slow.extend(self.carry_out(decision, None).1);
+        }
     }
 
     fn end(&mut self, session: SessionKey, last: Option<Push>) {

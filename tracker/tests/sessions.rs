@@ -260,14 +260,21 @@ async fn a_reader_that_takes_nothing_is_cut_and_no_one_else_suffers() {
     // Until it overflows: what the kernel holds for it, and a mebibyte of its outbox.
     loop {
         let answer = ana.ask(json!({"type": "message", "to": "lazy", "text": text})).await;
-        if answer["code"] == "no_such_user" {
+        assert_eq!(answer["type"], "ok", "{answer}");
+        if answer["refused"] == 1 {
+            assert_eq!(
+                (&answer["delivered"], &answer["receivers"][0]["state"]),
+                (&json!(0), &json!("refused"))
+            );
             break;
         }
-        assert_eq!(answer["type"], "ok", "{answer}");
+        assert_eq!(answer["delivered"], 1);
         sent += text.len();
         assert!(sent < 64 << 20, "it must have been cut by now");
     }
     assert!(sent > 1 << 20);
+    let next = ana.ask(json!({"type": "message", "to": "lazy", "text": text})).await;
+    assert_eq!(next["code"], "no_such_user", "it is gone at once");
     assert_eq!(ana.push("peer_left").await["reason"], "lost");
     drop(lazy);
     assert_eq!(ana.ask(json!({"type": "ping"})).await["type"], "ok");
