@@ -1,0 +1,223 @@
+//! Puts the parts together for one run: session, tracker link, news; and takes them apart again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::{Session, SessionConfig, StartError};
+use rand::RngExt as _;
+use runtime::Shutdown;
+use shared::PeerId;
+use shared::control::Welcome;
+use shared::display::{escape, fit};
+use tokio::net::TcpStream;
+
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+use crate::link::{AskError, LinkConfig, TrackerLink};
+use crate::news;
+use crate::settings::{Settings, TRACKER_PORT};
+use crate::swarms::Swarms;
+use crate::terminal::Screen;
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App").field("context", &self.context).finish_non_exhaustive()
+    }
+}
+
+/// What we call ourselves.
+pub const AGENT: &str = concat!("peer/", env!("CARGO_PKG_VERSION"));
+/// How long a first connection to the tracker is waited for.
+const FIRST_CONTACT: Duration = Duration::from_secs(5);
+/// How long to look for a tracker on this machine when none is named.
+const LOCAL_LOOK: Duration = Duration::from_millis(500);
+
+/// A running peer.
+pub struct App {
+    /// What verbs get to see.
+    pub context: Context,
+    hosted: Option<tracker::Tracker>,
+}
+
+impl App {
+    /// A peer with everything: files, connections, tracker.
+    pub async fn start(
+        settings: Settings,
+        screen: Screen,
+        stop: Shutdown,
+        at_prompt: bool,
+    ) -> Result<Self, Failure> {
+        let mut config = SessionConfig::new(settings.dir.clone());
+        config.into.clone_from(&settings.into);
+        config.listen = settings.listen;
+        config.limit_up = settings.limit_up;
+        config.limit_down = settings.limit_down;
+        config.classic_choke = settings.classic_choke;
+        let (session, alerts) = Session::start(config).await.map_err(|error| not_started(&error))?;
+        let (tracker, hosted) = find_tracker(&settings, &screen).await?;
+        let (link, events) = TrackerLink::start(LinkConfig {
+            tracker,
+            nick: settings.nick.clone(),
+            peer_id: session.peer_id(),
+            ports: vec![session.listen_address().port()],
+            agent: AGENT.to_owned(),
+        });
+        let (swarms, stream) = Swarms::start(session.clone(), alerts, link.clone(), events);
+        drop(runtime::spawn(
+            "news",
+            news::show(stream, session.clone(), swarms.clone(), screen.clone(), at_prompt),
+        ));
+        let swarms = Some((session, swarms));
+        let context = Context {
+            swarms,
+            link,
+            screen,
+            settings: Arc::new(settings),
+            rows: Arc::default(),
+            stop,
+            at_prompt,
+        };
+        Ok(Self { context, hosted })
+    }
+
+    /// Only a connection to the tracker, under an id that lives as long as the verb.
+    pub fn ask_only(settings: Settings, screen: Screen, stop: Shutdown) -> Result<Self, Failure> {
+        let tracker = settings.tracker.clone().unwrap_or_else(|| format!("127.0.0.1:{TRACKER_PORT}"));
+        let mut peer_id = *b"-EN0100-............";
+        let mut dice = rand::rng();
+        for byte in peer_id.iter_mut().skip(8) {
+            *byte = dice.random_range(b'a'..=b'z');
+        }
+        let (link, mut events) = TrackerLink::start(LinkConfig {
+            tracker,
+            nick: settings.nick.clone(),
+            peer_id: PeerId(peer_id),
+            ports: Vec::new(),
+            agent: AGENT.to_owned(),
+        });
+        drop(runtime::spawn("unheard news", async move { while events.recv().await.is_some() {} }));
+        let context = Context {
+            swarms: None,
+            link,
+            screen,
+            settings: Arc::new(settings),
+            rows: Arc::default(),
+            stop,
+            at_prompt: false,
+        };
+        Ok(Self { context, hosted: None })
+    }
+
+    /// Waits for the tracker's welcome, or says why there is none.
+    pub async fn connected(&self) -> Result<Welcome, Failure> {
+        self.context.link.wait_connected(FIRST_CONTACT).await.map_err(|error| match error {
+            AskError::Refused(refusal) => Failure::new(
+                Exit::Refused,
+                refusal.code.word(),
+                format!("The tracker refuses: {}.", escape(&refusal.text)),
+            )
+            .advise(
+                refusal
+                    .advice
+                    .map_or_else(|| "another --nick".to_owned(), |advice| escape(&advice).into_owned()),
+            ),
+            other => {
+                let tracker = self
+                    .context
+                    .settings
+                    .tracker
+                    .clone()
+                    .unwrap_or_else(|| format!("127.0.0.1:{TRACKER_PORT}"));
+                Failure::new(
+                    Exit::Unreachable,
+                    "no_tracker",
+                    format!("No tracker answers at {}: {}.", fit(&tracker, 60), escape(&other.to_string())),
+                )
+                .advise("start one with: tracker     or name another: peer --tracker HOST")
+            }
+        })
+    }
+
+    /// Leaves: the tracker is told, the state is saved.
+    pub async fn stop(self) {
+        self.context.link.leave("left").await;
+        if let Some((session, _)) = &self.context.swarms {
+            session.stop().await;
+        }
+        if let Some(tracker) = self.hosted {
+            tracker.stop().await;
+        }
+    }
+}
+
+/// The tracker that was named, or one on this machine, or one that this peer hosts for the others.
+async fn find_tracker(
+    settings: &Settings,
+    screen: &Screen,
+) -> Result<(String, Option<tracker::Tracker>), Failure> {
+    if let Some(tracker) = &settings.tracker {
+        return Ok((tracker.clone(), None));
+    }
+    let local = format!("127.0.0.1:{TRACKER_PORT}");
+    let looked = tokio::time::timeout(LOCAL_LOOK, TcpStream::connect(&local)).await;
+    if matches!(looked, Ok(Ok(_))) {
+        return Ok((local, None));
+    }
+    let config = tracker::TrackerConfig {
+        listen: ([0, 0, 0, 0], TRACKER_PORT).into(),
+        ..tracker::TrackerConfig::default()
+    };
+    match tracker::Tracker::start(config).await {
+        Ok(hosted) => {
+            if !screen.is_json() {
+                screen.say(&format!(
+                    "No tracker was named, so this peer is the tracker too (port {TRACKER_PORT})."
+                ));
+                for line in ways_to_join() {
+                    screen.say(&format!("  others join with:  {line}"));
+                }
+            }
+            Ok((local, Some(hosted)))
+        }
+        Err(error) => {
+            let text = format!(
+                "No tracker was named, and none can be started here: {}.",
+                escape(&error.to_string())
+            );
+            Err(Failure::new(Exit::Unreachable, "no_tracker", text).advise("peer --tracker HOST"))
+        }
+    }
+}
+
+/// How a person at another machine names the tracker of this one.
+fn ways_to_join() -> Vec<String> {
+    let reachable = runtime::net::reachable(std::net::Ipv4Addr::UNSPECIFIED.into());
+    let mut ways: Vec<String> = reachable
+        .iter()
+        .filter(|interface| interface.ip.is_ipv4() && !interface.ip.is_loopback())
+        .map(|interface| format!("peer --tracker {}", interface.ip))
+        .collect();
+    if ways.is_empty() {
+        ways.push("peer     (on this machine)".to_owned());
+    }
+    ways
+}
+
+fn not_started(error: &StartError) -> Failure {
+    let text = format!("{}.", escape(&error.to_string()));
+    match error {
+        StartError::Locked { .. } => {
+            Failure::new(Exit::AlreadyRunning, "locked", text).advise("peer --dir ANOTHER_FOLDER")
+        }
+        StartError::Folder { .. } => {
+            Failure::new(Exit::DiskFull, "folder", text).advise("peer --dir A_FOLDER_OF_YOURS")
+        }
+        StartError::Listen { .. } => Failure::new(Exit::AlreadyRunning, "listen", text)
+            .advise("peer --listen 0.0.0.0:0   (takes any free port)"),
+        StartError::NewerStatus { .. } => Failure::new(Exit::Unreachable, "newer_status", text)
+            .advise("use the newer peer, or another --dir"),
+        StartError::Thread { .. } => {
+            Failure::new(Exit::Unexpected, "thread", text).advise("close other programs")
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The command line: global options, then a verb with its words, or nothing for the prompt.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+use crate::options::Options;
+use crate::settings::Written;
+
+/// Share files with the people on this network.
+#[derive(Debug, Parser)]
+#[command(name = "peer", version, about, long_about = None, after_help = after_help())]
+pub struct Cli {
+    /// The tracker, as HOST or HOST:PORT (also `TRACKER_IP` and `TRACKER_PORT`)
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub tracker: Option<String>,
+    /// What to be called here
+    #[arg(long)]
+    pub nick: Option<String>,
+    /// This peer's folder: its state, its settings and its downloads
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub dir: PathBuf,
+    /// Where to listen for peers; port 0 takes any
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub listen: Option<String>,
+    /// Most bytes sent per second, such as 8MB or 8MiB
+    #[arg(long, value_name = "RATE")]
+    pub limit_up: Option<String>,
+    /// Most bytes received per second
+    #[arg(long, value_name = "RATE")]
+    pub limit_down: Option<String>,
+    /// Exactly 4 upload slots every 10 s and an optimistic one every 30 s
+    #[arg(long)]
+    pub classic_choke: bool,
+    /// One JSON object per line, for programs
+    #[arg(long)]
+    pub json: bool,
+    /// Options of the verb.
+    #[command(flatten)]
+    pub options: Options,
+    /// A verb and what it is about; none opens the prompt
+    #[arg(value_name = "VERB")]
+    pub words: Vec<String>,
+}
+
+impl Cli {
+    /// What the flags say about settings.
+    pub fn written(&self) -> Written {
+        Written {
+            tracker: self.tracker.clone(),
+            nick: self.nick.clone(),
+            listen: self.listen.clone(),
+            into: None,
+            limit_up: self.limit_up.clone(),
+            limit_down: self.limit_down.clone(),
+            classic_choke: self.classic_choke.then_some(true),
+        }
+    }
+}
+
+fn after_help() -> String {
+    let mut text = "Verbs (the same at the prompt):\n".to_owned();
+    text.push_str(&crate::verb::overview().join("\n"));
+    text.push_str(
+        "\n  demo [FILE]                        a tracker and four peers on this machine, in under a minute",
+    );
+    text.push_str(
+        "\n\nExit codes: 0 ok, 1 fault, 2 usage, 3 not found, 4 unreachable, 5 refused, 6 no source online,",
+    );
+    text.push_str("\n7 interrupted, 8 verification failed, 9 disk, 10 timeout, 11 already running, 12 declined, 13 exists.");
+    text
+}

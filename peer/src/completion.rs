@@ -1,0 +1,167 @@
+//! What the Tab key offers: verbs, names that others share, own names, people, paths.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use shared::control::{Search, Who};
+
+use crate::context::Context;
+use crate::terminal::Complete;
+use crate::verb::{self, Offer, VERBS};
+
+/// How often names are fetched from the tracker for completion.
+const REFRESH: Duration = Duration::from_secs(2);
+/// The most candidates that are shown.
+const MOST: usize = 100;
+
+#[derive(Debug, Default)]
+struct Known {
+    names: Vec<String>,
+    nicks: Vec<String>,
+}
+
+/// The completer of the prompt. Names come from a copy that a task keeps fresh: Tab never waits.
+#[derive(Debug)]
+pub struct Completion {
+    context: Context,
+    known: Arc<Mutex<Known>>,
+}
+
+impl Completion {
+    /// A completer, and the task that keeps its names fresh.
+    pub fn new(context: Context) -> Self {
+        let known = Arc::new(Mutex::new(Known::default()));
+        if context.screen.is_terminal() {
+            drop(runtime::spawn("names for completion", refresh(context.clone(), Arc::clone(&known))));
+        }
+        Self { context, known }
+    }
+
+    fn candidates(&self, offer: Offer, typed: &str) -> Vec<String> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        match offer {
+            Offer::Nothing => Vec::new(),
+            Offer::Verbs => fitting(VERBS.iter().map(|verb| verb.name().to_owned()), typed),
+            Offer::Remote => fitting(known.names.iter().cloned(), typed),
+            Offer::Nicks => fitting(known.nicks.iter().cloned(), typed),
+            Offer::Own => {
+                let list = self.context.session().map(engine::Session::list).unwrap_or_default();
+                fitting(list.into_iter().map(|one| one.name), typed)
+            }
+            Offer::Paths => paths(typed),
+        }
+    }
+}
+
+impl Complete for Completion {
+    fn complete(&self, line: &str, at: usize) -> (usize, Vec<String>) {
+        let before = line.get(..at).unwrap_or(line);
+        let Some((word, rest)) = before.split_once(' ') else {
+            let slash = before.strip_prefix('/').unwrap_or(before);
+            let names = VERBS.iter().flat_map(|verb| verb.names.iter()).filter(|name| name.len() > 1);
+            return (at - slash.len(), fitting(names.map(|name| (*name).to_owned()), slash));
+        };
+        let Some(verb) = verb::find(word) else { return (at, Vec::new()) };
+        let start = last_word(rest);
+        let typed = rest.get(start..).unwrap_or_default();
+        let first_word_only = verb.offer == Offer::Nicks && start > 0;
+        if first_word_only {
+            return (at, Vec::new());
+        }
+        let plain = typed.trim_start_matches(['"', '\'']);
+        let offered = self.candidates(verb.offer, plain);
+        (word.len() + 1 + start, offered)
+    }
+}
+
+/// Where the word that is being typed begins.
+fn last_word(rest: &str) -> usize {
+    let mut start = 0;
+    let mut quote = None;
+    for (at, letter) in rest.char_indices() {
+        match (quote, letter) {
+            (Some(open), letter) if letter == open => quote = None,
+            (None, '"' | '\'') => quote = Some(letter),
+            (None, ' ') => start = at + 1,
+            _ => {}
+        }
+    }
+    start
+}
+
+fn fitting(names: impl Iterator<Item = String>, typed: &str) -> Vec<String> {
+    let typed = typed.to_lowercase();
+    let mut fitting: Vec<String> =
+        names.filter(|name| name.to_lowercase().starts_with(&typed)).take(MOST).collect();
+    fitting.sort();
+    fitting.dedup();
+    fitting
+}
+
+fn paths(typed: &str) -> Vec<String> {
+    let (folder, start) = typed.rsplit_once('/').map_or(("", typed), |(folder, start)| (folder, start));
+    let base = match (folder, typed.starts_with('/')) {
+        ("", true) => PathBuf::from("/"),
+        ("", false) => PathBuf::from("."),
+        (folder, _) => match (folder.strip_prefix('~'), std::env::home_dir()) {
+            (Some(rest), Some(home)) => home.join(rest.trim_start_matches('/')),
+            _ => PathBuf::from(folder),
+        },
+    };
+    let prefix = typed.get(..typed.len() - start.len()).unwrap_or_default();
+    let entries = std::fs::read_dir(&base).into_iter().flatten().filter_map(Result::ok).take(10_000);
+    let names = entries.filter_map(|entry| {
+        let name = entry.file_name().into_string().ok()?;
+        let hidden = name.starts_with('.') && !start.starts_with('.');
+        let slash = if Path::new(&entry.path()).is_dir() { "/" } else { "" };
+        (name.starts_with(start) && !hidden).then(|| format!("{prefix}{name}{slash}"))
+    });
+    let mut names: Vec<String> = names.take(MOST).collect();
+    names.sort();
+    names
+}
+
+async fn refresh(context: Context, known: Arc<Mutex<Known>>) {
+    let mut ticks = tokio::time::interval(REFRESH);
+    loop {
+        ticks.tick().await;
+        let everything = Search { limit: Some(1000), ..Search::default() };
+        let names = context
+            .link
+            .ask(everything)
+            .await
+            .map(|found| found.entries.into_iter().map(|entry| entry.name).collect());
+        let nicks = context
+            .link
+            .ask(Who {})
+            .await
+            .map(|here| here.peers.into_iter().map(|person| person.nick).collect());
+        let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Ok(names) = names {
+            known.names = names;
+        }
+        if let Ok(nicks) = nicks {
+            known.nicks = nicks;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_word_being_typed_is_found_in_quotes_too() {
+        assert_eq!(last_word("lin"), 0);
+        assert_eq!(last_word("a lin"), 2);
+        assert_eq!(last_word("\"tema 3"), 0);
+        assert_eq!(last_word("\"tema 3\" b"), 9);
+    }
+
+    #[test]
+    fn names_fit_in_any_case_and_once() {
+        let names = ["Tema 3".to_owned(), "tema 4".to_owned(), "tema 4".to_owned(), "x".to_owned()];
+        assert_eq!(fitting(names.into_iter(), "TEM"), ["Tema 3", "tema 4"]);
+    }
+}

@@ -1,0 +1,188 @@
+//! What happens while nobody asked: alerts of the engine and pushes of the tracker, as lines for the
+//! person or for programs.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use engine::{Alert, Session};
+use serde_json::json;
+use shared::InfoHash;
+use shared::control::Push;
+use shared::display::{Size, escape, fit};
+use tokio::sync::mpsc;
+
+use crate::swarms::{News, Swarms};
+use crate::terminal::Screen;
+use crate::verb::{download, torrent_json};
+
+/// Shows news until there is none any more.
+pub async fn show(
+    mut news: mpsc::Receiver<News>,
+    session: Session,
+    swarms: Swarms,
+    screen: Screen,
+    at_prompt: bool,
+) {
+    let mut teller = Teller { session, swarms, screen, at_prompt, began: BTreeMap::new(), lost: false };
+    while let Some(one) = news.recv().await {
+        teller.tell(one);
+    }
+}
+
+struct Teller {
+    session: Session,
+    swarms: Swarms,
+    screen: Screen,
+    at_prompt: bool,
+    began: BTreeMap<InfoHash, Instant>,
+    lost: bool,
+}
+
+impl Teller {
+    fn tell(&mut self, news: News) {
+        match news {
+            News::Alert { alert, nick } => self.alert(&alert, nick),
+            News::Push(push) => self.push(&push),
+            News::Connected(welcome) => {
+                if self.lost {
+                    self.screen.say(&format!("Connected again. {} online.", welcome.online));
+                }
+                self.lost = false;
+            }
+            News::Lost { reason } => {
+                if !self.lost {
+                    self.screen.say(&format!(
+                        "The tracker is gone ({}). Downloads go on; I keep trying.",
+                        escape(&reason)
+                    ));
+                }
+                self.lost = true;
+            }
+        }
+    }
+
+    fn name(&self, id: InfoHash) -> String {
+        self.session.status(id).map_or_else(|| id.to_string(), |status| fit(&status.name, 60))
+    }
+
+    fn alert(&mut self, alert: &Alert, nick: Option<String>) {
+        let line = match alert {
+            Alert::Started { id } => {
+                self.began.insert(*id, Instant::now());
+                return;
+            }
+            Alert::Resumed { id, verified } => {
+                self.began.insert(*id, Instant::now());
+                format!("Resuming {}: {} are here already.", self.name(*id), Size(*verified))
+            }
+            Alert::Checking { id, done, total } => {
+                let line = format!("Checking {}  {} of {}", self.name(*id), Size(*done), Size(*total));
+                if self.at_prompt {
+                    self.screen.say(&line);
+                } else {
+                    self.screen.live(&line);
+                }
+                return;
+            }
+            Alert::Completed { id, elapsed, .. } => return self.completed(*id, *elapsed),
+            Alert::Banned { id, peer_id, address, piece, block } => {
+                let who = nick.unwrap_or_else(|| {
+                    format!("{} ({address})", peer_id.to_string().chars().take(8).collect::<String>())
+                });
+                let who = fit(&who, 40);
+                self.json(|| json!({"type": "warning", "code": "banned", "nick": who, "peer_id": peer_id.to_string(), "piece": piece, "block": block}));
+                format!(
+                    "{}: block {block} of piece {piece} from {who} is false. It is fetched again from others; {who} is banned.",
+                    self.name(*id)
+                )
+            }
+            Alert::DiskFull { id, need, free } => {
+                self.json(|| json!({"type": "warning", "code": "disk_full", "id": id.to_string(), "need": need, "free": free}));
+                format!(
+                    "Disk full: {} waits. It needs {} and {} are free; it goes on by itself when there is space.",
+                    self.name(*id),
+                    Size(*need),
+                    Size(*free)
+                )
+            }
+            Alert::DiskRoom { id } => format!("There is space again: {} goes on.", self.name(*id)),
+            Alert::Unreachable { .. } => return,
+            Alert::ShareChanged { id, path, .. } => {
+                format!(
+                    "{} changed on disk ({}): changed pieces are not given any more.   share it again",
+                    self.name(*id),
+                    fit(&path.display().to_string(), 60)
+                )
+            }
+            Alert::Failed { id, error } => {
+                self.json(|| json!({"type": "warning", "code": "failed", "id": id.to_string(), "text": error.to_string()}));
+                format!("{} cannot go on: {}.", self.name(*id), escape(&error.to_string()))
+            }
+            Alert::StatusTrouble { trouble } => escape(&trouble.to_string()).into_owned(),
+        };
+        if !self.screen.is_json() {
+            self.screen.say(&line);
+        }
+    }
+
+    fn completed(&mut self, id: InfoHash, elapsed: std::time::Duration) {
+        let Some(status) = self.session.status(id) else { return };
+        self.began.remove(&id);
+        if self.screen.is_json() {
+            if self.at_prompt {
+                self.screen.json(torrent_json("done", &status));
+            }
+            return;
+        }
+        self.screen.finish_live("");
+        self.screen.say(&download::done_line(&status, elapsed, |peer| self.swarms.nick_of(peer)));
+        if self.at_prompt {
+            self.screen.say(&format!(
+                "Sharing it with others now (stop: unshare {}).",
+                crate::words::quote(&status.name)
+            ));
+        }
+    }
+
+    fn json(&self, line: impl FnOnce() -> serde_json::Value) {
+        if self.screen.is_json() {
+            self.screen.json(line());
+        }
+    }
+
+    fn push(&self, push: &Push) {
+        if let Push::Message { message, from, to, text, at, late } = push {
+            if self.screen.is_json() {
+                let line = json!({"type": "message", "message": message, "from": from, "to": to, "text": text, "at": at, "late": late});
+                return self.screen.json(line);
+            }
+            let to_all = if to == "*" { " to all" } else { "" };
+            let late = if *late { " (late)" } else { "" };
+            let time = runtime::clock::time_of_day();
+            return self.screen.say(&format!("[{time}] {}{to_all}{late}: {}", fit(from, 32), escape(text)));
+        }
+        if self.screen.is_json() || !self.at_prompt {
+            return;
+        }
+        match push {
+            Push::PeerJoined { nick, .. } => self.screen.say(&format!("{} is here.", fit(nick, 32))),
+            Push::PeerLeft { nick, .. } => self.screen.say(&format!("{} has gone.", fit(nick, 32))),
+            Push::Shared { nick, entry } => {
+                let name = fit(&entry.name, 60);
+                if entry.full > 0 && self.session.list().iter().all(|one| one.hashes != entry.hashes) {
+                    self.screen.say(&format!(
+                        "{} shares {name} ({}).   get {}",
+                        fit(nick, 32),
+                        Size(entry.size),
+                        crate::words::quote(&entry.name)
+                    ));
+                }
+            }
+            Push::Notice { text } => self.screen.say(&format!("[tracker] {}", escape(text))),
+            Push::Kick { reason } => {
+                self.screen.say(&format!("The tracker's operator sent you away: {}", escape(reason)));
+            }
+            _ => {}
+        }
+    }
+}

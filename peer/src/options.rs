@@ -1,0 +1,157 @@
+//! Options of verbs, the same behind `peer VERB` and behind a verb at the prompt.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+
+use crate::failure::{Exit, Failure};
+
+/// Every option that some verb knows.
+#[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
+pub struct Options {
+    /// get: put it into this folder
+    #[arg(long, value_name = "DIR")]
+    pub into: Option<PathBuf>,
+    /// get: keep sharing when it is done
+    #[arg(long)]
+    pub seed: bool,
+    /// share: the name that others see
+    #[arg(long = "as", value_name = "NAME")]
+    pub name: Option<String>,
+    /// share: a word about it
+    #[arg(long, value_name = "TEXT")]
+    pub comment: Option<String>,
+    /// share: only the tracker may name peers
+    #[arg(long)]
+    pub private: bool,
+    /// search: only this kind (doc, audio, video, image, archive, program)
+    #[arg(long = "type", value_name = "KIND")]
+    pub kind: Option<String>,
+    /// search: at least this size, such as 10M
+    #[arg(long, value_name = "SIZE")]
+    pub min: Option<String>,
+    /// search: at most this size
+    #[arg(long, value_name = "SIZE")]
+    pub max: Option<String>,
+    /// search: only what NICK shares
+    #[arg(long, value_name = "NICK")]
+    pub by: Option<String>,
+    /// cancel: keep what is here already
+    #[arg(long, conflicts_with = "delete")]
+    pub keep: bool,
+    /// cancel: delete what is here already
+    #[arg(long)]
+    pub delete: bool,
+    /// downloads: shares too
+    #[arg(long)]
+    pub all: bool,
+    /// give up after so long, such as 90s, 5m or 2h
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub timeout: Option<Duration>,
+    /// ask nothing: yes to everything
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// A stretch of time such as `90`, `90s`, `5m`, `2h`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let bad = || format!("\"{}\" is no time such as 90s, 5m or 2h", shared::display::fit(text, 40));
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: u64 = digits.parse().map_err(|_| bad())?;
+    let seconds = match text.get(digits.len()..) {
+        Some("" | "s") => Some(number),
+        Some("m") => number.checked_mul(60),
+        Some("h") => number.checked_mul(3600),
+        Some("d") => number.checked_mul(86_400),
+        _ => None,
+    };
+    seconds.map(Duration::from_secs).ok_or_else(bad)
+}
+
+/// A verb's words with its options among them.
+#[derive(Debug, clap::Parser)]
+#[command(no_binary_name = true, disable_help_flag = true, disable_version_flag = true)]
+struct Line {
+    #[command(flatten)]
+    options: Options,
+    words: Vec<String>,
+}
+
+impl Options {
+    /// Takes the options out of `words`.
+    pub fn read(words: Vec<String>) -> Result<(Vec<String>, Self), Failure> {
+        let line = Line::try_parse_from(words).map_err(|error| refused(&error))?;
+        Ok((line.words, line.options))
+    }
+}
+
+impl Options {
+    /// The options as they would be typed.
+    pub fn as_words(&self) -> Vec<String> {
+        let flag = |name: &str, set: bool| set.then(|| format!("--{name}"));
+        let with = |name: &str, value: Option<String>| {
+            value.map(|value| format!("--{name} {}", crate::words::quote(&value)))
+        };
+        let folder =
+            self.into.as_ref().map(|into| std::path::absolute(into).unwrap_or_else(|_| into.clone()));
+        [
+            with("into", folder.map(|folder| folder.to_string_lossy().into_owned())),
+            flag("seed", self.seed),
+            with("as", self.name.clone()),
+            with("comment", self.comment.clone()),
+            flag("private", self.private),
+            with("type", self.kind.clone()),
+            with("min", self.min.clone()),
+            with("max", self.max.clone()),
+            with("by", self.by.clone()),
+            flag("keep", self.keep),
+            flag("delete", self.delete),
+            flag("all", self.all),
+            with("timeout", self.timeout.map(|timeout| format!("{}s", timeout.as_secs()))),
+            flag("yes", self.yes),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+}
+
+/// What clap says in many lines, in two.
+pub fn refused(error: &clap::Error) -> Failure {
+    let rendered = error.to_string();
+    let mut lines = rendered.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    let advice = lines.find_map(|line| line.strip_prefix("tip: ")).unwrap_or("help").to_owned();
+    let mut text = shared::display::escape(&first).into_owned();
+    if let Some(letter) = text.get(..1).map(str::to_uppercase) {
+        text.replace_range(..1, &letter);
+    }
+    Failure::new(Exit::Usage, "usage", text).advise(shared::display::escape(&advice).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<String> {
+        line.split(' ').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn options_may_stand_anywhere() {
+        let (rest, options) = Options::read(words("film.bin --seed --into /tmp --timeout 5m")).unwrap();
+        assert_eq!(rest, ["film.bin"]);
+        assert!(options.seed && options.into == Some("/tmp".into()));
+        assert_eq!(options.timeout, Some(Duration::from_secs(300)));
+    }
+
+    #[test]
+    fn unknown_options_get_two_lines() {
+        let failure = Options::read(words("film --sed")).unwrap_err();
+        assert_eq!(failure.exit, Exit::Usage);
+        assert!(failure.lines().join(" ").contains("--seed"), "{:?}", failure.lines());
+        assert!(Options::read(words("x --keep --delete")).is_err());
+        assert!(Options::read(words("x --timeout never")).is_err());
+    }
+}

@@ -1,0 +1,232 @@
+//! What the program `peer` does from its first to its last moment: arguments, one verb or the prompt, exit code.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser as _;
+use runtime::Shutdown;
+use runtime::telemetry::{self, Telemetry};
+
+use crate::app::App;
+use crate::cli::Cli;
+use crate::failure::{Exit, Failure};
+use crate::settings::{self, Settings};
+use crate::terminal::Screen;
+use crate::verb::{self, Needs, Said, Verb};
+use crate::{demo, local, options, repl, words};
+
+/// How long a clean end may take before the program ends anyway.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let mut arguments: Vec<String> =
+        std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    // The tracker as a library, for `demo`: a peer alone is enough to try everything.
+    if arguments.get(1).is_some_and(|word| word == "tracker") {
+        arguments.remove(0);
+        return tracker::cli::run(arguments.into_iter().map(Into::into));
+    }
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) if !error.use_stderr() => {
+            error.print().ok();
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            let screen = Screen::start(arguments.iter().any(|word| word == "--json"), false);
+            screen.failure(&options::refused(&error));
+            return ExitCode::from(Exit::Usage.code());
+        }
+    };
+    let screen = Screen::start(cli.json, false);
+    let built = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let exit = match built {
+        Ok(runtime) => {
+            let exit = runtime.block_on(run(cli, screen.clone()));
+            runtime.shutdown_timeout(Duration::from_millis(100));
+            exit
+        }
+        Err(error) => {
+            Err(Failure::new(Exit::Unexpected, "runtime", format!("No threads can be started: {error}."))
+                .advise("close other programs"))
+        }
+    };
+    let code = match exit {
+        Ok(code) => code,
+        Err(failure) => {
+            screen.failure(&failure);
+            failure.exit.code()
+        }
+    };
+    screen.restore();
+    ExitCode::from(code)
+}
+
+async fn run(cli: Cli, screen: Screen) -> Result<u8, Failure> {
+    let stop = Shutdown::new();
+    drop(runtime::spawn("signals", watch_signals(stop.clone(), screen.clone())));
+    if cli.words.first().is_some_and(|word| word == "demo") {
+        return demo::run(cli.words.get(1).map(Path::new), &screen, &stop).await.map(|()| 0);
+    }
+    let settings = read_settings(&cli)?;
+    let Some(word) = cli.words.first() else {
+        return prompt(settings, screen, stop).await;
+    };
+    let verb = verb::find(word).ok_or_else(|| verb::unknown(word))?;
+    let said = said(&cli, verb);
+    if verb.name() == "help" {
+        for line in verb::overview() {
+            screen.say(&line);
+        }
+        return Ok(0);
+    }
+    match local::call(&settings.dir, &as_typed(&cli), &screen, &stop).await? {
+        local::Called::Ended(code) => Ok(code),
+        local::Called::NobodyThere => one_shot(verb, &said, settings, screen, stop).await.map(|()| 0),
+    }
+}
+
+fn read_settings(cli: &Cli) -> Result<Settings, Failure> {
+    let bad = |text: String| Failure::new(Exit::Usage, "settings", text).advise("peer --help");
+    if !cli.dir.is_dir() {
+        let shown = shared::display::fit(&cli.dir.display().to_string(), 80);
+        return Err(Failure::new(Exit::NotFound, "no_folder", format!("There is no folder {shown}."))
+            .advise(format!("mkdir {shown}")));
+    }
+    let mut settings = settings::read(&cli.dir, &cli.written())
+        .map_err(|error| bad(format!("{}.", shared::display::escape(&error.to_string()))))?;
+    if let Some(into) = &cli.options.into {
+        settings.into = Some(into.clone());
+    }
+    if let Err(fault) = shared::control::check_nick(&settings.nick) {
+        return Err(bad(format!(
+            "The nick \"{}\" cannot be used: {fault}.",
+            shared::display::fit(&settings.nick, 40)
+        )));
+    }
+    Ok(settings)
+}
+
+fn said(cli: &Cli, verb: &Verb) -> Said {
+    let words: Vec<String> = cli.words.iter().skip(1).cloned().collect();
+    let text = if verb.takes_text { text_of(&words, verb.name() == "message") } else { words.join(" ") };
+    Said { words, text, options: cli.options.clone() }
+}
+
+/// The words of a text as one line; a nick with spaces is put into quotes again.
+fn text_of(words: &[String], nick_first: bool) -> String {
+    match words.split_first() {
+        Some((nick, rest)) if nick_first => format!("{} {}", words::quote(nick), rest.join(" ")),
+        _ => words.join(" "),
+    }
+}
+
+/// The command line as somebody would have typed it at the prompt.
+fn as_typed(cli: &Cli) -> String {
+    let takes_text = cli.words.first().and_then(|word| verb::find(word)).is_some_and(|verb| verb.takes_text);
+    let mut line: Vec<String> = if takes_text {
+        let (verb, rest) = cli.words.split_at(1);
+        vec![
+            verb.join(""),
+            text_of(rest, verb::find(&verb.join("")).is_some_and(|verb| verb.name() == "message")),
+        ]
+    } else {
+        cli.words.iter().map(|word| words::quote(&absolute(word))).collect()
+    };
+    if !takes_text {
+        line.extend(cli.options.as_words());
+    }
+    line.join(" ")
+}
+
+/// A path that exists is named in full: the running peer may have another working folder.
+fn absolute(word: &str) -> String {
+    let path = Path::new(word);
+    if path.exists() && (word.contains('/') || path.is_file() || path.is_dir()) {
+        std::path::absolute(path).map_or_else(|_| word.to_owned(), |path| path.to_string_lossy().into_owned())
+    } else {
+        word.to_owned()
+    }
+}
+
+async fn prompt(settings: Settings, screen: Screen, stop: Shutdown) -> Result<u8, Failure> {
+    let _log = log(&settings.dir);
+    let app = App::start(settings, screen, stop.clone(), true).await?;
+    open_door(&app, &stop).await;
+    let exit = repl::run(&app).await;
+    stop.request();
+    farewell(app).await;
+    Ok(exit.code())
+}
+
+async fn one_shot(
+    verb: &Verb,
+    said: &Said,
+    settings: Settings,
+    screen: Screen,
+    stop: Shutdown,
+) -> Result<(), Failure> {
+    let _log = log(&settings.dir);
+    let app = match verb.needs {
+        Needs::Tracker => App::ask_only(settings, screen, stop.clone())?,
+        Needs::Session | Needs::Both => App::start(settings, screen, stop.clone(), false).await?,
+    };
+    let ended = ask_and_run(verb, said, &app, &stop).await;
+    stop.request();
+    farewell(app).await;
+    ended
+}
+
+async fn ask_and_run(verb: &Verb, said: &Said, app: &App, stop: &Shutdown) -> Result<(), Failure> {
+    if verb.needs != Needs::Session {
+        app.connected().await?;
+    }
+    if verb.needs != Needs::Tracker {
+        open_door(app, stop).await;
+    }
+    (verb.run)(&app.context, said).await?;
+    if verb.stays || said.options.seed {
+        if !app.context.screen.is_json() {
+            app.context.screen.say("Sharing until Ctrl-C.");
+        }
+        stop.requested().await;
+    }
+    Ok(())
+}
+
+async fn open_door(app: &App, stop: &Shutdown) {
+    if let Err(error) = local::open(app.context.clone(), stop.clone()).await {
+        tracing::warn!(%error, "one-shot verbs cannot reach this peer");
+    }
+}
+
+async fn farewell(app: App) {
+    if tokio::time::timeout(FAREWELL, app.stop()).await.is_err() {
+        tracing::warn!("the peer could not stop in time");
+    }
+}
+
+/// The log of a peer is a file: its screen belongs to the person.
+fn log(dir: &Path) -> Option<telemetry::Guard> {
+    let folder = dir.join(engine::config::PRIVATE_FOLDER);
+    std::fs::create_dir_all(&folder).ok()?;
+    let telemetry = Telemetry {
+        console: None,
+        console_filter: "off".to_owned(),
+        file: Some(folder.join("peer.log")),
+        file_filter: std::env::var("PEER_LOG").unwrap_or_else(|_| "info".to_owned()),
+    };
+    telemetry::init(&telemetry).ok()
+}
+
+/// The first Ctrl-C or SIGTERM asks everything to stop cleanly, the second ends the program at once.
+async fn watch_signals(stop: Shutdown, screen: Screen) {
+    runtime::shutdown::signal().await;
+    stop.request();
+    runtime::shutdown::signal().await;
+    screen.restore();
+    #[expect(clippy::exit, reason = "the person asked twice; state on disk is always consistent")]
+    std::process::exit(Exit::Interrupted.code().into());
+}

@@ -1,0 +1,196 @@
+//! What the person set: flags over environment over `peer.toml` over defaults.
+//!
+//! Raw text is turned into meaning here, once; a value that cannot be read is refused by name.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use runtime::settings::{SettingsError, resolve};
+use serde::{Deserialize, Serialize};
+
+/// Keys that `peer.toml` and the environment (`PEER_NICK` ...) may set.
+const KEYS: &[&str] = &["tracker", "nick", "listen", "into", "limit_up", "limit_down", "classic_choke"];
+
+/// The port of a tracker that is named without one.
+pub const TRACKER_PORT: u16 = 5000;
+
+/// Settings as written; every field may be left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Written {
+    /// The tracker, as HOST or HOST:PORT.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tracker: Option<String>,
+    /// What to be called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nick: Option<String>,
+    /// Where to listen for peers, as ADDRESS:PORT; port 0 takes any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen: Option<String>,
+    /// Where downloads go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub into: Option<PathBuf>,
+    /// Most bytes sent per second, such as 8MB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit_up: Option<String>,
+    /// Most bytes received per second, such as 8MB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit_down: Option<String>,
+    /// Exactly 4 upload slots every 10 s and an optimistic one every 30 s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub classic_choke: Option<bool>,
+}
+
+/// Settings as meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The peer's folder.
+    pub dir: PathBuf,
+    /// HOST:PORT of the tracker, when one was named.
+    pub tracker: Option<String>,
+    /// What to be called.
+    pub nick: String,
+    /// Where to listen; `None` tries the usual ports.
+    pub listen: Option<SocketAddr>,
+    /// Where downloads go, when not to the usual folder.
+    pub into: Option<PathBuf>,
+    /// Most bytes sent per second.
+    pub limit_up: Option<u64>,
+    /// Most bytes received per second.
+    pub limit_down: Option<u64>,
+    /// Exactly 4 upload slots every 10 s and an optimistic one every 30 s.
+    pub classic_choke: bool,
+}
+
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BadSettings {
+    /// The file, the environment or a flag cannot be read.
+    #[error(transparent)]
+    Places(#[from] SettingsError),
+    /// A value that means nothing.
+    #[error("\"{value}\" is no {what}")]
+    Value {
+        /// What it should be, with an example.
+        what: &'static str,
+        /// What was written, escaped.
+        value: String,
+    },
+}
+
+/// Lays `flags` over the environment over `DIR/peer.toml`.
+pub fn read(dir: &Path, flags: &Written) -> Result<Settings, BadSettings> {
+    read_with(dir, flags, |name| std::env::var(name).ok())
+}
+
+fn read_with(
+    dir: &Path,
+    flags: &Written,
+    environment: impl Fn(&str) -> Option<String>,
+) -> Result<Settings, BadSettings> {
+    let flags = toml::Table::try_from(flags).map_err(SettingsError::Defaults)?;
+    let file = dir.join("peer.toml");
+    let written: Written = resolve("PEER", KEYS, Some(&file), &environment, flags)?.settings;
+    let seed = || {
+        let set = |name| environment(name).filter(|text| !text.is_empty());
+        let port = set("TRACKER_PORT").map_or_else(String::new, |port| format!(":{port}"));
+        set("TRACKER_IP").map(|host| format!("{host}{port}"))
+    };
+    let tracker = written.tracker.or_else(seed).map(|text| host_and_port(&text)).transpose()?;
+    Ok(Settings {
+        dir: dir.to_owned(),
+        tracker,
+        nick: written.nick.unwrap_or_else(|| own_name(&environment)),
+        listen: written.listen.as_deref().map(address).transpose()?,
+        into: written.into,
+        limit_up: written.limit_up.as_deref().map(rate).transpose()?.flatten(),
+        limit_down: written.limit_down.as_deref().map(rate).transpose()?.flatten(),
+        classic_choke: written.classic_choke.unwrap_or(false),
+    })
+}
+
+/// HOST or HOST:PORT with the usual port filled in. IPv6 addresses stand in brackets with a port.
+pub fn host_and_port(text: &str) -> Result<String, BadSettings> {
+    let bad = |what| BadSettings::Value { what, value: shared::display::fit(text, 80) };
+    if text.is_empty() || text.contains(char::is_whitespace) {
+        return Err(bad("tracker address such as 192.168.1.10 or 192.168.1.10:5000"));
+    }
+    if let Ok(address) = text.parse::<std::net::Ipv6Addr>() {
+        return Ok(format!("[{address}]:{TRACKER_PORT}"));
+    }
+    match text.rsplit_once(':') {
+        Some((host, port)) if !text.ends_with(']') => match port.parse::<u16>() {
+            Ok(port) if port > 0 && !host.is_empty() => Ok(text.to_owned()),
+            _ => Err(bad("tracker address: its port must be a number from 1 to 65535")),
+        },
+        _ => Ok(format!("{text}:{TRACKER_PORT}")),
+    }
+}
+
+fn address(text: &str) -> Result<SocketAddr, BadSettings> {
+    let what = "address to listen on, such as 0.0.0.0:6881";
+    text.parse().map_err(|_| BadSettings::Value { what, value: shared::display::fit(text, 80) })
+}
+
+/// A rate such as `8MB` or `8MiB` (bytes a second); `off` and `0` are no limit.
+pub fn rate(text: &str) -> Result<Option<u64>, BadSettings> {
+    let number = text.trim().strip_suffix("/s").unwrap_or(text.trim());
+    if number.eq_ignore_ascii_case("off") {
+        return Ok(None);
+    }
+    match crate::words::parse_size(number) {
+        Ok(0) => Ok(None),
+        Ok(rate) => Ok(Some(rate)),
+        Err(_) => {
+            let what = "rate: write 500K, 8MB, 8MiB or off (bytes a second)";
+            Err(BadSettings::Value { what, value: shared::display::fit(text, 80) })
+        }
+    }
+}
+
+/// The person's own name on this machine, or what else can be had.
+fn own_name(environment: &impl Fn(&str) -> Option<String>) -> String {
+    let said = ["USER", "USERNAME", "LOGNAME"].into_iter().filter_map(environment);
+    let fit = |name: String| shared::control::check_nick(&name).ok();
+    said.filter_map(fit).find(|name| name != "root").unwrap_or_else(|| "peer".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(environment: &[(&str, &str)], flags: Written) -> Result<Settings, BadSettings> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("peer.toml"), "nick = 'toml'\nlimit_up = '1MB'\n").unwrap();
+        let get = |name: &str| environment.iter().find(|(key, _)| *key == name).map(|(_, v)| (*v).to_owned());
+        read_with(folder.path(), &flags, get)
+    }
+
+    #[test]
+    fn flags_win_over_environment_over_file() {
+        let settings = with(&[], Written::default()).unwrap();
+        assert_eq!(
+            (settings.nick.as_str(), settings.limit_up, settings.tracker),
+            ("toml", Some(1_000_000), None)
+        );
+        let settings = with(&[("PEER_NICK", "env"), ("TRACKER_IP", "10.0.0.1")], Written::default()).unwrap();
+        assert_eq!((settings.nick.as_str(), settings.tracker.as_deref()), ("env", Some("10.0.0.1:5000")));
+        let flags = Written { nick: Some("flag".into()), limit_up: Some("off".into()), ..Written::default() };
+        let settings =
+            with(&[("PEER_NICK", "env"), ("TRACKER_IP", "h"), ("TRACKER_PORT", "7")], flags).unwrap();
+        assert_eq!((settings.nick.as_str(), settings.limit_up), ("flag", None));
+        assert_eq!(settings.tracker.as_deref(), Some("h:7"));
+    }
+
+    #[test]
+    fn values_that_mean_nothing_are_refused() {
+        for tracker in ["host:99999", "host:0", "host:", ":5000", "a b", ""] {
+            assert!(host_and_port(tracker).is_err(), "{tracker}");
+        }
+        assert_eq!(host_and_port("::1").unwrap(), "[::1]:5000");
+        assert_eq!(host_and_port("[::1]").unwrap(), "[::1]:5000");
+        assert_eq!(host_and_port("[::1]:6").unwrap(), "[::1]:6");
+        assert!(rate("10X").is_err() && rate("-1").is_err());
+        assert_eq!(rate("8MiB").unwrap(), Some(8 << 20));
+    }
+}

@@ -1,0 +1,332 @@
+//! Keeps the engine and the tracker in step: what we have is shared, what we want is followed, who can
+//! not be dialled is asked to dial.
+//!
+//! Downloads never wait for this: it only tells the tracker what the engine has done and the engine what
+//! the tracker knows. News for the person come out as [`News`].
+
+mod book;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use engine::{Alert, Session, State, TorrentStatus};
+use shared::control::{
+    Change, ConnectBack, EntryId, Find, Have, Kind, MAX_INFO, Progress, ProgressEvent, Push, Share, Shared,
+    SourcesOf, Unshare, Welcome, Who,
+};
+use shared::{InfoHash, InfoHashV2, PeerId};
+use tokio::sync::mpsc;
+
+use self::book::{Book, quarters};
+use crate::link::{AskError, LinkEvent, TrackerLink};
+
+/// How often progress is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+/// News that may wait to be read.
+const NEWS: usize = 1024;
+/// Sources that are asked for.
+const WANT: u64 = 50;
+
+/// Something that the person may want to see.
+#[derive(Debug, Clone, PartialEq)]
+pub enum News {
+    /// The engine has something to say.
+    Alert {
+        /// What.
+        alert: Alert,
+        /// What the peer that it is about is called, if it is about one that is known.
+        nick: Option<String>,
+    },
+    /// The tracker has let us in.
+    Connected(Box<Welcome>),
+    /// The tracker is gone.
+    Lost {
+        /// Why.
+        reason: String,
+    },
+    /// The tracker said something unasked.
+    Push(Box<Push>),
+}
+
+/// The go-between. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Swarms {
+    session: Session,
+    link: TrackerLink,
+    book: Arc<Mutex<Book>>,
+}
+
+impl Swarms {
+    /// Starts keeping both in step.
+    pub fn start(
+        session: Session,
+        alerts: mpsc::Receiver<Alert>,
+        link: TrackerLink,
+        events: mpsc::Receiver<LinkEvent>,
+    ) -> (Self, mpsc::Receiver<News>) {
+        let swarms = Self { session, link, book: Arc::default() };
+        let (news, read) = mpsc::channel(NEWS);
+        drop(runtime::spawn("swarms", swarms.clone().run(alerts, events, news)));
+        (swarms, read)
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a peer is called, if that is known.
+    pub fn nick_of(&self, peer_id: &PeerId) -> Option<String> {
+        self.book().nick_of(peer_id)
+    }
+
+    /// The catalog's entry of a torrent, once the tracker told.
+    pub fn entry_of(&self, id: InfoHash) -> Option<EntryId> {
+        self.book().entry_of(id)
+    }
+
+    /// Tells the tracker what we have of a torrent, and the torrent who else has it. Done again by itself
+    /// whenever the tracker comes back.
+    pub async fn publish(
+        &self,
+        id: InfoHash,
+        comment: Option<String>,
+        private: bool,
+    ) -> Result<Shared, AskError> {
+        {
+            let mut book = self.book();
+            let page = book.page(id);
+            page.comment = comment;
+            page.private = private;
+        }
+        self.tell(id).await
+    }
+
+    /// Tells the tracker that we have no part of a torrent any more.
+    pub async fn withdraw(&self, id: InfoHash) -> Result<(), AskError> {
+        let entry = self.entry_of(id);
+        self.book().remove(id);
+        if let Some(entry) = entry {
+            self.link.ask(Unshare { entry }).await?;
+        }
+        Ok(())
+    }
+
+    async fn run(
+        self,
+        mut alerts: mpsc::Receiver<Alert>,
+        mut events: mpsc::Receiver<LinkEvent>,
+        news: mpsc::Sender<News>,
+    ) {
+        let mut look = tokio::time::interval(LOOK);
+        loop {
+            let one = tokio::select! {
+                alert = alerts.recv() => match alert {
+                    Some(alert) => Some(self.alert(alert)),
+                    None => return,
+                },
+                event = events.recv() => match event {
+                    Some(event) => Some(self.event(event)),
+                    None => return,
+                },
+                _ = look.tick() => {
+                    self.look();
+                    None
+                }
+            };
+            // A reader that is slow loses news, never the run.
+            if let Some(one) = one
+                && let Err(mpsc::error::TrySendError::Closed(_)) = news.try_send(one)
+            {
+                return;
+            }
+        }
+    }
+
+    /// Does something that asks the tracker, without waiting for it.
+    fn aside(what: impl Future<Output = Result<(), AskError>> + Send + 'static) {
+        drop(runtime::spawn("tracker question", async move {
+            if let Err(error) = what.await {
+                tracing::info!(%error, "the tracker was not told or asked");
+            }
+        }));
+    }
+
+    fn alert(&self, alert: Alert) -> News {
+        let nick = match &alert {
+            Alert::Banned { peer_id, .. } => self.nick_of(peer_id),
+            Alert::Completed { id, .. } => {
+                self.progress(*id, Some(ProgressEvent::Completed));
+                None
+            }
+            Alert::Unreachable { id, address } => {
+                let (peer_id, entry) = (self.book().at(address), self.entry_of(*id));
+                if let (Some(peer_id), Some(entry)) = (peer_id, entry) {
+                    let link = self.link.clone();
+                    Self::aside(async move { link.ask(ConnectBack { peer_id, entry }).await.map(drop) });
+                }
+                peer_id.and_then(|peer_id| self.nick_of(&peer_id))
+            }
+            _ => None,
+        };
+        News::Alert { alert, nick }
+    }
+
+    fn event(&self, event: LinkEvent) -> News {
+        match event {
+            LinkEvent::Connected(welcome) => {
+                self.book().tracker_is_new();
+                let swarms = self.clone();
+                Self::aside(async move { swarms.introduce().await });
+                News::Connected(welcome)
+            }
+            LinkEvent::Lost { reason } => News::Lost { reason },
+            LinkEvent::Push(push) => {
+                self.push(&push);
+                News::Push(push)
+            }
+        }
+    }
+
+    fn push(&self, push: &Push) {
+        match push {
+            Push::PeerJoined { nick, peer_id } => self.book().meet(*peer_id, nick),
+            Push::Source { entry, peer, change } => {
+                let addresses = self.book().meet_source(peer, self.session.peer_id());
+                let id = self.book().id_of(entry);
+                if let (Some(id), Change::Joined | Change::Completed) = (id, change) {
+                    self.hand_over(id, addresses);
+                }
+            }
+            Push::Dial { nick, peer_id, addresses, entry } => {
+                self.book().meet(*peer_id, nick);
+                let id = self.book().id_of(entry);
+                if let Some(id) = id {
+                    let (session, addresses) = (self.session.clone(), addresses.clone());
+                    drop(runtime::spawn("dial back", async move {
+                        for address in addresses {
+                            drop(session.dial(id, address).await);
+                        }
+                    }));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Tells a torrent where its sources are.
+    fn hand_over(&self, id: InfoHash, addresses: Vec<std::net::SocketAddr>) {
+        if addresses.is_empty() {
+            return;
+        }
+        let session = self.session.clone();
+        drop(runtime::spawn("new sources", async move { drop(session.add_peers(id, addresses).await) }));
+    }
+
+    /// After every login: who is here, and what we have and want.
+    async fn introduce(&self) -> Result<(), AskError> {
+        let here = self.link.ask(Who {}).await?;
+        for person in &here.peers {
+            self.book().meet(person.peer_id, &person.nick);
+        }
+        for status in self.session.list() {
+            if let Err(error) = self.tell(status.id).await {
+                tracing::info!(%error, id = %status.id, "not shared again");
+            }
+        }
+        Ok(())
+    }
+
+    /// Shares one torrent, follows it if it is unfinished, and gives it the sources.
+    async fn tell(&self, id: InfoHash) -> Result<Shared, AskError> {
+        let Some(status) = self.session.status(id) else {
+            return Err(AskError::TimedOut);
+        };
+        let request = self.share_request(&status);
+        let shared = match request {
+            Some(request) => self.link.ask(request).await?,
+            None => self.find(&status).await?,
+        };
+        self.book().page(id).entry = Some(shared.entry.clone());
+        self.take_sources(id, &shared.sources);
+        if status.state != State::Seeding {
+            let sources = SourcesOf { entry: shared.entry.clone(), want: WANT, subscribe: true };
+            let sources = self.link.ask(sources).await?;
+            self.take_sources(id, &sources.sources);
+            self.progress(id, Some(ProgressEvent::Started));
+        }
+        Ok(shared)
+    }
+
+    fn take_sources(&self, id: InfoHash, sources: &[shared::control::Source]) {
+        let own = self.session.peer_id();
+        let addresses = {
+            let mut book = self.book();
+            sources.iter().flat_map(|source| book.meet_source(source, own)).collect()
+        };
+        self.hand_over(id, addresses);
+    }
+
+    /// A torrent of which only the names are known cannot be shared, but it can be followed.
+    async fn find(&self, status: &TorrentStatus) -> Result<Shared, AskError> {
+        let found = self.link.ask(Find::Hash { info_hash: status.hashes.primary() }).await?;
+        let (entry, name, hashes) = (found.entry.entry, found.entry.name, found.entry.hashes);
+        Ok(Shared { entry, name, joined: true, hashes, sources: Vec::new() })
+    }
+
+    fn share_request(&self, status: &TorrentStatus) -> Option<Share> {
+        let metainfo = self.session.metainfo(status.id)?;
+        let info = &metainfo.info;
+        let (comment, private) = {
+            let mut book = self.book();
+            let page = book.page(status.id);
+            (page.comment.clone(), page.private)
+        };
+        Some(Share {
+            name: info.name().to_string(),
+            size: info.length(),
+            files: info.files().count() as u64,
+            piece_length: u64::from(info.layout().piece_length()),
+            hashes: info.hashes(),
+            root: info.content_root().map(InfoHashV2),
+            kind: Kind::of_name(info.name().file_name()),
+            info: (info.raw().len() <= MAX_INFO).then(|| info.raw().to_vec()),
+            have: have(status),
+            comment: comment.or_else(|| metainfo.comment.clone()),
+            private: private || info.is_private(),
+        })
+    }
+
+    /// Tells how far a download is.
+    fn progress(&self, id: InfoHash, event: Option<ProgressEvent>) {
+        let Some(status) = self.session.status(id) else { return };
+        let Some(entry) = self.entry_of(id) else { return };
+        let done = event == Some(ProgressEvent::Completed);
+        self.book().page(id).quarters =
+            Some(if done { 4 } else { quarters(status.verified_bytes, status.size) });
+        let request = Progress {
+            entry,
+            have: if done { Have::Full } else { have(&status) },
+            left: if done { 0 } else { status.size.saturating_sub(status.verified_bytes) },
+            downloaded: status.downloaded,
+            uploaded: status.uploaded,
+            event,
+        };
+        let link = self.link.clone();
+        Self::aside(async move { link.ask(request).await.map(drop) });
+    }
+
+    /// Looks for downloads that passed a quarter.
+    fn look(&self) {
+        for status in self.session.list().iter().filter(|status| status.state == State::Downloading) {
+            let now = quarters(status.verified_bytes, status.size);
+            let told = self.book().page(status.id).quarters;
+            if told.is_some_and(|told| told < now) {
+                self.progress(status.id, None);
+            }
+        }
+    }
+}
+
+fn have(status: &TorrentStatus) -> Have {
+    if status.state == State::Seeding { Have::Full } else { Have::Pieces(u64::from(status.pieces_verified)) }
+}

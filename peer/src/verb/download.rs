@@ -1,0 +1,279 @@
+//! `get` and `wait`: bring things here, and wait until they are.
+
+use std::time::{Duration, Instant};
+
+use engine::{AddError, AddOptions, Beginning, State, TorrentStatus};
+use serde_json::json;
+use shared::InfoHash;
+use shared::display::{Elapsed, Rate, Size, escape, fit};
+
+use super::{Needs, Offer, Running, Said, Verb, target, told};
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+
+/// get
+pub(super) const GET: Verb = Verb {
+    names: &["get", "download", "descargar", "bajar"],
+    arguments: "NAME... [--into DIR] [--seed] [--timeout TIME]",
+    about: "download from everybody who has it",
+    examples: &[
+        "get linux.iso",
+        "get \"Tema 3\" --into ~/clase",
+        "get 2      (row 2 of the last search)",
+        "get #9c1e47",
+    ],
+    offer: Offer::Remote,
+    needs: Needs::Both,
+    takes_text: false,
+    stays: false,
+    run: get,
+};
+
+/// wait
+pub(super) const WAIT: Verb = Verb {
+    names: &["wait", "esperar"],
+    arguments: "[NAME...] [--timeout TIME]",
+    about: "wait until downloads are done",
+    examples: &["wait", "wait linux.iso --timeout 10m"],
+    offer: Offer::Own,
+    needs: Needs::Session,
+    takes_text: false,
+    stays: false,
+    run: wait,
+};
+
+fn get<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
+    Box::pin(async move {
+        said.need(0, "What do you want to get?", "get NAME     (search lists what there is)")?;
+        let mut ids = Vec::new();
+        for word in &said.words {
+            ids.push(begin(context, word, said).await?);
+        }
+        if context.at_prompt {
+            return Ok(());
+        }
+        until_done(context, ids.into_iter().flatten().collect(), said.options.timeout).await
+    })
+}
+
+/// Starts one download; gives its id when there is something to wait for.
+async fn begin(context: &Context, word: &str, said: &Said) -> Result<Option<InfoHash>, Failure> {
+    let target = match target::resolve(context, word).await {
+        Ok(target) => target,
+        // What is here already needs no tracker to go on.
+        Err(failure) => match context.torrent(word) {
+            Ok(status) => return Ok(resume_known(context, &status).await.then_some(status.id)),
+            Err(_) => return Err(failure),
+        },
+    };
+    let options = AddOptions { into: said.options.into.clone(), ..AddOptions::default() };
+    let session = context.session()?;
+    let added = session.add(target.source, options).await.map_err(|error| refused(&target.name, &error))?;
+    let name = escape(&target.name).into_owned();
+    if let Err(error) = session.add_peers(added.id, target.peers).await {
+        tracing::debug!(%error, "peers of the link were not taken");
+    }
+    match added.beginning {
+        Beginning::Already { complete: true } => {
+            context
+                .screen
+                .say(&format!("You already have {name} (verified, 0 bytes fetched): done. Sharing it."));
+            return Ok(context.screen.is_json().then_some(added.id));
+        }
+        Beginning::Already { complete: false } => {
+            if let Some(status) = session.status(added.id) {
+                resume_known(context, &status).await;
+            }
+            context.screen.say(&format!("Getting {name} already; it goes on."));
+        }
+        Beginning::New | Beginning::Checking => {
+            if let Err(error) = context.swarms()?.publish(added.id, None, said.options.private).await {
+                tracing::info!(%error, "the tracker was not told of the download");
+            }
+            let size = session.status(added.id).map_or(0, |status| status.size);
+            context.screen.say(&format!(
+                "Getting {name}, {} -> {}",
+                Size(size),
+                fit(&added.path.display().to_string(), 80)
+            ));
+            if added.beginning == Beginning::Checking {
+                context.screen.say(&format!("  part of {name} is here already; checking it first"));
+            }
+        }
+    }
+    Ok(Some(added.id))
+}
+
+/// Wakes a paused download of that name; says whether there is something to wait for.
+async fn resume_known(context: &Context, status: &TorrentStatus) -> bool {
+    if status.state == State::Paused
+        && let Ok(session) = context.session()
+        && let Err(error) = session.resume(status.id).await
+    {
+        tracing::info!(%error, "could not be resumed");
+    }
+    status.state != State::Seeding
+}
+
+fn refused(name: &str, error: &AddError) -> Failure {
+    let shown = fit(name, 60);
+    match error {
+        AddError::Folder { path, source } => {
+            let text = format!(
+                "Cannot write to {}: {}.",
+                fit(&path.display().to_string(), 80),
+                escape(&source.to_string())
+            );
+            Failure::new(Exit::DiskFull, "folder", text)
+                .advise(format!("get {} --into ANOTHER_FOLDER", crate::words::quote(name)))
+        }
+        other => Failure::new(
+            Exit::Unexpected,
+            "add_failed",
+            format!("{shown} cannot be downloaded: {}.", escape(&other.to_string())),
+        )
+        .advise("search"),
+    }
+}
+
+fn wait<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
+    Box::pin(async move {
+        let session = context.session()?;
+        let ids = if said.words.is_empty() {
+            session.list().iter().filter(|one| is_under_way(one)).map(|one| one.id).collect()
+        } else {
+            said.words.iter().map(|word| context.torrent(word).map(|one| one.id)).collect::<Result<_, _>>()?
+        };
+        until_done(context, ids, said.options.timeout).await
+    })
+}
+
+fn is_under_way(status: &TorrentStatus) -> bool {
+    !matches!(status.state, State::Seeding | State::Paused | State::Error)
+}
+
+/// Shows progress until every download is done, or fails as the first that cannot be.
+async fn until_done(context: &Context, ids: Vec<InfoHash>, timeout: Option<Duration>) -> Result<(), Failure> {
+    let session = context.session()?;
+    let started = Instant::now();
+    let mut ticks = tokio::time::interval(Duration::from_millis(100));
+    let mut shown = Instant::now();
+    let mut waiting = ids;
+    while let Some(id) = waiting.first().copied() {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = context.stop.requested() => return Err(interrupted(context, &waiting)),
+        }
+        let Some(status) = session.status(id) else {
+            waiting.remove(0);
+            continue;
+        };
+        match status.state {
+            State::Seeding => {
+                context.screen.finish_live("");
+                done_json(context, &status, started.elapsed());
+                waiting.remove(0);
+            }
+            State::Error => {
+                context.screen.finish_live("");
+                let reason = status.error.as_ref().map(ToString::to_string).unwrap_or_default();
+                let text = format!("{} cannot go on: {}.", fit(&status.name, 60), escape(&reason));
+                return Err(Failure::new(Exit::DiskFull, "failed", text).advise("downloads"));
+            }
+            State::Paused if !context.at_prompt => {
+                context.screen.finish_live("");
+                let text = format!("{} was paused.", fit(&status.name, 60));
+                return Err(
+                    Failure::new(Exit::Interrupted, "paused", text).advise("resume it, then get it again")
+                );
+            }
+            _ => {
+                if shown.elapsed() > Duration::from_millis(250) && !context.at_prompt {
+                    shown = Instant::now();
+                    show(context, &status);
+                }
+            }
+        }
+        if let Some(limit) = timeout.filter(|limit| started.elapsed() > *limit) {
+            context.screen.finish_live("");
+            return Err(too_late(session.status(id), limit));
+        }
+    }
+    Ok(())
+}
+
+fn show(context: &Context, status: &TorrentStatus) {
+    if context.screen.is_json() {
+        context.screen.json(told::torrent_json("progress", status));
+    } else {
+        context.screen.live(&told::progress(status, context.screen.width()));
+    }
+}
+
+fn done_json(context: &Context, status: &TorrentStatus, elapsed: Duration) {
+    if context.screen.is_json() {
+        let mut line = told::torrent_json("done", status);
+        if let Some(object) = line.as_object_mut() {
+            object.insert("seconds".to_owned(), json!(elapsed.as_secs_f64()));
+        }
+        context.screen.json(line);
+    }
+}
+
+fn interrupted(context: &Context, waiting: &[InfoHash]) -> Failure {
+    context.screen.finish_live("");
+    let status = waiting.first().and_then(|id| context.session().ok()?.status(*id));
+    let text = status.map_or_else(
+        || "Interrupted.".to_owned(),
+        |status| {
+            format!(
+                "Paused {} at {}. It continues next time you start peer here.",
+                fit(&status.name, 60),
+                told::share_done(&status)
+            )
+        },
+    );
+    Failure::new(Exit::Interrupted, "interrupted", text).advise("peer, or the same get again")
+}
+
+fn too_late(status: Option<TorrentStatus>, limit: Duration) -> Failure {
+    match status {
+        Some(status) if status.state == State::Waiting || status.peers == 0 => {
+            let text = format!("No one who has {} is online.", fit(&status.name, 60));
+            Failure::new(Exit::NoSource, "no_source", text)
+                .advise("leave the peer running: it starts by itself when someone comes")
+        }
+        _ => {
+            let text = format!("Not done within {}.", Elapsed(limit));
+            Failure::new(Exit::Timeout, "timeout", text).advise("the same get again goes on where it stopped")
+        }
+    }
+}
+
+/// The closing line of a download, as the prompt and one-shot programs show it.
+pub fn done_line(
+    status: &TorrentStatus,
+    elapsed: Duration,
+    nick_of: impl Fn(&shared::PeerId) -> Option<String>,
+) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+    let rate = Rate(status.downloaded as f64 / elapsed.as_secs_f64().max(0.001));
+    let total: u64 = status.from.iter().map(|(_, bytes)| bytes).sum();
+    let from: Vec<String> = status
+        .from
+        .iter()
+        .take(4)
+        .filter(|(_, bytes)| *bytes > 0)
+        .map(|(peer, bytes)| {
+            let name = nick_of(peer).unwrap_or_else(|| peer.to_string().chars().take(8).collect());
+            format!("{} {} %", fit(&name, 24), bytes * 100 / total.max(1))
+        })
+        .collect();
+    let from = if from.is_empty() { String::new() } else { format!("  from {}", from.join(", ")) };
+    format!(
+        "{}  done  {} in {} ({rate})  sha256 ok{from}",
+        fit(&status.name, 60),
+        Size(status.size),
+        Elapsed(elapsed)
+    )
+}

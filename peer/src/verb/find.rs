@@ -1,0 +1,164 @@
+//! `search` and `sources`: what there is and who has it.
+
+use serde_json::json;
+use shared::control::{Entry, Have, Kind, Search, SourcesOf};
+use shared::display::{Size, escape, fit};
+
+use super::{Needs, Offer, Running, Said, Verb, target};
+use crate::context::{Context, Row};
+use crate::failure::{Exit, Failure};
+use crate::terminal::table::{Column, Table};
+use crate::words;
+
+/// search
+pub(super) const SEARCH: Verb = Verb {
+    names: &["search", "buscar"],
+    arguments: "[WORDS] [--type KIND] [--min SIZE] [--max SIZE] [--by NICK]",
+    about: "what others share; accents and case do not matter",
+    examples: &["search tema 3", "search --type video --min 500M", "search --by ana"],
+    offer: Offer::Remote,
+    needs: Needs::Tracker,
+    takes_text: false,
+    stays: false,
+    run: search,
+};
+
+/// sources
+pub(super) const SOURCES: Verb = Verb {
+    names: &["sources", "fuentes"],
+    arguments: "NAME",
+    about: "who has how much of it",
+    examples: &["sources linux.iso"],
+    offer: Offer::Remote,
+    needs: Needs::Tracker,
+    takes_text: false,
+    stays: false,
+    run: sources,
+};
+
+fn search<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
+    Box::pin(async move {
+        let size = |text: &Option<String>| text.as_deref().map(words::parse_size).transpose();
+        let options = &said.options;
+        let query = said.words.join(" ");
+        let request = Search {
+            query: query.clone(),
+            kind: options.kind.as_deref().map(kind).transpose()?,
+            min: size(&options.min)?,
+            max: size(&options.max)?,
+            by: options.by.clone(),
+            after: None,
+            limit: Some(if context.screen.is_json() { 1000 } else { 50 }),
+        };
+        let found = context.link.ask(request).await.map_err(target::asked)?;
+        if context.screen.is_json() {
+            for entry in &found.entries {
+                context.screen.json(entry_json(entry));
+            }
+        }
+        if found.entries.is_empty() {
+            return nothing(context, &query, &found.near);
+        }
+        if context.screen.is_json() {
+            return Ok(());
+        }
+        let mut table = Table::new([
+            Column::right("#"),
+            Column::left("name").cut(),
+            Column::right("size"),
+            Column::right("files").optional(),
+            Column::left("sources"),
+            Column::left("by").cut(),
+        ]);
+        for (number, entry) in (1..).zip(&found.entries) {
+            table.row([
+                number.to_string(),
+                entry.name.clone(),
+                Size(entry.size).to_string(),
+                entry.files.to_string(),
+                format!("{}/{} full", entry.full, entry.sources),
+                entry.by.join(" "),
+            ]);
+        }
+        context.remember(found.entries.iter().map(|entry| Row::Entry(entry.entry.0.clone())));
+        for line in table.lines(context.screen.width()) {
+            context.screen.say(&line);
+        }
+        let more = if found.total > found.entries.len() as u64 { "   (more words show fewer)" } else { "" };
+        context.screen.say(&format!("{} found.{more}   get 1     sources 1", found.total));
+        Ok(())
+    })
+}
+
+fn kind(word: &str) -> Result<Kind, Failure> {
+    let word = word.to_lowercase();
+    let known = Kind::WORDS.iter().find(|(name, _)| *name == word).map(|(_, kind)| *kind);
+    known.ok_or_else(|| {
+        let names: Vec<&str> = Kind::WORDS.iter().map(|(name, _)| *name).collect();
+        Failure::new(Exit::Usage, "bad_kind", format!("\"{}\" is no kind of thing.", fit(&word, 40)))
+            .advise(format!("--type {}", names.join(", ")))
+    })
+}
+
+fn entry_json(entry: &Entry) -> serde_json::Value {
+    json!({
+        "type": "search_result", "entry": entry.entry.0, "name": entry.name, "size": entry.size, "files": entry.files,
+        "sources": entry.sources, "full": entry.full, "by": entry.by,
+        "info_hash_v1": entry.hashes.get_v1().map(|hash| hash.to_string()),
+        "info_hash_v2": entry.hashes.get_v2().map(|hash| hash.to_string()),
+    })
+}
+
+fn nothing(context: &Context, query: &str, near: &[String]) -> Result<(), Failure> {
+    if query.is_empty() && near.is_empty() {
+        context.screen.say("Nobody shares anything yet.   try: share FILE_OR_FOLDER");
+        return Ok(());
+    }
+    let text = format!("Nothing matches \"{}\".", fit(query, 60));
+    let failure = Failure::new(Exit::NotFound, "not_found", text);
+    Err(match near.first() {
+        Some(near) => failure.advise(format!("search {}", fit(near, 60))),
+        None => failure.advise("fewer words, or search alone for everything"),
+    })
+}
+
+fn sources<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
+    Box::pin(async move {
+        let name = said.need(0, "The sources of what?", "sources NAME")?;
+        let found = target::find(context, name).await?;
+        let request = SourcesOf { entry: found.entry.entry.clone(), want: 200, subscribe: false };
+        let answer = context.link.ask(request).await.map_err(target::asked)?;
+        let pieces = found.entry.size.div_ceil(found.entry.piece_length.max(1));
+        if context.screen.is_json() {
+            for source in &answer.sources {
+                context.screen.json(json!({
+                    "type": "source", "nick": source.nick, "peer_id": source.peer_id.to_string(), "full": source.have.is_full(),
+                    "addresses": source.addresses.iter().map(ToString::to_string).collect::<Vec<_>>(), "agent": source.agent,
+                }));
+            }
+            return Ok(());
+        }
+        if answer.sources.is_empty() {
+            context.screen.say(&format!("No one else who has {} is online.", escape(&found.entry.name)));
+            return Ok(());
+        }
+        let mut table = Table::new([
+            Column::left("name").cut(),
+            Column::right("has"),
+            Column::left("address"),
+            Column::left("program").optional(),
+        ]);
+        for source in &answer.sources {
+            let has = match source.have {
+                Have::Full => "all".to_owned(),
+                Have::Pieces(count) => format!("{} %", (count * 100 / pieces.max(1)).min(100)),
+            };
+            let address = source.addresses.first().map_or_else(|| "-".to_owned(), ToString::to_string);
+            table.row([source.nick.clone(), has, address, source.agent.clone()]);
+        }
+        for line in table.lines(context.screen.width()) {
+            context.screen.say(&line);
+        }
+        Ok(())
+    })
+}

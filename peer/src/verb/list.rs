@@ -1,0 +1,326 @@
+//! What this peer has and does: `shares`, `downloads`, `status`, `peers`, `info`, `magnet`.
+
+use engine::{PeerStatus, State, TorrentStatus};
+use serde_json::json;
+use shared::display::{Rate, Size, escape, fit};
+use shared::magnet::Magnet;
+
+use super::{Needs, Offer, Running, Said, Verb, target, told};
+use crate::context::{Context, Row};
+use crate::failure::{Exit, Failure};
+use crate::terminal::table::{Column, Table};
+
+const fn verb(
+    names: &'static [&'static str],
+    arguments: &'static str,
+    about: &'static str,
+    needs: Needs,
+    run: for<'a> fn(&'a Context, &'a Said) -> Running<'a>,
+) -> Verb {
+    Verb {
+        names,
+        arguments,
+        about,
+        examples: &[],
+        offer: Offer::Own,
+        needs,
+        takes_text: false,
+        stays: false,
+        run,
+    }
+}
+
+/// shares
+pub(super) const SHARES: Verb = verb(&["shares", "mis"], "", "what this peer shares", Needs::Session, shares);
+/// downloads
+pub(super) const DOWNLOADS: Verb =
+    verb(&["downloads", "ls", "descargas"], "[--all]", "what is being downloaded", Needs::Session, downloads);
+/// status
+pub(super) const STATUS: Verb = verb(
+    &["status", "s", "estado"],
+    "[NAME]",
+    "how it goes, in all or for one thing",
+    Needs::Session,
+    status,
+);
+/// peers
+pub(super) const PEERS: Verb =
+    verb(&["peers", "pares"], "[NAME]", "who gives and takes pieces right now", Needs::Session, peers);
+/// info
+pub(super) const INFO: Verb = verb(&["info"], "NAME", "files, pieces and hashes", Needs::Both, info);
+/// magnet
+pub(super) const MAGNET: Verb =
+    verb(&["magnet", "link", "enlace"], "NAME", "a link for any BitTorrent program", Needs::Both, magnet);
+
+fn shares<'a>(context: &'a Context, _: &'a Said) -> Running<'a> {
+    Box::pin(async move {
+        let list: Vec<TorrentStatus> = context
+            .session()?
+            .list()
+            .into_iter()
+            .filter(|one| one.state == State::Seeding || one.is_share)
+            .collect();
+        show_list(context, &list, "You share nothing yet.", "share FILE_OR_FOLDER");
+        Ok(())
+    })
+}
+
+fn downloads<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
+    Box::pin(async move {
+        let all = said.options.all;
+        let list: Vec<TorrentStatus> =
+            context.session()?.list().into_iter().filter(|one| all || !one.is_share).collect();
+        show_list(context, &list, "No downloads.", "search WORDS, then get NAME");
+        Ok(())
+    })
+}
+
+fn show_list(context: &Context, list: &[TorrentStatus], none: &str, advice: &str) {
+    if context.screen.is_json() {
+        for status in list {
+            context.screen.json(told::torrent_json("download", status));
+        }
+        return;
+    }
+    if list.is_empty() {
+        context.screen.say(&format!("{none}   try: {advice}"));
+        return;
+    }
+    let mut table = Table::new([
+        Column::right("#"),
+        Column::left("name").cut(),
+        Column::right("done"),
+        Column::right("size"),
+        Column::right("down"),
+        Column::right("up"),
+        Column::right("seeds").optional(),
+        Column::right("peers").optional(),
+        Column::right("left").optional(),
+        Column::left("state"),
+    ]);
+    for (number, one) in (1..).zip(list) {
+        table.row([
+            number.to_string(),
+            one.name.clone(),
+            told::share_done(one),
+            Size(one.size).to_string(),
+            rate(one.rate_down),
+            rate(one.rate_up),
+            one.seeds.to_string(),
+            one.peers.to_string(),
+            told::left(one),
+            told::state(one.state).to_owned(),
+        ]);
+    }
+    context.remember(list.iter().map(|one| Row::Torrent(one.id)));
+    for line in table.lines(context.screen.width()) {
+        context.screen.say(&line);
+    }
+}
+
+fn rate(rate: f64) -> String {
+    if rate < 1.0 { "-".to_owned() } else { Rate(rate).to_string() }
+}
+
+fn status<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
+    Box::pin(async move {
+        let Some(name) = said.words.first() else { return whole_status(context) };
+        let status = context.torrent(name)?;
+        if context.screen.is_json() {
+            context.screen.json(told::torrent_json("status", &status));
+            return Ok(());
+        }
+        for line in ten_fields(&status) {
+            context.screen.say(&line);
+        }
+        Ok(())
+    })
+}
+
+fn whole_status(context: &Context) -> Result<(), Failure> {
+    let session = context.session()?;
+    let list = session.list();
+    let (down, up) = list.iter().fold((0.0, 0.0), |(down, up), one| (down + one.rate_down, up + one.rate_up));
+    let sharing = list.iter().filter(|one| one.state == State::Seeding).count();
+    let tracker = context.link.state();
+    let limits = session.limits();
+    if context.screen.is_json() {
+        context.screen.json(json!({
+            "type": "status", "tracker": tracker.to_string(), "listen": session.listen_address().to_string(),
+            "download_rate": down.round(), "upload_rate": up.round(), "torrents": list.len(), "sharing": sharing,
+            "limit_up": limits.up, "limit_down": limits.down,
+        }));
+        return Ok(());
+    }
+    let limit = |limit: Option<u64>| {
+        limit.map_or_else(|| "no limit".to_owned(), |limit| format!("limit {}/s", Size(limit)))
+    };
+    context.screen.say(&format!("Tracker     {}", escape(&tracker.to_string())));
+    context.screen.say(&format!("Listening   {}", session.listen_address()));
+    context.screen.say(&format!("Down        {}   {}", Rate(down), limit(limits.down)));
+    context.screen.say(&format!("Up          {}   {}", Rate(up), limit(limits.up)));
+    context.screen.say(&format!("Sharing     {sharing} of {} things", list.len()));
+    Ok(())
+}
+
+/// Everything about one torrent: the eight fields of the course's client, what is left and what was wasted.
+pub fn ten_fields(status: &TorrentStatus) -> Vec<String> {
+    let pair =
+        |left: &str, one: String, right: &str, other: String| format!("{left:<12}{one:<21}{right:<8}{other}");
+    vec![
+        format!("--- {} {}", fit(&status.name, 50), "-".repeat(24)),
+        pair("Status", told::state(status.state).to_owned(), "Seeds", status.seeds.to_string()),
+        pair("Progress", format!("{:.2} %", told::in_percent(status)), "Peers", status.peers.to_string()),
+        pair("Downloaded", Size(status.downloaded).to_string(), "Down", Rate(status.rate_down).to_string()),
+        pair("Uploaded", Size(status.uploaded).to_string(), "Up", Rate(status.rate_up).to_string()),
+        pair("Left", told::left(status), "Wasted", Size(status.wasted).to_string()),
+    ]
+}
+
+fn peers<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
+    Box::pin(async move {
+        let session = context.session()?;
+        let torrents = match said.words.first() {
+            Some(name) => vec![context.torrent(name)?],
+            None => session.list(),
+        };
+        let mut shown = 0;
+        for torrent in torrents {
+            let list = session.peers(torrent.id).await.map_err(|error| target::failed(&error))?;
+            shown += list.len();
+            show_peers(context, &torrent, &list)?;
+        }
+        if shown == 0 && !context.screen.is_json() {
+            context.screen.say("No peer is connected right now.   try: sources NAME");
+        }
+        Ok(())
+    })
+}
+
+fn show_peers(context: &Context, torrent: &TorrentStatus, list: &[PeerStatus]) -> Result<(), Failure> {
+    let swarms = context.swarms()?;
+    let name = |peer: &PeerStatus| {
+        swarms.nick_of(&peer.peer_id).unwrap_or_else(|| peer.peer_id.to_string().chars().take(8).collect())
+    };
+    if context.screen.is_json() {
+        for peer in list {
+            context.screen.json(json!({
+                "type": "peer", "torrent": torrent.id.to_string(), "nick": swarms.nick_of(&peer.peer_id),
+                "peer_id": peer.peer_id.to_string(), "address": peer.address.to_string(), "outgoing": peer.outgoing,
+                "pieces": peer.pieces, "complete": peer.complete, "download_rate": peer.rate_down.round(),
+                "upload_rate": peer.rate_up.round(), "downloaded": peer.downloaded, "uploaded": peer.uploaded,
+                "unchokes_us": peer.unchokes_us, "unchoked": peer.unchoked, "interested": peer.interested,
+                "interesting": peer.interesting, "snubbed": peer.snubbed,
+            }));
+        }
+        return Ok(());
+    }
+    if list.is_empty() {
+        return Ok(());
+    }
+    context.screen.say(&format!("{}:", fit(&torrent.name, 60)));
+    let mut table = Table::new([
+        Column::left("name").cut(),
+        Column::left("address").optional(),
+        Column::right("has"),
+        Column::right("down"),
+        Column::right("up"),
+        Column::left("they").optional(),
+        Column::left("we").optional(),
+    ]);
+    for peer in list {
+        let has = f64::from(peer.pieces) * 100.0 / f64::from(torrent.pieces.max(1));
+        let they = if peer.interested { "interested" } else { "-" };
+        let we = if peer.unchoked { "unchoked" } else { "choked" };
+        let address = peer.address.to_string();
+        table.row([
+            name(peer),
+            address,
+            format!("{has:.0} %"),
+            rate(peer.rate_down),
+            rate(peer.rate_up),
+            they.to_owned(),
+            we.to_owned(),
+        ]);
+    }
+    for line in table.lines(context.screen.width()) {
+        context.screen.say(&line);
+    }
+    Ok(())
+}
+
+fn info<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
+    Box::pin(async move {
+        let name = said.need(0, "What do you want to know about?", "info NAME")?;
+        let info = own_or_remote(context, name).await?;
+        if context.screen.is_json() {
+            let files: Vec<_> = info
+                .files()
+                .map(|file| json!({"path": file.path.to_string(), "size": file.length}))
+                .collect();
+            context.screen.json(json!({
+                "type": "info", "name": info.name().to_string(), "size": info.length(), "files": files,
+                "pieces": info.layout().pieces(), "piece_length": info.layout().piece_length(),
+                "info_hash_v1": info.hashes().get_v1().map(|hash| hash.to_string()),
+                "info_hash_v2": info.hashes().get_v2().map(|hash| hash.to_string()), "private": info.is_private(),
+            }));
+            return Ok(());
+        }
+        let say = |line: String| context.screen.say(&line);
+        say(format!("{}   {}", escape(&info.name().to_string()), Size(info.length())));
+        let layout = info.layout();
+        say(format!("Pieces      {} of {} KiB", layout.pieces(), layout.piece_length() / 1024));
+        if let Some(hash) = info.hashes().get_v1() {
+            say(format!("Hash (v1)   {hash}"));
+        }
+        if let Some(hash) = info.hashes().get_v2() {
+            say(format!("Hash (v2)   {hash}"));
+        }
+        let count = info.files().count();
+        say(format!("Files       {count}"));
+        for file in info.files().take(20) {
+            say(format!("  {:>9}  {}", Size(file.length).to_string(), escape(&file.path.to_string())));
+        }
+        if count > 20 {
+            say(format!("  ... and {} more", count - 20));
+        }
+        Ok(())
+    })
+}
+
+/// The description of something that is here, or that the tracker knows.
+async fn own_or_remote(context: &Context, name: &str) -> Result<shared::metainfo::Info, Failure> {
+    if let Ok(status) = context.torrent(name)
+        && let Some(metainfo) = context.session()?.metainfo(status.id)
+    {
+        return Ok(metainfo.info.clone());
+    }
+    match target::resolve(context, name).await?.source {
+        engine::AddSource::Metainfo(metainfo) => Ok(metainfo.info),
+        engine::AddSource::Info(info) => Ok(*info),
+        engine::AddSource::Hashes { .. } => {
+            let text = format!("Only the hash of {} is known so far.", fit(name, 60));
+            Err(Failure::new(Exit::NotFound, "no_info", text)
+                .advise("get it: its description comes from the others"))
+        }
+    }
+}
+
+fn magnet<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
+    Box::pin(async move {
+        let name = said.need(0, "A link to what?", "magnet NAME")?;
+        let (hashes, name) = if let Ok(status) = context.torrent(name) {
+            (status.hashes, status.name)
+        } else {
+            let found = target::find(context, name).await?;
+            (found.entry.hashes, found.entry.name)
+        };
+        let magnet = Magnet { hashes, name: Some(name), trackers: Vec::new(), peers: Vec::new() };
+        if context.screen.is_json() {
+            context.screen.json(json!({"type": "magnet", "magnet": magnet.to_string()}));
+        } else {
+            context.screen.say(&magnet.to_string());
+        }
+        Ok(())
+    })
+}

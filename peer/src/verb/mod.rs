@@ -1,0 +1,254 @@
+//! The table of all verbs: prompt, one-shot programs, help and completion are made from it.
+//!
+//! A verb is one file with its names in English and Spanish, its arguments, its help and what it does.
+
+pub mod download;
+mod find;
+mod limit;
+mod list;
+mod people;
+mod share;
+mod steer;
+mod target;
+mod told;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::context::Context;
+use crate::failure::{Exit, Failure};
+use crate::options::Options;
+use crate::words;
+
+pub use list::ten_fields;
+pub use told::{progress, torrent_json};
+
+/// What was typed behind a verb.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Said {
+    /// Words that are no options.
+    pub words: Vec<String>,
+    /// Everything behind the verb as typed, for verbs that take text.
+    pub text: String,
+    /// The options.
+    pub options: Options,
+}
+
+impl Said {
+    /// Word `at`, or a failure that shows how the verb is used.
+    pub fn need(&self, at: usize, question: &str, usage: &str) -> Result<&str, Failure> {
+        let missing = || Failure::new(Exit::Usage, "usage", question).advise(usage);
+        self.words.get(at).map(String::as_str).ok_or_else(missing)
+    }
+}
+
+/// What the Tab key offers behind a verb.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offer {
+    /// Nothing.
+    Nothing,
+    /// Files and folders of this machine.
+    Paths,
+    /// Names that others share.
+    Remote,
+    /// Names of this peer's downloads and shares.
+    Own,
+    /// People who are here.
+    Nicks,
+    /// Other verbs.
+    Verbs,
+}
+
+/// What has to run for a verb when it is started as a program of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// Only a connection to the tracker.
+    Tracker,
+    /// Only the session: works without a tracker.
+    Session,
+    /// Both.
+    Both,
+}
+
+/// What running a verb is.
+pub type Running<'a> = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>>;
+
+/// One verb.
+pub struct Verb {
+    /// Its names; the first is the one that help shows.
+    pub names: &'static [&'static str],
+    /// What follows it.
+    pub arguments: &'static str,
+    /// One line for help.
+    pub about: &'static str,
+    /// Lines to learn from.
+    pub examples: &'static [&'static str],
+    /// What Tab offers.
+    pub offer: Offer,
+    /// What has to run for it.
+    pub needs: Needs,
+    /// Whether what follows is text, in which nothing is an option.
+    pub takes_text: bool,
+    /// Whether it stays after its work as a program of its own, until the person ends it.
+    pub stays: bool,
+    /// What it does.
+    pub run: for<'a> fn(&'a Context, &'a Said) -> Running<'a>,
+}
+
+impl std::fmt::Debug for Verb {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.names.first().unwrap_or(&"verb"))
+    }
+}
+
+impl Verb {
+    /// Its first name.
+    pub fn name(&self) -> &'static str {
+        self.names.first().unwrap_or(&"")
+    }
+
+    /// Name and arguments, as help shows them.
+    pub fn usage(&self) -> String {
+        format!("{} {}", self.name(), self.arguments).trim_end().to_owned()
+    }
+}
+
+/// Every verb, in the order of help.
+pub const VERBS: &[Verb] = &[
+    share::SHARE,
+    share::UNSHARE,
+    list::SHARES,
+    find::SEARCH,
+    download::GET,
+    download::WAIT,
+    list::DOWNLOADS,
+    list::STATUS,
+    steer::PAUSE,
+    steer::RESUME,
+    steer::CANCEL,
+    find::SOURCES,
+    list::PEERS,
+    people::WHO,
+    people::MESSAGE,
+    people::SAY,
+    limit::LIMIT,
+    list::INFO,
+    list::MAGNET,
+    HELP,
+    QUIT,
+];
+
+/// The verb of that name; a leading `/` is a habit from chat programs and is accepted.
+pub fn find(name: &str) -> Option<&'static Verb> {
+    let name = name.strip_prefix('/').unwrap_or(name).to_lowercase();
+    VERBS.iter().find(|verb| verb.names.contains(&name.as_str()))
+}
+
+/// A word that is no verb.
+pub fn unknown(word: &str) -> Failure {
+    let names = VERBS.iter().flat_map(|verb| verb.names.iter().copied()).filter(|name| name.len() > 1);
+    let shown = shared::display::fit(word, 40);
+    let failure = Failure::new(Exit::Usage, "unknown_command", format!("\"{shown}\" is not a command."));
+    match words::nearest(&word.to_lowercase(), names) {
+        Some(near) => failure.advise(format!("did you mean {near}?   (help shows all)")),
+        None => failure.advise(format!("help     to talk: say {shown}   or: msg NICK {shown}")),
+    }
+}
+
+/// Splits what was typed behind `verb` into words and options.
+pub fn said(verb: &Verb, rest: &str) -> Result<Said, Failure> {
+    let words = words::split(rest)?;
+    if verb.takes_text {
+        return Ok(Said { words, text: rest.trim().to_owned(), options: Options::default() });
+    }
+    let (words, options) = Options::read(words)?;
+    Ok(Said { words, text: rest.trim().to_owned(), options })
+}
+
+/// help
+const HELP: Verb = Verb {
+    names: &["help", "?", "ayuda"],
+    arguments: "[VERB]",
+    about: "this list, or more about one verb",
+    examples: &["help get"],
+    offer: Offer::Verbs,
+    needs: Needs::Session,
+    takes_text: false,
+    stays: false,
+    run: |context, said| Box::pin(async move { help(context, said) }),
+};
+
+fn help(context: &Context, said: &Said) -> Result<(), Failure> {
+    let Some(name) = said.words.first() else {
+        for line in overview() {
+            context.screen.say(&line);
+        }
+        return Ok(());
+    };
+    let verb = find(name).ok_or_else(|| unknown(name))?;
+    for line in about(verb) {
+        context.screen.say(&line);
+    }
+    Ok(())
+}
+
+/// One line a verb.
+pub fn overview() -> Vec<String> {
+    let mut lines: Vec<String> =
+        VERBS.iter().map(|verb| format!("  {:<34} {}", verb.usage(), verb.about)).collect();
+    lines.push("  1 share   2 download   3 message   4 quit       (the numbers ask for the rest)".to_owned());
+    lines.push("Tab completes names; help VERB tells more.".to_owned());
+    lines
+}
+
+fn about(verb: &Verb) -> Vec<String> {
+    let mut lines = vec![format!("{}   {}", verb.usage(), verb.about)];
+    let others: Vec<&str> = verb.names.iter().skip(1).copied().collect();
+    if !others.is_empty() {
+        lines.push(format!("  also: {}", others.join(", ")));
+    }
+    lines.extend(verb.examples.iter().map(|example| format!("  e.g.  {example}")));
+    lines
+}
+
+/// quit
+const QUIT: Verb = Verb {
+    names: &["quit", "q", "exit", "salir"],
+    arguments: "",
+    about: "leave; unfinished downloads go on next time",
+    examples: &[],
+    offer: Offer::Nothing,
+    needs: Needs::Session,
+    takes_text: false,
+    stays: false,
+    run: |context, _| {
+        Box::pin(async move {
+            context.stop.request();
+            Ok(())
+        })
+    },
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_belongs_to_two_verbs() {
+        let mut seen = std::collections::BTreeSet::new();
+        for name in VERBS.iter().flat_map(|verb| verb.names) {
+            assert!(seen.insert(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn verbs_have_spanish_names_and_a_leading_slash_is_accepted() {
+        for (word, name) in
+            [("compartir", "share"), ("/msg", "message"), ("BAJAR", "get"), ("download", "get")]
+        {
+            assert_eq!(find(word).map(Verb::name), Some(name), "{word}");
+        }
+        assert!(find("nothing").is_none());
+        assert!(unknown("shrae").lines().join(" ").contains("share"));
+    }
+}

@@ -1,0 +1,193 @@
+//! What a person can name to `get`, `info`, `sources`: a name, a number, an id, a magnet link, a .torrent.
+
+use engine::{AddSource, CommandError};
+use shared::control::{Code, EntryId, Find, Found, Refusal};
+use shared::display::{escape, fit};
+use shared::magnet::Magnet;
+use shared::metainfo::{Info, Metainfo};
+use shared::{InfoHash, InfoHashV2, InfoHashes};
+
+use crate::context::{Context, Row};
+use crate::failure::{Exit, Failure};
+use crate::link::AskError;
+
+/// The largest .torrent file that is read, in bytes.
+const MAX_TORRENT: u64 = 10 * 1024 * 1024;
+
+/// Something to download, with what is known of it.
+#[derive(Debug)]
+pub(super) struct Target {
+    /// What it is called, not escaped.
+    pub name: String,
+    /// What the engine is given.
+    pub source: AddSource,
+    /// Peers that have it, where the target itself names them.
+    pub peers: Vec<std::net::SocketAddr>,
+}
+
+/// Finds what `said` means, asking the tracker where that is needed.
+pub(super) async fn resolve(context: &Context, said: &str) -> Result<Target, Failure> {
+    if said.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("magnet:")) {
+        let magnet = Magnet::parse(said).map_err(|error| {
+            Failure::new(Exit::Usage, "bad_magnet", format!("{}.", capital(&error.to_string())))
+                .advise("copy the whole link again")
+        })?;
+        let name = magnet.name.unwrap_or_else(|| magnet.hashes.primary().to_string());
+        return by_hash(context, magnet.hashes, name, magnet.peers).await;
+    }
+    if std::path::Path::new(said)
+        .extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("torrent"))
+        && std::path::Path::new(said).is_file()
+    {
+        return torrent_file(said);
+    }
+    if let Some(hashes) = hexadecimal(said) {
+        return by_hash(context, hashes, said.to_owned(), Vec::new()).await;
+    }
+    let found = find(context, said).await?;
+    of_entry(&found)
+}
+
+/// The catalog's entry that `said` means.
+pub(super) async fn find(context: &Context, said: &str) -> Result<Found, Failure> {
+    let row = said.parse::<usize>().ok().and_then(|number| context.row(number));
+    let question = match (row, said.strip_prefix('#')) {
+        (Some(Row::Entry(entry)), _) => Find::Entry { entry: EntryId(entry) },
+        (Some(Row::Torrent(id)), _) => Find::Hash { info_hash: id },
+        (None, Some(id)) => Find::Entry { entry: EntryId(id.to_ascii_lowercase()) },
+        (None, None) => Find::Name { name: said.trim_end_matches('/').to_owned() },
+    };
+    match context.link.ask(question).await {
+        Ok(found) => Ok(found),
+        Err(error) => Err(not_found(said, error)),
+    }
+}
+
+fn of_entry(found: &Found) -> Result<Target, Failure> {
+    let name = found.entry.name.clone();
+    let source = match &found.info {
+        Some(bytes) => {
+            let info = Info::parse(bytes).map_err(|error| damaged(&name, &error.to_string()))?;
+            if info.hashes() != found.entry.hashes {
+                return Err(damaged(&name, "its description does not have the hash that the tracker says"));
+            }
+            AddSource::Info(Box::new(info))
+        }
+        None => AddSource::Hashes { hashes: found.entry.hashes, name: name.clone() },
+    };
+    Ok(Target { name, source, peers: Vec::new() })
+}
+
+async fn by_hash(
+    context: &Context,
+    hashes: InfoHashes,
+    name: String,
+    peers: Vec<std::net::SocketAddr>,
+) -> Result<Target, Failure> {
+    // The tracker may know what peers would have to tell.
+    match context.link.ask(Find::Hash { info_hash: hashes.primary() }).await {
+        Ok(found) => of_entry(&found).map(|target| Target { peers, ..target }),
+        Err(_) => Ok(Target { source: AddSource::Hashes { hashes, name: name.clone() }, name, peers }),
+    }
+}
+
+fn torrent_file(path: &str) -> Result<Target, Failure> {
+    let shown = fit(path, 80);
+    let unreadable = |error: &dyn std::fmt::Display| {
+        Failure::new(
+            Exit::NotFound,
+            "no_file",
+            format!("{shown} cannot be read: {}.", escape(&error.to_string())),
+        )
+        .advise("get NAME")
+    };
+    let size = std::fs::metadata(path).map_err(|error| unreadable(&error))?.len();
+    if size > MAX_TORRENT {
+        return Err(damaged(path, "it is larger than 10 MiB"));
+    }
+    let bytes = std::fs::read(path).map_err(|error| unreadable(&error))?;
+    let metainfo = Metainfo::parse(&bytes).map_err(|error| damaged(path, &error.to_string()))?;
+    Ok(Target {
+        name: metainfo.info.name().to_string(),
+        source: AddSource::Metainfo(Box::new(metainfo)),
+        peers: Vec::new(),
+    })
+}
+
+fn hexadecimal(said: &str) -> Option<InfoHashes> {
+    let v1 = said.parse::<InfoHash>().ok();
+    let v2 = said.parse::<InfoHashV2>().ok();
+    InfoHashes::from_options(v1, v2)
+}
+
+fn damaged(name: &str, reason: &str) -> Failure {
+    let text = format!("{} is damaged: {}.", fit(name, 60), escape(reason));
+    Failure::new(Exit::Unverified, "bad_torrent", text).advise("ask who shares it to share it again")
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// The tracker does not know a name.
+pub(super) fn not_found(said: &str, error: AskError) -> Failure {
+    let AskError::Refused(refusal) = error else { return unreachable(&error) };
+    let shown = fit(said, 60);
+    match refusal.code {
+        Code::NoSuchEntry => {
+            let failure = Failure::new(Exit::NotFound, "not_found", format!("Nobody shares \"{shown}\"."));
+            failure.advise(
+                refusal
+                    .advice
+                    .map_or_else(|| "search WORDS".to_owned(), |advice| escape(&advice).into_owned()),
+            )
+        }
+        Code::Ambiguous => refused_as(Exit::Usage, "ambiguous", refusal),
+        _ => refused(refusal),
+    }
+}
+
+/// Any refusal of the tracker.
+pub(super) fn refused(refusal: Refusal) -> Failure {
+    let exit = match refusal.code {
+        Code::NoSuchUser | Code::NoSuchEntry => Exit::NotFound,
+        Code::BadField | Code::BadMessage | Code::TooLong | Code::BadName | Code::Ambiguous => Exit::Usage,
+        _ => Exit::Refused,
+    };
+    let code = refusal.code.word();
+    refused_as(exit, code, refusal)
+}
+
+fn refused_as(exit: Exit, code: &'static str, refusal: Refusal) -> Failure {
+    let failure =
+        Failure::new(exit, code, format!("{}.", capital(escape(&refusal.text).trim_end_matches('.'))));
+    match refusal.advice {
+        Some(advice) => failure.advise(escape(&advice).into_owned()),
+        None => failure.advise("help"),
+    }
+}
+
+/// Whatever kept a question from being answered.
+pub(super) fn asked(error: AskError) -> Failure {
+    match error {
+        AskError::Refused(refusal) => refused(refusal),
+        other => unreachable(&other),
+    }
+}
+
+fn unreachable(error: &AskError) -> Failure {
+    Failure::new(Exit::Unreachable, "no_tracker", format!("{}.", capital(&escape(&error.to_string()))))
+        .advise("start one with: tracker      or name another: peer --tracker HOST")
+}
+
+/// A torrent that would not do what it was told.
+pub(super) fn failed(error: &CommandError) -> Failure {
+    let exit = match error {
+        CommandError::Unknown { .. } => Exit::NotFound,
+        CommandError::Delete { .. } => Exit::DiskFull,
+        CommandError::Failed { .. } | CommandError::Stopping => Exit::Unexpected,
+    };
+    Failure::new(exit, "torrent", format!("{}.", capital(&escape(&error.to_string())))).advise("downloads")
+}

@@ -1,0 +1,110 @@
+//! A torrent's state as words for people and as JSON for programs.
+
+use engine::{State, TorrentStatus};
+use serde_json::{Value, json};
+use shared::display::{Size, fit};
+
+use crate::terminal::progress::{Progress, clock, percent};
+
+/// One transfer on one line.
+pub fn progress(status: &TorrentStatus, width: usize) -> String {
+    let name = &status.name;
+    match (status.state, status.checking) {
+        (State::Downloading | State::Seeding, _) => Progress {
+            name: name.clone(),
+            done: status.verified_bytes,
+            total: status.size,
+            down: status.rate_down,
+            up: status.rate_up,
+            seeds: status.seeds,
+            peers: status.peers.saturating_sub(status.seeds),
+            left: status.eta,
+        }
+        .line(width),
+        (State::Checking, Some(check)) => {
+            let line = format!("{}  checking {} of {}", fit(name, 40), Size(check.done), Size(check.total));
+            fit(&line, width)
+        }
+        (other, _) => fit(
+            &format!("{}  {}  {}", fit(name, 40), percent(status.verified_bytes, status.size), state(other)),
+            width,
+        ),
+    }
+}
+
+/// Time left as `0:50`, or `-`.
+pub(super) fn left(status: &TorrentStatus) -> String {
+    status.eta.map_or_else(|| "-".to_owned(), clock)
+}
+
+/// How much of it is verified, as people read it.
+pub(super) fn share_done(status: &TorrentStatus) -> String {
+    percent(status.verified_bytes, status.size)
+}
+
+/// How much of it is verified, in percent; an empty file is complete.
+#[expect(clippy::cast_precision_loss, reason = "two digits are shown")]
+pub(super) fn in_percent(status: &TorrentStatus) -> f64 {
+    if status.size == 0 {
+        return if status.pieces == status.pieces_verified && status.state == State::Seeding {
+            100.0
+        } else {
+            0.0
+        };
+    }
+    status.verified_bytes as f64 * 100.0 / status.size as f64
+}
+
+/// What it is doing, in a word or two.
+pub(super) fn state(state: State) -> &'static str {
+    match state {
+        State::Metadata => "asking for its description",
+        State::Checking => "checking",
+        State::Downloading => "downloading",
+        State::Paused => "paused",
+        State::PausedDiskFull => "paused: disk full",
+        State::Waiting => "waiting for a source",
+        State::Seeding => "sharing",
+        State::Error => "failed",
+    }
+}
+
+/// The stable word of a state for programs.
+fn state_word(state: State) -> &'static str {
+    match state {
+        State::Metadata => "metadata",
+        State::Checking => "checking",
+        State::Downloading => "downloading",
+        State::Paused => "paused",
+        State::PausedDiskFull => "disk_full",
+        State::Waiting => "waiting",
+        State::Seeding => "seeding",
+        State::Error => "error",
+    }
+}
+
+/// One torrent as a JSON line of that type. Names are as they are: programs escape for themselves.
+pub fn torrent_json(kind: &str, status: &TorrentStatus) -> Value {
+    json!({
+        "type": kind,
+        "id": status.id.to_string(),
+        "name": status.name,
+        "size": status.size,
+        "state": state_word(status.state),
+        "status": state(status.state),
+        "progress": in_percent(status) / 100.0,
+        "verified": status.verified_bytes,
+        "downloaded": status.downloaded,
+        "uploaded": status.uploaded,
+        "wasted": status.wasted,
+        "download_rate": status.rate_down.round(),
+        "upload_rate": status.rate_up.round(),
+        "num_seeds": status.seeds,
+        "num_peers": status.peers,
+        "has_metadata": status.state != State::Metadata,
+        "is_finished": status.state == State::Seeding,
+        "eta": status.eta.map(|eta| eta.as_secs()),
+        "path": status.path.display().to_string(),
+        "from": status.from.iter().map(|(peer, bytes)| (peer.to_string(), json!(bytes))).collect::<serde_json::Map<_, _>>(),
+    })
+}
