@@ -24,9 +24,6 @@ pub(crate) enum WriteEnd {
     Ended,
 }
 
-/// A connection that sends nothing for this long holds no memory for blocks.
-const IDLE: std::time::Duration = std::time::Duration::from_secs(1);
-
 /// Writes to one peer until the connection ends.
 #[derive(Debug)]
 pub(crate) struct Writer {
@@ -35,8 +32,6 @@ pub(crate) struct Writer {
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) inbox: Inbox,
     pub(crate) place: Arc<Place>,
-    /// Room for blocks; given back when nothing has been sent for a while.
-    pub(crate) buffer: Vec<u8>,
 }
 
 /// Items that go out together, with the bytes of their blocks.
@@ -55,12 +50,7 @@ impl Writer {
     /// Never returns while the connection is good.
     pub(crate) async fn run(&mut self) -> WriteEnd {
         loop {
-            let batch = if let Ok(batch) = tokio::time::timeout(IDLE, self.outbox.take()).await {
-                batch
-            } else {
-                self.buffer = Vec::new();
-                self.outbox.take().await
-            };
+            let batch = self.outbox.take().await;
             if let Err(end) = self.send(batch).await {
                 return end;
             }
@@ -70,7 +60,7 @@ impl Writer {
     async fn send(&mut self, batch: Batch) -> Result<(), WriteEnd> {
         let mut items = batch.items.as_slice();
         let mut bytes = batch.bytes.as_slice();
-        let mut buffer = std::mem::take(&mut self.buffer);
+        let mut buffer = Vec::new();
         while !items.is_empty() {
             let quantum = self.place.up.quantum();
             let (count, encoded) = group_length(items, quantum);
@@ -92,7 +82,6 @@ impl Writer {
             self.report(&spans, &group.readable).await?;
             buffer = group.blocks;
         }
-        self.buffer = buffer;
         Ok(())
     }
 

@@ -3,7 +3,6 @@
 pub(crate) mod disk_full;
 pub(crate) mod files;
 pub(crate) mod finish;
-mod life;
 mod metadata;
 pub(crate) mod prepare;
 mod progress;
