@@ -38,13 +38,16 @@ fn entry() -> Entry {
     }
 }
 
+/// What programs see of a file, and what a loss of power leaves of it.
+type TwoFaced = (Option<Vec<u8>>, Option<Vec<u8>>);
+
 /// A disk with what programs see and what a loss of power leaves.
 #[derive(Default)]
 struct Disk {
     /// Pieces in the system's cache, and those on the disk itself.
     data: (BTreeSet<u32>, BTreeSet<u32>),
     /// The two copies, each as seen and as a loss of power leaves it.
-    copies: [(Option<Vec<u8>>, Option<Vec<u8>>); 2],
+    copies: [TwoFaced; 2],
 }
 
 struct World {
@@ -126,10 +129,10 @@ impl World {
         let status = copies.flatten().find_map(|bytes| read(bytes).ok()).map(|loaded| loaded.status);
         let status = status.unwrap_or_default();
         let layout = Layout::new(u64::from(PIECES) * PIECE, PIECE).unwrap();
-        let size = Some(u64::from(PIECES) * PIECE);
+        let length = u64::from(PIECES) * PIECE;
         // The time on a file after a loss of power is that of its last write that was kept.
         let modified_at = if power { 0 } else { self.wall() };
-        let file = FileFound { offset: 0, length: size.unwrap(), size, modified_at };
+        let file = FileFound { offset: 0, length, size: Some(length), modified_at };
         let circumstances =
             Circumstances { clean: status.clean, same_boot: !power, saved_at: status.saved_at };
         let belief = match status.entries.first() {

@@ -23,7 +23,7 @@ pub enum Alert {
         /// Bytes that are verified already.
         verified: u64,
     },
-    /// Bytes on disk are being hashed; told at the beginning and about once a second.
+    /// Bytes on disk are being hashed; told at the beginning, a few times a second, and at the end.
     Checking {
         /// Which torrent.
         id: InfoHash,

@@ -264,6 +264,8 @@ impl Session {
             disk_full: None,
             on_disk: 0,
             final_name: PathBuf::new(),
+            leaves: BTreeMap::new(),
+            given_before: BTreeMap::new(),
             end: parts.end.child_token(),
             stopping: Vec::new(),
             batch: Outgoing::default(),

@@ -99,15 +99,27 @@ impl Context {
         }
     }
 
+    /// The torrents that several words mean: each word one, unless all of them together are a name.
+    pub fn torrents(&self, words: &[String]) -> Result<Vec<TorrentStatus>, Failure> {
+        let whole = words.join(" ");
+        match self.session()?.list().into_iter().find(|status| status.name == whole) {
+            Some(status) => Ok(vec![status]),
+            None => words.iter().map(|word| self.torrent(word)).collect(),
+        }
+    }
+
     #[expect(clippy::unused_self, reason = "belongs to the look-up above")]
     fn unknown_torrent(&self, said: &str, list: &[TorrentStatus]) -> Failure {
         let names = list.iter().map(|status| status.name.as_str());
         let text =
             format!("There is no download or share called \"{}\" here.", shared::display::fit(said, 60));
-        let failure = Failure::new(Exit::NotFound, "not_found", text);
         match crate::words::nearest(said, names) {
-            Some(near) => failure.advise(format!("did you mean {}?", shared::display::fit(near, 60))),
-            None => failure.advise("downloads"),
+            Some(near) => {
+                let text = format!("{text} Did you mean {}?", shared::display::fit(near, 60));
+                Failure::new(Exit::NotFound, "not_found", text)
+                    .advise(format!("the same with {}", shared::display::fit(&crate::words::quote(near), 80)))
+            }
+            None => Failure::new(Exit::NotFound, "not_found", text).advise("downloads --all"),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! What happens while nobody asked: alerts of the engine and pushes of the tracker, as lines for the
 //! person or for programs.
 
-use std::collections::BTreeMap;
-use std::time::Instant;
+use std::path::Path;
+use std::time::Duration;
 
 use engine::{Alert, Session};
 use serde_json::json;
@@ -23,7 +23,7 @@ pub async fn show(
     screen: Screen,
     at_prompt: bool,
 ) {
-    let mut teller = Teller { session, swarms, screen, at_prompt, began: BTreeMap::new(), lost: false };
+    let mut teller = Teller { session, swarms, screen, at_prompt, lost: false };
     while let Some(one) = news.recv().await {
         teller.tell(one);
     }
@@ -34,7 +34,6 @@ struct Teller {
     swarms: Swarms,
     screen: Screen,
     at_prompt: bool,
-    began: BTreeMap<InfoHash, Instant>,
     lost: bool,
 }
 
@@ -65,26 +64,21 @@ impl Teller {
         self.session.status(id).map_or_else(|| id.to_string(), |status| fit(&status.name, 60))
     }
 
-    fn alert(&mut self, alert: &Alert, nick: Option<String>) {
+    fn alert(&self, alert: &Alert, nick: Option<String>) {
         let line = match alert {
-            Alert::Started { id } => {
-                self.began.insert(*id, Instant::now());
-                return;
-            }
+            Alert::Started { .. } => return,
             Alert::Resumed { id, verified } => {
-                self.began.insert(*id, Instant::now());
                 format!("Resuming {}: {} are here already.", self.name(*id), Size(*verified))
             }
             Alert::Checking { id, done, total } => {
-                let line = format!("Checking {}  {} of {}", self.name(*id), Size(*done), Size(*total));
-                if self.at_prompt {
-                    self.screen.say(&line);
-                } else {
+                // Beside a prompt the status rows say it.
+                if !self.at_prompt || !self.screen.is_terminal() {
+                    let line = format!("Checking {}  {} of {}", self.name(*id), Size(*done), Size(*total));
                     self.screen.live(&line);
                 }
                 return;
             }
-            Alert::Completed { id, elapsed, .. } => return self.completed(*id, *elapsed),
+            Alert::Completed { id, elapsed, path, .. } => return self.completed(*id, *elapsed, path),
             Alert::Banned { id, peer_id, address, piece, block } => {
                 let who = nick.unwrap_or_else(|| {
                     format!("{} ({address})", peer_id.to_string().chars().take(8).collect::<String>())
@@ -125,9 +119,8 @@ impl Teller {
         }
     }
 
-    fn completed(&mut self, id: InfoHash, elapsed: std::time::Duration) {
+    fn completed(&self, id: InfoHash, elapsed: Duration, path: &Path) {
         let Some(status) = self.session.status(id) else { return };
-        self.began.remove(&id);
         if self.screen.is_json() {
             if self.at_prompt {
                 self.screen.json(torrent_json("done", &status));
@@ -136,6 +129,11 @@ impl Teller {
         }
         self.screen.finish_live("");
         self.screen.say(&download::done_line(&status, elapsed, |peer| self.swarms.nick_of(peer)));
+        if let Some(taken) = path.file_name().filter(|taken| taken.to_string_lossy() != status.name.as_str())
+        {
+            let taken = fit(&taken.to_string_lossy(), 60);
+            self.screen.say(&format!("  It is called {taken} here: another file has its name."));
+        }
         if self.at_prompt {
             self.screen.say(&format!(
                 "Sharing it with others now (stop: unshare {}).",

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
+use clap::error::{ContextKind, ErrorKind};
+use shared::display::{escape, fit};
 
 use crate::failure::{Exit, Failure};
 
@@ -56,7 +58,7 @@ pub struct Options {
 
 /// A stretch of time such as `90`, `90s`, `5m`, `2h`.
 fn duration(text: &str) -> Result<Duration, String> {
-    let bad = || format!("\"{}\" is no time such as 90s, 5m or 2h", shared::display::fit(text, 40));
+    let bad = || "a time is written as 90s, 5m or 2h".to_owned();
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let number: u64 = digits.parse().map_err(|_| bad())?;
     let seconds = match text.get(digits.len()..) {
@@ -119,15 +121,38 @@ impl Options {
 
 /// What clap says in many lines, in two.
 pub fn refused(error: &clap::Error) -> Failure {
-    let rendered = error.to_string();
-    let mut lines = rendered.lines().map(str::trim).filter(|line| !line.is_empty());
-    let first = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-    let advice = lines.find_map(|line| line.strip_prefix("tip: ")).unwrap_or("help").to_owned();
-    let mut text = shared::display::escape(&first).into_owned();
-    if let Some(letter) = text.get(..1).map(str::to_uppercase) {
-        text.replace_range(..1, &letter);
-    }
-    Failure::new(Exit::Usage, "usage", text).advise(shared::display::escape(&advice).into_owned())
+    let told = |kind| error.get(kind).map(|value| escape(value.to_string().trim()).into_owned());
+    let name = |told: String| told.split([' ', '=']).next().unwrap_or_default().to_owned();
+    let argument = told(ContextKind::InvalidArg).map(name);
+    let value = told(ContextKind::InvalidValue).map(|value| fit(&value, 60)).unwrap_or_default();
+    let (text, advice) = match (error.kind(), argument) {
+        (ErrorKind::UnknownArgument, Some(argument)) => {
+            let near = told(ContextKind::SuggestedArg).map(name);
+            let asked = near.as_ref().map_or_else(String::new, |near| format!(" Did you mean {near}?"));
+            (format!("There is no option {argument}.{asked}"), near)
+        }
+        (ErrorKind::ArgumentConflict, Some(argument)) => {
+            let other = told(ContextKind::PriorArg).map(name).unwrap_or_default();
+            (format!("{argument} and {other} cannot go together."), Some(format!("only {argument}")))
+        }
+        (ErrorKind::InvalidValue, Some(argument)) if value.is_empty() => {
+            (format!("{argument} needs a value."), Some(format!("{argument} ...")))
+        }
+        (ErrorKind::ValueValidation | ErrorKind::InvalidValue, Some(argument)) => {
+            let reason = std::error::Error::source(error).map(|source| source.to_string());
+            let reason = reason.unwrap_or_else(|| "it cannot be read".to_owned());
+            (format!("\"{value}\" is nothing for {argument}: {}.", escape(&reason)), None)
+        }
+        (ErrorKind::TooManyValues | ErrorKind::ArgumentConflict, None) => {
+            ("Too much at once.".to_owned(), None)
+        }
+        _ => {
+            let rendered = error.to_string();
+            let first = rendered.lines().next().unwrap_or_default().trim_start_matches("error: ");
+            (format!("This cannot be read: {}.", fit(first, 120)), None)
+        }
+    };
+    Failure::new(Exit::Usage, "usage", text).advise(advice.unwrap_or_else(|| "help".to_owned()))
 }
 
 #[cfg(test)]

@@ -74,10 +74,13 @@ async fn run(cli: Cli, screen: Screen) -> Result<u8, Failure> {
     let Some(word) = cli.words.first() else {
         return prompt(settings, screen, stop).await;
     };
-    let verb = verb::find(word).ok_or_else(|| verb::unknown(word))?;
+    let verb = verb::find(word).ok_or_else(|| {
+        let rest: Vec<String> = cli.words.iter().skip(1).map(|word| words::quote(word)).collect();
+        verb::unknown("", word, &rest.join(" "))
+    })?;
     let said = said(&cli, verb);
     if verb.name() == "help" {
-        for line in verb::overview() {
+        for line in verb::help_on(cli.words.get(1).map(String::as_str))? {
             screen.say(&line);
         }
         return Ok(0);

@@ -108,8 +108,8 @@ fn unfinished(context: &Context) -> bool {
 pub async fn run_line(context: &Context, line: &str) -> Result<(), Failure> {
     let line = line.trim();
     let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-    let verb = verb::find(word).ok_or_else(|| verb::unknown(word))?;
-    let said = verb::said(verb, rest)?;
+    let verb = verb::find(word).ok_or_else(|| verb::unknown("", word, rest))?;
+    let said = verb::said(verb, line)?;
     (verb.run)(context, &said).await
 }
 

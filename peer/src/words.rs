@@ -96,7 +96,8 @@ pub fn quote_always(name: &str) -> String {
 /// The candidate that `word` was most probably meant to be; nothing if none is near.
 ///
 /// Case does not matter. A beginning of a candidate (three letters or more) counts as near; else
-/// one slip (a letter wrong, missing, too many, or two swapped) is allowed for every three letters.
+/// one slip (a letter wrong, missing, too many, or two swapped) is allowed for every three whole letters,
+/// and one in shorter words.
 /// Of equally near ones the first wins.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // Longer words are not slips of the finger; this also bounds the work.
@@ -106,7 +107,7 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     if letters == 0 || letters > LONGEST {
         return None;
     }
-    let allowed = letters.div_ceil(3).min(4);
+    let allowed = (letters / 3).clamp(1, 4);
     let mut best: Option<(usize, &str)> = None;
     for candidate in candidates {
         let name = candidate.to_lowercase();

@@ -51,20 +51,20 @@ impl Download {
         self.fill(key, turn);
     }
 
-    /// `key` has one piece more; returns it when that is news.
-    pub(crate) fn has_now(&mut self, key: PeerKey, index: u32, turn: &mut Turn<'_>) -> Option<PieceIndex> {
+    /// `key` has one piece more.
+    pub(crate) fn has_now(&mut self, key: PeerKey, index: u32, turn: &mut Turn<'_>) {
         let Some(piece) = self.content.layout.piece(index) else {
             turn.breach(key, Breach::NoSuchPiece { index, pieces: self.content.layout.pieces() });
-            return None;
+            return;
         };
-        let peer = turn.peers.get_mut(&key)?;
+        let Some(peer) = turn.peers.get_mut(&key) else { return };
         peer.holdings.told = true;
         if !peer.holdings.has.set(piece) {
-            return None;
+            return;
         }
         self.picker.availability.increment(piece);
         if self.have.get(piece) {
-            return Some(piece);
+            return;
         }
         peer.holdings.wanted += 1;
         peer.leech.exhausted = None;
@@ -72,7 +72,6 @@ impl Download {
             self.update_interest(key, turn);
         }
         self.fill(key, turn);
-        Some(piece)
     }
 
     /// Tells `key` whether we want anything it has, if that has changed.

@@ -26,7 +26,6 @@ mod piece_download;
 mod pipeline;
 mod rate;
 mod slots;
-mod spread;
 pub mod torrent;
 mod turn;
 mod upload;

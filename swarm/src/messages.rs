@@ -45,9 +45,7 @@ impl Torrent {
                 Message::Interested => upload.interest(key, true, turn),
                 Message::NotInterested => upload.interest(key, false, turn),
                 Message::Have(index) => {
-                    if let Some(piece) = download.has_now(key, index, turn) {
-                        upload.has_now(key, piece, turn);
-                    }
+                    download.has_now(key, index, turn);
                 }
                 Message::Suggest(index) => {
                     if let Some(piece) = download.content.layout.piece(index) {
@@ -81,12 +79,7 @@ impl Torrent {
             }
             _ => Told::None,
         };
-        self.act(now, |download, upload, turn| {
-            download.told(key, told, turn);
-            if let Some(peer) = turn.peers.get(&key) {
-                upload.told(&peer.holdings.has);
-            }
-        });
+        self.act(now, |download, _, turn| download.told(key, told, turn));
     }
 
     fn hash_request(&mut self, key: PeerKey, range: HashRange, now: Moment) {

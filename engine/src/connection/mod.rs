@@ -116,7 +116,14 @@ impl Connection {
         let (read_half, write_half) = stream.into_split();
         let (write_inbox, write_place) = (inbox.clone(), Arc::clone(&place));
         let write_end = end.clone();
-        let mut writer = Writer { half: write_half, peer, outbox, inbox: write_inbox, place: write_place };
+        let mut writer = Writer {
+            half: write_half,
+            peer,
+            outbox,
+            inbox: write_inbox,
+            place: write_place,
+            buffer: Vec::new(),
+        };
         let writing = runtime::spawn("connection writer", async move {
             let _ends_both = write_end.clone().drop_guard();
             tokio::select! {

@@ -24,6 +24,9 @@ pub(crate) enum WriteEnd {
     Ended,
 }
 
+/// A connection that sends nothing for this long holds no memory for blocks.
+const IDLE: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// Writes to one peer until the connection ends.
 #[derive(Debug)]
 pub(crate) struct Writer {
@@ -32,6 +35,8 @@ pub(crate) struct Writer {
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) inbox: Inbox,
     pub(crate) place: Arc<Place>,
+    /// Room for blocks; given back when nothing has been sent for a while.
+    pub(crate) buffer: Vec<u8>,
 }
 
 /// Items that go out together, with the bytes of their blocks.
@@ -50,7 +55,12 @@ impl Writer {
     /// Never returns while the connection is good.
     pub(crate) async fn run(&mut self) -> WriteEnd {
         loop {
-            let batch = self.outbox.take().await;
+            let batch = if let Ok(batch) = tokio::time::timeout(IDLE, self.outbox.take()).await {
+                batch
+            } else {
+                self.buffer = Vec::new();
+                self.outbox.take().await
+            };
             if let Err(end) = self.send(batch).await {
                 return end;
             }
@@ -60,7 +70,7 @@ impl Writer {
     async fn send(&mut self, batch: Batch) -> Result<(), WriteEnd> {
         let mut items = batch.items.as_slice();
         let mut bytes = batch.bytes.as_slice();
-        let mut buffer = Vec::new();
+        let mut buffer = std::mem::take(&mut self.buffer);
         while !items.is_empty() {
             let quantum = self.place.up.quantum();
             let (count, encoded) = group_length(items, quantum);
@@ -82,6 +92,7 @@ impl Writer {
             self.report(&spans, &group.readable).await?;
             buffer = group.blocks;
         }
+        self.buffer = buffer;
         Ok(())
     }
 

@@ -12,10 +12,45 @@ use crate::disk::verify;
 /// The leaves of one piece, data only.
 pub(crate) type Leaves = Arc<[[u8; 32]]>;
 
+/// The layers of a file's tree from its pieces up, made once.
+#[derive(Debug)]
+pub(crate) struct Upper {
+    /// The first is the layer of pieces, each further one half as long; padding left out.
+    layers: Vec<Vec<[u8; 32]>>,
+}
+
+impl Upper {
+    /// The layers over what the torrent file says of this root's pieces; `None` when it says nothing.
+    pub(crate) fn over(content: &Content, pieces_root: &[u8; 32]) -> Option<Self> {
+        let mut layer = content.piece_layers.get(pieces_root)?.clone();
+        let mut height = piece_layer(content);
+        let mut layers = Vec::new();
+        while layer.len() > 1 {
+            let next = layer
+                .chunks(2)
+                .map(|pair| match pair {
+                    [left, right] => verify::root(vec![*left, *right], 2),
+                    _ => verify::root(vec![pair.first().copied().unwrap_or_default(), padding(height)], 2),
+                })
+                .collect();
+            layers.push(std::mem::replace(&mut layer, next));
+            height += 1;
+        }
+        layers.push(layer);
+        Some(Self { layers })
+    }
+}
+
+/// The layer whose nodes are pieces.
+fn piece_layer(content: &Content) -> u32 {
+    content.layout.blocks_in_whole_piece().next_power_of_two().trailing_zeros()
+}
+
 /// One file's tree with the means to look into it.
 struct Tree<'tree, F> {
     content: &'tree Content,
     file: &'tree FileTree,
+    upper: Option<&'tree Upper>,
     /// Leaves of a piece; `None` when they cannot be had.
     leaves: F,
     /// The layer whose nodes are pieces.
@@ -26,12 +61,12 @@ struct Tree<'tree, F> {
 /// have what is needed.
 pub(crate) fn answer(
     content: &Content,
+    upper: Option<&Upper>,
     range: &HashRange,
     leaves: impl FnMut(PieceIndex) -> Option<Leaves>,
 ) -> Option<Bytes> {
     let file = content.trees.iter().find(|tree| tree.pieces_root == range.pieces_root)?;
-    let piece_layer = content.layout.blocks_in_whole_piece().next_power_of_two().trailing_zeros();
-    let mut tree = Tree { content, file, leaves, piece_layer };
+    let mut tree = Tree { content, file, upper, leaves, piece_layer: piece_layer(content) };
     let mut bytes = Vec::with_capacity(range.length as usize * 32);
     for index in range.index..range.index.checked_add(range.length)? {
         bytes.extend(tree.node(range.base_layer, index)?);
@@ -66,12 +101,8 @@ impl<F: FnMut(PieceIndex) -> Option<Leaves>> Tree<'_, F> {
         if layer < self.piece_layer || self.height() <= self.piece_layer {
             return self.over_leaves(first, width);
         }
-        let up = layer - self.piece_layer;
-        let hashes = self.content.piece_layers.get(&self.file.pieces_root)?;
-        let from = (index as usize) << up;
-        let to = (from + (1 << up)).min(hashes.len());
-        let layer = hashes.get(from..to)?.to_vec();
-        Some(fold(layer, up, self.piece_layer))
+        let layer = self.upper?.layers.get((layer - self.piece_layer) as usize)?;
+        layer.get(index as usize).copied()
     }
 
     /// A node below the pieces, or of a file that is one piece.
@@ -136,7 +167,8 @@ mod tests {
                     for index in (0..(1 << (height - base_layer))).step_by(length as usize) {
                         let proof_layers = height - base_layer - 1;
                         let range = HashRange { pieces_root: root, base_layer, index, length, proof_layers };
-                        let answer = answer(&content, &range, |piece| {
+                        let upper = Upper::over(&content, &root);
+                        let answer = answer(&content, upper.as_ref(), &range, |piece| {
                             let from = piece.as_usize() * 4;
                             Some(leaves[from..(from + 4).min(leaves.len())].into())
                         });
@@ -161,8 +193,8 @@ mod tests {
         let (content, _) = content(9);
         let pieces_root = content.trees[0].pieces_root;
         let range = HashRange { pieces_root, base_layer: 0, index: 0, length: 2, proof_layers: 3 };
-        assert_eq!(answer(&content, &range, |_| None), None);
+        assert_eq!(answer(&content, None, &range, |_| None), None);
         let other = HashRange { pieces_root: [9; 32], ..range };
-        assert_eq!(answer(&content, &other, |_| Some([[1; 32]; 4].as_slice().into())), None);
+        assert_eq!(answer(&content, None, &other, |_| Some([[1; 32]; 4].as_slice().into())), None);
     }
 }

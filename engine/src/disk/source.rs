@@ -15,12 +15,15 @@ use swarm::Content;
 use tokio::sync::mpsc;
 
 use crate::disk::beneath::Stamp;
-use crate::disk::hash_tree::Leaves;
+use crate::disk::hash_tree::{Leaves, Upper};
 use crate::disk::storage::Storage;
 use crate::disk::verify;
 
 /// The most leaves that are kept: 8 MiB of them, for 4 GiB of content.
 const MOST_LEAVES: usize = 262_144;
+
+/// The most files whose upper layers are kept.
+const MOST_TREES: usize = 16;
 
 /// Content on disk that others may have.
 #[derive(Debug)]
@@ -30,6 +33,8 @@ pub(crate) struct Source {
     watch: Mutex<Option<Watch>>,
     /// Leaves of pieces that somebody asked for.
     leaves: Mutex<BTreeMap<PieceIndex, Leaves>>,
+    /// The upper layers of files that somebody asked about.
+    upper: Mutex<BTreeMap<[u8; 32], Arc<Upper>>>,
     /// Told once for each file that turns out to be wrong.
     changes: OnceLock<mpsc::Sender<Changed>>,
 }
@@ -59,7 +64,14 @@ struct Watch {
 impl Source {
     /// Content that is still being written.
     pub(crate) fn new(storage: Arc<Storage>, content: Arc<Content>) -> Self {
-        Self { storage, content, watch: Mutex::new(None), leaves: Mutex::default(), changes: OnceLock::new() }
+        Self {
+            storage,
+            content,
+            watch: Mutex::new(None),
+            leaves: Mutex::default(),
+            upper: Mutex::default(),
+            changes: OnceLock::new(),
+        }
     }
 
     /// Whom to tell of files that turn out to be wrong.
@@ -72,6 +84,33 @@ impl Source {
         let most = self.most_pieces();
         let mut known = self.leaves.lock().unwrap_or_else(PoisonError::into_inner);
         known.extend(leaves.into_iter().take(most));
+    }
+
+    /// Leaves of a piece that was just verified. They are kept when they are the right ones: a block
+    /// may have come again, and false, after the piece was whole.
+    pub(crate) fn offer_leaves(&self, piece: PieceIndex, leaves: Vec<[u8; 32]>) {
+        if let Some((expected, width)) = verify::expected_root(&self.content, piece)
+            && verify::root(leaves.clone(), width) == expected
+        {
+            let mut known = self.leaves.lock().unwrap_or_else(PoisonError::into_inner);
+            if known.len() < self.most_pieces() {
+                known.insert(piece, leaves.into());
+            }
+        }
+    }
+
+    /// The layers above the pieces of one file.
+    pub(crate) fn upper(&self, pieces_root: &[u8; 32]) -> Option<Arc<Upper>> {
+        let mut known = self.upper.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(upper) = known.get(pieces_root) {
+            return Some(Arc::clone(upper));
+        }
+        let upper = Arc::new(Upper::over(&self.content, pieces_root)?);
+        if known.len() >= MOST_TREES {
+            known.pop_first();
+        }
+        known.insert(*pieces_root, Arc::clone(&upper));
+        Some(upper)
     }
 
     fn most_pieces(&self) -> usize {

@@ -40,12 +40,12 @@ impl Task {
         let (probe, retry) = self.waits();
         let known = self.disk_full.is_some();
         self.disk_full = Some(DiskFull { next_probe: now + probe, next_try: now + retry, trying: false });
+        self.publish();
         if !known {
             let need = self.view.size().saturating_sub(self.view.verified_bytes());
             let free = self.place.source.get().and_then(|source| source.storage().free_space().ok());
             self.parts.alert(Alert::DiskFull { id: self.id(), need, free: free.unwrap_or(0) });
         }
-        self.publish();
     }
 
     /// Asks a disk thread how much room there is.
@@ -81,8 +81,8 @@ impl Task {
     pub(crate) fn wrote(&mut self) {
         if self.disk_full.as_ref().is_some_and(|full| full.trying) {
             self.disk_full = None;
-            self.parts.alert(Alert::DiskRoom { id: self.id() });
             self.publish();
+            self.parts.alert(Alert::DiskRoom { id: self.id() });
         }
     }
 }

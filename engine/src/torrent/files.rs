@@ -106,7 +106,8 @@ pub(crate) fn digest_blocks(source: Arc<Source>, parts: &Parts, inbox: Inbox, pi
 pub(crate) fn read_hashes(source: Arc<Source>, parts: &Parts, inbox: Inbox, peer: PeerKey, range: HashRange) {
     parts.hashers.submit(move || {
         let mut read = BTreeMap::new();
-        let hashes = hash_tree::answer(source.content(), &range, |piece| {
+        let upper = source.upper(&range.pieces_root);
+        let hashes = hash_tree::answer(source.content(), upper.as_deref(), &range, |piece| {
             if let Some(leaves) = read.get(&piece) {
                 return Some(Arc::clone(leaves));
             }

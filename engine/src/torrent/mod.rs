@@ -3,6 +3,7 @@
 pub(crate) mod disk_full;
 pub(crate) mod files;
 pub(crate) mod finish;
+mod life;
 mod metadata;
 pub(crate) mod prepare;
 mod progress;

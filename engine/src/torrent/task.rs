@@ -5,30 +5,29 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use download_status::Stage;
 use shared::metainfo::Metainfo;
 use shared::path::SafePath;
-use shared::{BlockRef, InfoHashes, Moment, PeerId};
+use shared::{BlockRef, InfoHashes, Moment, PeerId, PieceIndex};
 use swarm::{Input, Output, PeerKey, Torrent};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::alert::Alert;
 use crate::connection::{Connection, Event, Inbox, Place, Shaken};
 use crate::dialer;
 use crate::disk::source::{Changed, Source};
-use crate::error::TorrentError;
 use crate::shared_parts::Parts;
 use crate::status::State;
 use crate::torrent::Command;
 use crate::torrent::disk_full::DiskFull;
 use crate::torrent::files;
-use crate::torrent::finish::Finished;
-use crate::torrent::prepare::{News, Prepared, Shape};
+use crate::torrent::prepare::{News, Shape};
 use crate::torrent::view::View;
 
 /// How many events are taken from the inbox at once.
 const AT_ONCE: usize = 64;
+
+/// How many things are kept for a brain that is not there yet.
+const MOST_EARLY: usize = 256;
 
 /// A torrent at work.
 #[derive(Debug)]
@@ -51,6 +50,10 @@ pub(crate) struct Task {
     /// Writes and finishing under way.
     pub(crate) on_disk: usize,
     pub(crate) final_name: std::path::PathBuf,
+    /// Leaves of the blocks of pieces that are not whole yet.
+    pub(crate) leaves: BTreeMap<PieceIndex, Vec<[u8; 32]>>,
+    /// Who gave how much in earlier runs.
+    pub(crate) given_before: BTreeMap<PeerId, u64>,
     /// Preparation and checks end with this.
     pub(crate) end: CancellationToken,
     pub(crate) stopping: Vec<oneshot::Sender<()>>,
@@ -104,6 +107,7 @@ impl Task {
                 break;
             }
         }
+        self.record_givers();
         self.end.cancel();
         if let Some(preparing) = self.preparing.take() {
             let _ = preparing.await.is_ok();
@@ -117,7 +121,7 @@ impl Task {
         });
     }
 
-    fn now(&self) -> Moment {
+    pub(crate) fn now(&self) -> Moment {
         self.parts.clock.now()
     }
 
@@ -228,16 +232,20 @@ impl Task {
                 self.wrote();
             }
             Input::WriteFailed { .. } => self.on_disk -= 1,
-            Input::Block { peer, data, .. } => {
+            Input::Block { peer, data, range, leaf } => {
                 if let Some((_, peer_id)) = self.connections.get(peer) {
                     self.view.count(*peer_id, data.len());
+                }
+                if let Some(leaf) = leaf {
+                    self.note_leaf(*range, *leaf);
                 }
             }
             _ => {}
         }
         let now = self.now();
         let Some(brain) = self.brain.as_mut() else {
-            if matches!(input, Input::PeersFound { .. } | Input::Command(_)) {
+            let keep = matches!(input, Input::PeersFound { .. } | Input::Command(_));
+            if keep && self.early.len() < MOST_EARLY {
                 self.early.push(input);
             }
             return;
@@ -246,7 +254,7 @@ impl Task {
         self.drain();
     }
 
-    fn drain(&mut self) {
+    pub(crate) fn drain(&mut self) {
         while let Some(output) = self.brain.as_mut().and_then(Torrent::poll_output) {
             self.output(output);
         }
@@ -314,111 +322,6 @@ impl Task {
                 connection.outbox.wake();
             }
         }
-    }
-
-    fn news(&mut self, news: News) {
-        match news {
-            News::Checking(done, total) => {
-                self.view.checking = Some(crate::status::Progress { done, total });
-                self.parts.alert(Alert::Checking { id: self.id(), done, total });
-            }
-            News::DiskFull { need, free } => {
-                self.view.state = State::PausedDiskFull;
-                self.parts.alert(Alert::DiskFull { id: self.id(), need, free });
-            }
-            News::DiskRoom => self.parts.alert(Alert::DiskRoom { id: self.id() }),
-            News::Ready(prepared) => self.ready(prepared),
-            News::Failed(error) => self.fail(error),
-        }
-        self.publish();
-    }
-
-    /// The place is there: the brain begins.
-    pub(crate) fn ready(&mut self, prepared: Prepared) {
-        let Prepared { source, have, checked, final_name, found } = prepared;
-        self.final_name = final_name;
-        self.view.begin(&source, &have);
-        self.view.path = source.storage().path();
-        let content = Arc::clone(source.content());
-        let stage = match (found, self.is_share) {
-            (false, _) => Stage::Downloading,
-            (true, false) => Stage::Complete,
-            (true, true) => Stage::Shared,
-        };
-        let complete = have.is_full();
-        source.tell(self.changes.clone());
-        let _ = self.place.storage.set(Arc::clone(source.storage())).is_ok();
-        let _ = self.place.source.set(source).is_ok();
-        self.record_place(&have, &checked, stage);
-        if let Some(brain) = self.brain.as_mut() {
-            brain.handle_input(Input::ContentKnown { content, have }, self.parts.clock.now());
-            self.drain();
-        } else {
-            self.begin(Some(content), have);
-        }
-        if found {
-            self.view.complete(self.view.path.clone());
-        } else if complete {
-            // Everything was there but the final name; an empty torrent is complete at once.
-            self.complete();
-        }
-    }
-
-    /// Makes the brain and hands it what came before it.
-    pub(crate) fn begin(&mut self, content: Option<Arc<swarm::Content>>, have: shared::Bitfield) {
-        let config = swarm::TorrentConfig {
-            peer_id: self.parts.peer_id,
-            listen_port: Some(self.parts.listen_port),
-            client: self.parts.config.client.clone(),
-            classic_choke: self.parts.config.classic_choke,
-            ..swarm::TorrentConfig::default()
-        };
-        let start = swarm::TorrentStart { hashes: self.hashes, content, have, paused: self.paused };
-        self.brain = Some(Torrent::new(config, start, rand::random(), self.now()));
-        self.drain();
-        for input in std::mem::take(&mut self.early) {
-            self.input(input);
-        }
-    }
-
-    fn finished(&mut self, finished: Finished) {
-        tracing::info!(id = %self.id(), "download complete");
-        self.record_complete(&finished.stamps);
-        self.view.complete(finished.path.clone());
-        let (elapsed, bytes) = (self.view.elapsed(self.now()), self.view.size());
-        self.publish();
-        self.parts.alert(Alert::Completed { id: self.id(), elapsed, bytes, path: finished.path });
-    }
-
-    fn alert(&mut self, alert: swarm::Alert) {
-        let id = self.id();
-        match alert {
-            swarm::Alert::Banned { peer_id, address, piece, block } => {
-                self.parts.alert(Alert::Banned { id, peer_id, address, piece: piece.get(), block });
-            }
-            swarm::Alert::PieceFailed { piece } => {
-                tracing::warn!(%id, %piece, "a piece did not have its hash and is fetched again");
-            }
-            swarm::Alert::WriteFailed { full: true, .. } => self.disk_is_full(),
-            // The disk thread has told what was wrong.
-            swarm::Alert::WriteFailed { full: false, .. } => {}
-            swarm::Alert::Unreachable { address } => self.parts.alert(Alert::Unreachable { id, address }),
-        }
-    }
-
-    fn changed(&mut self, changed: Changed) {
-        let Some(source) = self.place.source.get() else { return };
-        let path = source.storage().root().join(&source.storage().relative(changed.file));
-        self.parts.alert(Alert::ShareChanged { id: self.id(), piece: changed.piece.get(), path });
-    }
-
-    pub(crate) fn fail(&mut self, error: TorrentError) {
-        tracing::warn!(id = %self.id(), %error, "a torrent cannot go on");
-        self.view.state = State::Error;
-        self.view.error = Some(error.clone());
-        self.input(Input::Command(swarm::Command::Pause));
-        self.publish();
-        self.parts.alert(Alert::Failed { id: self.id(), error });
     }
 
     fn record_paused(&self) {

@@ -7,7 +7,8 @@ use serde_json::json;
 use shared::InfoHash;
 use shared::display::{Elapsed, Rate, Size, escape, fit};
 
-use super::{Needs, Offer, Running, Said, Verb, target, told};
+use super::target::{self, Target};
+use super::{Needs, Offer, Running, Said, Verb, told};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 
@@ -45,9 +46,14 @@ pub(super) const WAIT: Verb = Verb {
 fn get<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
     Box::pin(async move {
         said.need(0, "What do you want to get?", "get NAME     (search lists what there is)")?;
+        let mut wanted = Vec::new();
+        for word in named(context, said).await? {
+            wanted.push(locate(context, word).await?);
+        }
+        // Nothing begins before everything that was named is found.
         let mut ids = Vec::new();
-        for word in &said.words {
-            ids.push(begin(context, word, said).await?);
+        for one in wanted {
+            ids.push(begin(context, one, said).await?);
         }
         if context.at_prompt {
             return Ok(());
@@ -56,15 +62,38 @@ fn get<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
     })
 }
 
-/// Starts one download; gives its id when there is something to wait for.
-async fn begin(context: &Context, word: &str, said: &Said) -> Result<Option<InfoHash>, Failure> {
-    let target = match target::resolve(context, word).await {
-        Ok(target) => target,
+/// The names that were given, unless together they are one name that lacks its quotes.
+async fn named<'a>(context: &Context, said: &'a Said) -> Result<&'a [String], Failure> {
+    let whole = said.words.join(" ");
+    if said.words.len() > 1 && target::find(context, "get", &whole).await.is_ok() {
+        return Err(target::needs_quotes("get", &whole));
+    }
+    Ok(&said.words)
+}
+
+/// Something that was named, and found.
+enum Wanted {
+    /// Others have it.
+    Target(Target),
+    /// It is here, whole or in part.
+    Known(Box<TorrentStatus>),
+}
+
+async fn locate(context: &Context, word: &str) -> Result<Wanted, Failure> {
+    match target::resolve(context, "get", word).await {
+        Ok(target) => Ok(Wanted::Target(target)),
         // What is here already needs no tracker to go on.
-        Err(failure) => match context.torrent(word) {
-            Ok(status) => return Ok(resume_known(context, &status).await.then_some(status.id)),
-            Err(_) => return Err(failure),
-        },
+        Err(failure) => {
+            context.torrent(word).map(|status| Wanted::Known(Box::new(status))).map_err(|_| failure)
+        }
+    }
+}
+
+/// Starts one download; gives its id when there is something to wait for.
+async fn begin(context: &Context, wanted: Wanted, said: &Said) -> Result<Option<InfoHash>, Failure> {
+    let target = match wanted {
+        Wanted::Target(target) => target,
+        Wanted::Known(status) => return Ok(resume_known(context, &status).await.then_some(status.id)),
     };
     let options = AddOptions { into: said.options.into.clone(), ..AddOptions::default() };
     let session = context.session()?;
@@ -97,7 +126,7 @@ async fn begin(context: &Context, word: &str, said: &Said) -> Result<Option<Info
                 fit(&added.path.display().to_string(), 80)
             ));
             if added.beginning == Beginning::Checking {
-                context.screen.say(&format!("  part of {name} is here already; checking it first"));
+                context.screen.say(&format!("  something called {name} is here already; checking it first"));
             }
         }
     }
@@ -142,7 +171,7 @@ fn wait<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
         let ids = if said.words.is_empty() {
             session.list().iter().filter(|one| is_under_way(one)).map(|one| one.id).collect()
         } else {
-            said.words.iter().map(|word| context.torrent(word).map(|one| one.id)).collect::<Result<_, _>>()?
+            context.torrents(&said.words)?.iter().map(|one| one.id).collect()
         };
         until_done(context, ids, said.options.timeout).await
     })

@@ -124,8 +124,8 @@ fn nothing(context: &Context, query: &str, near: &[String]) -> Result<(), Failur
 
 fn sources<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
     Box::pin(async move {
-        let name = said.need(0, "The sources of what?", "sources NAME")?;
-        let found = target::find(context, name).await?;
+        let name = said.name("The sources of what?", "sources NAME")?;
+        let found = target::find(context, "sources", &name).await?;
         let request = SourcesOf { entry: found.entry.entry.clone(), want: 200, subscribe: false };
         let answer = context.link.ask(request).await.map_err(target::asked)?;
         let pieces = found.entry.size.div_ceil(found.entry.piece_length.max(1));

@@ -124,8 +124,11 @@ fn rate(rate: f64) -> String {
 
 fn status<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
     Box::pin(async move {
-        let Some(name) = said.words.first() else { return whole_status(context) };
-        let status = context.torrent(name)?;
+        if said.words.is_empty() {
+            return whole_status(context);
+        }
+        let name = said.words.join(" ");
+        let status = context.torrent(&name)?;
         if context.screen.is_json() {
             context.screen.json(told::torrent_json("status", &status));
             return Ok(());
@@ -180,10 +183,7 @@ pub fn ten_fields(status: &TorrentStatus) -> Vec<String> {
 fn peers<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
     Box::pin(async move {
         let session = context.session()?;
-        let torrents = match said.words.first() {
-            Some(name) => vec![context.torrent(name)?],
-            None => session.list(),
-        };
+        let torrents = if said.words.is_empty() { session.list() } else { context.torrents(&said.words)? };
         let mut shown = 0;
         for torrent in torrents {
             let list = session.peers(torrent.id).await.map_err(|error| target::failed(&error))?;
@@ -251,8 +251,8 @@ fn show_peers(context: &Context, torrent: &TorrentStatus, list: &[PeerStatus]) -
 
 fn info<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
     Box::pin(async move {
-        let name = said.need(0, "What do you want to know about?", "info NAME")?;
-        let info = own_or_remote(context, name).await?;
+        let name = said.name("What do you want to know about?", "info NAME")?;
+        let info = own_or_remote(context, &name).await?;
         if context.screen.is_json() {
             let files: Vec<_> = info
                 .files()
@@ -295,7 +295,7 @@ async fn own_or_remote(context: &Context, name: &str) -> Result<shared::metainfo
     {
         return Ok(metainfo.info.clone());
     }
-    match target::resolve(context, name).await?.source {
+    match target::resolve(context, "info", name).await?.source {
         engine::AddSource::Metainfo(metainfo) => Ok(metainfo.info),
         engine::AddSource::Info(info) => Ok(*info),
         engine::AddSource::Hashes { .. } => {
@@ -308,11 +308,11 @@ async fn own_or_remote(context: &Context, name: &str) -> Result<shared::metainfo
 
 fn magnet<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
     Box::pin(async move {
-        let name = said.need(0, "A link to what?", "magnet NAME")?;
-        let (hashes, name) = if let Ok(status) = context.torrent(name) {
+        let name = said.name("A link to what?", "magnet NAME")?;
+        let (hashes, name) = if let Ok(status) = context.torrent(&name) {
             (status.hashes, status.name)
         } else {
-            let found = target::find(context, name).await?;
+            let found = target::find(context, "magnet", &name).await?;
             (found.entry.hashes, found.entry.name)
         };
         let magnet = Magnet { hashes, name: Some(name), trackers: Vec::new(), peers: Vec::new() };

@@ -15,6 +15,8 @@ mod told;
 use std::future::Future;
 use std::pin::Pin;
 
+use shared::display::fit;
+
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::options::Options;
@@ -39,6 +41,13 @@ impl Said {
     pub fn need(&self, at: usize, question: &str, usage: &str) -> Result<&str, Failure> {
         let missing = || Failure::new(Exit::Usage, "usage", question).advise(usage);
         self.words.get(at).map(String::as_str).ok_or_else(missing)
+    }
+}
+
+impl Said {
+    /// The words as one name, for verbs that take one: its spaces need no quotes.
+    pub fn name(&self, question: &str, usage: &str) -> Result<String, Failure> {
+        self.need(0, question, usage).map(|_| self.words.join(" "))
     }
 }
 
@@ -144,25 +153,36 @@ pub fn find(name: &str) -> Option<&'static Verb> {
     VERBS.iter().find(|verb| verb.names.contains(&name.as_str()))
 }
 
-/// A word that is no verb.
-pub fn unknown(word: &str) -> Failure {
+/// A line that begins with no verb: `before` is what stood before the word (such as `help `), `rest` what
+/// came behind it.
+pub fn unknown(before: &str, word: &str, rest: &str) -> Failure {
     let names = VERBS.iter().flat_map(|verb| verb.names.iter().copied()).filter(|name| name.len() > 1);
-    let shown = shared::display::fit(word, 40);
-    let failure = Failure::new(Exit::Usage, "unknown_command", format!("\"{shown}\" is not a command."));
-    match words::nearest(&word.to_lowercase(), names) {
-        Some(near) => failure.advise(format!("did you mean {near}?   (help shows all)")),
-        None => failure.advise(format!("help     to talk: say {shown}   or: msg NICK {shown}")),
+    let shown = fit(word, 40);
+    let text = format!("\"{shown}\" is not a command.");
+    if let Some(near) = words::nearest(word, names) {
+        let line = fit(format!("{before}{near} {}", rest.trim()).trim(), 80);
+        return Failure::new(Exit::Usage, "unknown_command", format!("{text} Did you mean {near}?"))
+            .advise(format!("{line}     or: help"));
+    }
+    let failure = Failure::new(Exit::Usage, "unknown_command", text);
+    if before.is_empty() {
+        let line = fit(format!("{word} {}", rest.trim()).trim(), 60);
+        failure.advise(format!("say {line}     or: msg NICK {line}     or: help"))
+    } else {
+        failure.advise("help")
     }
 }
 
-/// Splits what was typed behind `verb` into words and options.
-pub fn said(verb: &Verb, rest: &str) -> Result<Said, Failure> {
-    let words = words::split(rest)?;
+/// Takes a line that begins with `verb` apart into words and options, or leaves its text whole.
+pub fn said(verb: &Verb, line: &str) -> Result<Said, Failure> {
+    let text = line.trim().split_once(char::is_whitespace).map_or("", |(_, rest)| rest.trim()).to_owned();
     if verb.takes_text {
-        return Ok(Said { words, text: rest.trim().to_owned(), options: Options::default() });
+        return Ok(Said { words: Vec::new(), text, options: Options::default() });
     }
+    // The whole line, so that a column that is told is one of the line.
+    let words = words::split(line)?.into_iter().skip(1).collect();
     let (words, options) = Options::read(words)?;
-    Ok(Said { words, text: rest.trim().to_owned(), options })
+    Ok(Said { words, text, options })
 }
 
 /// help
@@ -170,7 +190,7 @@ const HELP: Verb = Verb {
     names: &["help", "?", "ayuda"],
     arguments: "[VERB]",
     about: "this list, or more about one verb",
-    examples: &["help get"],
+    examples: &["help get", "help exit-codes"],
     offer: Offer::Verbs,
     needs: Needs::Session,
     takes_text: false,
@@ -179,17 +199,21 @@ const HELP: Verb = Verb {
 };
 
 fn help(context: &Context, said: &Said) -> Result<(), Failure> {
-    let Some(name) = said.words.first() else {
-        for line in overview() {
-            context.screen.say(&line);
-        }
-        return Ok(());
-    };
-    let verb = find(name).ok_or_else(|| unknown(name))?;
-    for line in about(verb) {
+    for line in help_on(said.words.first().map(String::as_str))? {
         context.screen.say(&line);
     }
     Ok(())
+}
+
+/// What help says: about everything, about one verb, or about the exit codes.
+pub fn help_on(topic: Option<&str>) -> Result<Vec<String>, Failure> {
+    match topic {
+        None | Some("all") => Ok(overview()),
+        Some("exit-codes") => {
+            Ok(Exit::ALL.iter().map(|exit| format!("  {:>2}  {}", exit.code(), exit.meaning())).collect())
+        }
+        Some(name) => find(name).map(about).ok_or_else(|| unknown("help ", name, "")),
+    }
 }
 
 /// One line a verb.
@@ -249,6 +273,10 @@ mod tests {
             assert_eq!(find(word).map(Verb::name), Some(name), "{word}");
         }
         assert!(find("nothing").is_none());
-        assert!(unknown("shrae").lines().join(" ").contains("share"));
+        let failure = unknown("", "shrae", "\"Tema 3\"");
+        assert_eq!(failure.text, "\"shrae\" is not a command. Did you mean share?");
+        assert_eq!(failure.advice.unwrap(), "share \"Tema 3\"     or: help");
+        assert_eq!(unknown("help ", "shrae", "").advice.unwrap(), "help share     or: help");
+        assert!(unknown("", "hola", "a todos").advice.unwrap().starts_with("say hola a todos "));
     }
 }

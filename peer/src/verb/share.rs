@@ -7,7 +7,7 @@ use serde_json::json;
 use shared::control;
 use shared::display::{Rate, Size, escape, fit};
 
-use super::{Needs, Offer, Running, Said, Verb};
+use super::{Needs, Offer, Running, Said, Verb, target};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::link::AskError;
@@ -46,8 +46,14 @@ fn share<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
             let text = "--as names one thing, and several were given.";
             return Err(Failure::new(Exit::Usage, "usage", text).advise("share FILE --as NAME"));
         }
-        for word in &said.words {
-            share_one(context, &home(word), said).await?;
+        let paths: Vec<PathBuf> = said.words.iter().map(|word| home(word)).collect();
+        if let Some(missing) = paths.iter().find(|path| path.symlink_metadata().is_err()) {
+            let whole = said.words.join(" ");
+            let one_name = paths.len() > 1 && home(&whole).exists();
+            return Err(if one_name { target::needs_quotes("share", &whole) } else { no_file(missing) });
+        }
+        for path in &paths {
+            share_one(context, path, said).await?;
         }
         Ok(())
     })
@@ -77,7 +83,7 @@ async fn share_one(context: &Context, path: &Path, said: &Said) -> Result<(), Fa
         && known.hashes != shared.info.hashes()
         && !shared.already
     {
-        context.session()?.unshare(shared.id).await.map_err(|error| super::target::failed(&error))?;
+        context.session()?.unshare(shared.id).await.map_err(|error| target::failed(&error))?;
         let shared = hash(context, path, ShareOptions { name: Some(known.name.clone()), ..options }).await?;
         let answer = publish(context, &shared, said).await;
         tell(context, &shared, &answer, Some(path));
@@ -155,15 +161,7 @@ fn refused(path: &Path, error: &ShareError) -> Failure {
     let shown = fit(&path.display().to_string(), 80);
     match error {
         ShareError::Unreadable { path: at, source } if source.kind() == std::io::ErrorKind::NotFound => {
-            let failure = Failure::new(
-                Exit::NotFound,
-                "no_file",
-                format!("No file \"{}\".", fit(&at.display().to_string(), 80)),
-            );
-            match neighbour(path) {
-                Some(near) => failure.advise(format!("did you mean {}?", words::quote(&near))),
-                None => failure.advise("share FILE_OR_FOLDER; Tab completes names"),
-            }
+            no_file(at)
         }
         ShareError::Unreadable { path: at, source }
             if source.kind() == std::io::ErrorKind::PermissionDenied =>
@@ -203,6 +201,17 @@ fn refused(path: &Path, error: &ShareError) -> Failure {
     }
 }
 
+fn no_file(path: &Path) -> Failure {
+    let text = format!("No file \"{}\".", fit(&path.display().to_string(), 80));
+    let Some(near) = neighbour(path) else {
+        return Failure::new(Exit::NotFound, "no_file", text)
+            .advise("share FILE_OR_FOLDER     (Tab completes names)");
+    };
+    let text = format!("{text} Did you mean {}?", fit(&near, 60));
+    let near = path.with_file_name(&near).to_string_lossy().into_owned();
+    Failure::new(Exit::NotFound, "no_file", text).advise(format!("share {}", target::typable(&near)))
+}
+
 /// A file beside the missing one with nearly its name.
 fn neighbour(path: &Path) -> Option<String> {
     let name = path.file_name()?.to_string_lossy().into_owned();
@@ -217,13 +226,12 @@ fn neighbour(path: &Path) -> Option<String> {
 
 fn unshare<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
     Box::pin(async move {
-        let name =
-            said.need(0, "What do you want to stop sharing?", "unshare NAME     (shares lists them)")?;
-        let status = context.torrent(name)?;
+        let name = said.name("What do you want to stop sharing?", "unshare NAME     (shares lists them)")?;
+        let status = context.torrent(&name)?;
         if let Err(error) = context.swarms()?.withdraw(status.id).await {
             tracing::info!(%error, "the tracker was not told");
         }
-        context.session()?.unshare(status.id).await.map_err(|error| super::target::failed(&error))?;
+        context.session()?.unshare(status.id).await.map_err(|error| target::failed(&error))?;
         context
             .screen
             .say(&format!("No longer shared: {}. The file stays where it is.", escape(&status.name)));

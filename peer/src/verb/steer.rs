@@ -54,7 +54,7 @@ fn chosen(context: &Context, said: &Said, verb: &str) -> Result<Vec<TorrentStatu
         let list = context.session()?.list();
         return Ok(list.into_iter().filter(|one| one.state != State::Seeding && !one.is_share).collect());
     }
-    said.words.iter().map(|word| context.torrent(word)).collect()
+    context.torrents(&said.words)
 }
 
 fn pause<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
@@ -103,8 +103,10 @@ fn resume<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
 
 fn cancel<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
     Box::pin(async move {
-        let Some(word) = said.words.first() else { return Err(which(context)?) };
-        let one = context.torrent(word)?;
+        if said.words.is_empty() {
+            return Err(which(context)?);
+        }
+        let one = context.torrent(&said.words.join(" "))?;
         let name = fit(&one.name, 60);
         if one.is_share || one.state == State::Seeding {
             let text = format!("{name} is complete; there is nothing to cancel.");
@@ -146,10 +148,10 @@ fn which(context: &Context) -> Result<Failure, Failure> {
         .filter(|one| one.state != State::Seeding && !one.is_share)
         .map(|one| fit(&one.name, 40))
         .collect();
-    let text = if names.is_empty() {
-        "There is no download to cancel.".to_owned()
-    } else {
-        format!("Which one? {}", names.join(", "))
-    };
+    if names.is_empty() {
+        let text = "There is no download to cancel.";
+        return Ok(Failure::new(Exit::Usage, "usage", text).advise("downloads --all"));
+    }
+    let text = format!("Which one? {}.", names.join(", "));
     Ok(Failure::new(Exit::Usage, "usage", text).advise("cancel NAME --keep     or: cancel NAME --delete"))
 }

@@ -1,8 +1,8 @@
 //! What a person can name to `get`, `info`, `sources`: a name, a number, an id, a magnet link, a .torrent.
 
 use engine::{AddSource, CommandError};
-use shared::control::{Code, EntryId, Find, Found, Refusal};
-use shared::display::{escape, fit};
+use shared::control::{Code, Entry, EntryId, Find, Found, Refusal};
+use shared::display::{Size, escape, fit};
 use shared::magnet::Magnet;
 use shared::metainfo::{Info, Metainfo};
 use shared::{InfoHash, InfoHashV2, InfoHashes};
@@ -10,6 +10,7 @@ use shared::{InfoHash, InfoHashV2, InfoHashes};
 use crate::context::{Context, Row};
 use crate::failure::{Exit, Failure};
 use crate::link::AskError;
+use crate::words;
 
 /// The largest .torrent file that is read, in bytes.
 const MAX_TORRENT: u64 = 10 * 1024 * 1024;
@@ -25,8 +26,8 @@ pub(super) struct Target {
     pub peers: Vec<std::net::SocketAddr>,
 }
 
-/// Finds what `said` means, asking the tracker where that is needed.
-pub(super) async fn resolve(context: &Context, said: &str) -> Result<Target, Failure> {
+/// Finds what `said` means, asking the tracker where that is needed. `verb` is who asks, for advice.
+pub(super) async fn resolve(context: &Context, verb: &str, said: &str) -> Result<Target, Failure> {
     if said.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("magnet:")) {
         let magnet = Magnet::parse(said).map_err(|error| {
             Failure::new(Exit::Usage, "bad_magnet", format!("{}.", capital(&error.to_string())))
@@ -45,12 +46,12 @@ pub(super) async fn resolve(context: &Context, said: &str) -> Result<Target, Fai
     if let Some(hashes) = hexadecimal(said) {
         return by_hash(context, hashes, said.to_owned(), Vec::new()).await;
     }
-    let found = find(context, said).await?;
+    let found = find(context, verb, said).await?;
     of_entry(&found)
 }
 
 /// The catalog's entry that `said` means.
-pub(super) async fn find(context: &Context, said: &str) -> Result<Found, Failure> {
+pub(super) async fn find(context: &Context, verb: &str, said: &str) -> Result<Found, Failure> {
     let row = said.parse::<usize>().ok().and_then(|number| context.row(number));
     let question = match (row, said.strip_prefix('#')) {
         (Some(Row::Entry(entry)), _) => Find::Entry { entry: EntryId(entry) },
@@ -58,10 +59,7 @@ pub(super) async fn find(context: &Context, said: &str) -> Result<Found, Failure
         (None, Some(id)) => Find::Entry { entry: EntryId(id.to_ascii_lowercase()) },
         (None, None) => Find::Name { name: said.trim_end_matches('/').to_owned() },
     };
-    match context.link.ask(question).await {
-        Ok(found) => Ok(found),
-        Err(error) => Err(not_found(said, error)),
-    }
+    context.link.ask(question).await.map_err(|error| not_found(verb, said, error))
 }
 
 fn of_entry(found: &Found) -> Result<Target, Failure> {
@@ -131,22 +129,43 @@ fn capital(text: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// The tracker does not know a name.
-pub(super) fn not_found(said: &str, error: AskError) -> Failure {
+/// The tracker does not know a name, or knows it twice.
+fn not_found(verb: &str, said: &str, error: AskError) -> Failure {
     let AskError::Refused(refusal) = error else { return unreachable(&error) };
     let shown = fit(said, 60);
-    match refusal.code {
-        Code::NoSuchEntry => {
-            let failure = Failure::new(Exit::NotFound, "not_found", format!("Nobody shares \"{shown}\"."));
-            failure.advise(
-                refusal
-                    .advice
-                    .map_or_else(|| "search WORDS".to_owned(), |advice| escape(&advice).into_owned()),
-            )
+    match (refusal.code, refusal.near.first(), refusal.candidates.first()) {
+        (Code::NoSuchEntry, Some(near), _) => {
+            let text = format!("Nobody shares \"{shown}\". Did you mean {}?", fit(near, 60));
+            Failure::new(Exit::NotFound, "not_found", text).advise(format!("{verb} {}", typable(near)))
         }
-        Code::Ambiguous => refused_as(Exit::Usage, "ambiguous", refusal),
+        (Code::NoSuchEntry, None, _) => {
+            Failure::new(Exit::NotFound, "not_found", format!("Nobody shares \"{shown}\"."))
+                .advise("search     (lists everything that is shared)")
+        }
+        (Code::Ambiguous, _, Some(first)) => {
+            let each = |entry: &Entry| {
+                let by = entry.by.first().map_or_else(String::new, |nick| format!(" by {}", fit(nick, 24)));
+                format!("#{} {}{by}", fit(&entry.entry.0, 40), Size(entry.size))
+            };
+            let several: Vec<String> = refusal.candidates.iter().take(4).map(each).collect();
+            let more = if refusal.candidates.len() > 4 { " and others" } else { "" };
+            let text = format!("\"{shown}\" could be {}{more}.", several.join(", "));
+            Failure::new(Exit::Usage, "ambiguous", text)
+                .advise(format!("{verb} #{}", fit(&first.entry.0, 40)))
+        }
         _ => refused(refusal),
     }
+}
+
+/// A name as it can be typed, for a line of advice.
+pub(super) fn typable(name: &str) -> String {
+    fit(&words::quote(name), 80)
+}
+
+/// Several words that together are one name: they were meant to stand in quotes.
+pub(super) fn needs_quotes(verb: &str, name: &str) -> Failure {
+    let text = format!("\"{}\" is one name with spaces: it needs quotes.", fit(name, 60));
+    Failure::new(Exit::Usage, "needs_quotes", text).advise(format!("{verb} {}", typable(name)))
 }
 
 /// Any refusal of the tracker.

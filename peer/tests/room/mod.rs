@@ -1,0 +1,105 @@
+//! A room for tests: a tracker on a free port of this machine, and people whose lines are run and heard.
+
+#![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use peer::app::App;
+use peer::failure::Failure;
+use peer::repl;
+use peer::settings::Settings;
+use peer::terminal::{Screen, View};
+use runtime::Shutdown;
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+use tracker::{Tracker, TrackerConfig};
+
+/// A tracker and a folder for everybody.
+pub struct Room {
+    tracker: Tracker,
+    folder: TempDir,
+}
+
+/// A running peer whose prompt is the test.
+pub struct Person {
+    pub app: App,
+    lines: mpsc::Receiver<String>,
+    home: PathBuf,
+}
+
+impl Room {
+    pub async fn new() -> Self {
+        let config = TrackerConfig { listen: ([127, 0, 0, 1], 0).into(), ..TrackerConfig::default() };
+        Self { tracker: Tracker::start(config).await.unwrap(), folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// Starts a peer and waits until the tracker has let it in.
+    pub async fn person(&self, nick: &str) -> Person {
+        let home = self.folder.path().join(nick);
+        std::fs::create_dir_all(&home).unwrap();
+        let settings = Settings {
+            dir: home.clone(),
+            tracker: Some(self.tracker.local_addr().to_string()),
+            nick: nick.to_owned(),
+            listen: Some(([127, 0, 0, 1], 0).into()),
+            into: None,
+            limit_up: None,
+            limit_down: None,
+            classic_choke: false,
+        };
+        let (said, lines) = mpsc::channel(4096);
+        let view = View { json: false, terminal: false, colour: false, columns: 100 };
+        let app = App::start(settings, Screen::remote(said, view), Shutdown::new(), true).await.unwrap();
+        app.connected().await.unwrap();
+        Person { app, lines, home }
+    }
+
+    pub async fn close(self) {
+        self.tracker.stop().await;
+    }
+}
+
+impl Person {
+    /// Runs a line as if it had been typed; gives what was said meanwhile.
+    pub async fn run(&mut self, line: &str) -> Result<Vec<String>, Failure> {
+        while self.lines.try_recv().is_ok() {}
+        let ended = tokio::time::timeout(Duration::from_secs(30), repl::run_line(&self.app.context, line));
+        ended.await.unwrap_or_else(|_| panic!("{line} did not end"))?;
+        Ok(std::iter::from_fn(|| self.lines.try_recv().ok()).collect())
+    }
+
+    /// Waits for a line that holds `text`.
+    pub async fn hear(&mut self, text: &str) -> String {
+        let heard = async {
+            loop {
+                let line = self.lines.recv().await.unwrap();
+                if line.contains(text) {
+                    return line;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), heard)
+            .await
+            .unwrap_or_else(|_| panic!("nobody says {text}"))
+    }
+
+    /// Writes a file into the person's folder; gives its path.
+    pub fn file(&self, name: &str, bytes: &[u8]) -> String {
+        let path = self.home.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, bytes).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    pub fn folder(&self) -> String {
+        self.home.to_str().unwrap().to_owned()
+    }
+
+    /// What lies in the folder of downloads.
+    pub fn downloads(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.home.join("Archivos_a_b_c")).into_iter().flatten();
+        entries.map(|entry| entry.unwrap().path()).collect()
+    }
+}
