@@ -159,25 +159,26 @@ fn own_name(environment: &impl Fn(&str) -> Option<String>) -> String {
 mod tests {
     use super::*;
 
-    fn with(environment: &[(&str, &str)], flags: Written) -> Result<Settings, BadSettings> {
+    fn with(environment: &[(&str, &str)], flags: &Written) -> Result<Settings, BadSettings> {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("peer.toml"), "nick = 'toml'\nlimit_up = '1MB'\n").unwrap();
         let get = |name: &str| environment.iter().find(|(key, _)| *key == name).map(|(_, v)| (*v).to_owned());
-        read_with(folder.path(), &flags, get)
+        read_with(folder.path(), flags, get)
     }
 
     #[test]
     fn flags_win_over_environment_over_file() {
-        let settings = with(&[], Written::default()).unwrap();
+        let settings = with(&[], &Written::default()).unwrap();
         assert_eq!(
             (settings.nick.as_str(), settings.limit_up, settings.tracker),
             ("toml", Some(1_000_000), None)
         );
-        let settings = with(&[("PEER_NICK", "env"), ("TRACKER_IP", "10.0.0.1")], Written::default()).unwrap();
+        let settings =
+            with(&[("PEER_NICK", "env"), ("TRACKER_IP", "10.0.0.1")], &Written::default()).unwrap();
         assert_eq!((settings.nick.as_str(), settings.tracker.as_deref()), ("env", Some("10.0.0.1:5000")));
         let flags = Written { nick: Some("flag".into()), limit_up: Some("off".into()), ..Written::default() };
         let settings =
-            with(&[("PEER_NICK", "env"), ("TRACKER_IP", "h"), ("TRACKER_PORT", "7")], flags).unwrap();
+            with(&[("PEER_NICK", "env"), ("TRACKER_IP", "h"), ("TRACKER_PORT", "7")], &flags).unwrap();
         assert_eq!((settings.nick.as_str(), settings.limit_up), ("flag", None));
         assert_eq!(settings.tracker.as_deref(), Some("h:7"));
     }

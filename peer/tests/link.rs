@@ -52,7 +52,8 @@ async fn questions_are_answered_and_messages_arrive() {
     assert_eq!(here.peers.iter().map(|person| person.nick.as_str()).collect::<Vec<_>>(), ["ana", "bob"]);
     let hello = |to: &str| Message { to: to.to_owned(), text: "hola".to_owned(), nonce: None };
     assert_eq!(ana.ask(hello("bob")).await.unwrap().delivered, 1);
-    let message = |event: &LinkEvent| matches!(event, LinkEvent::Push(push) if matches!(**push, Push::Message { .. }));
+    let message =
+        |event: &LinkEvent| matches!(event, LinkEvent::Push(push) if matches!(**push, Push::Message { .. }));
     let LinkEvent::Push(push) = event(&mut heard, message).await else { panic!("a push") };
     assert!(matches!(*push, Push::Message { from, text, .. } if from == "ana" && text == "hola"));
     let Err(AskError::Refused(refusal)) = ana.ask(hello("bbo")).await else { panic!("nobody is called so") };
