@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use read::MOST_BYTES;
+use download_status::read::MOST_BYTES;
 use download_status::{DownloadStatus, Entry, Loaded, ReadError, Stage, read};
 use proptest::prelude::*;
 use sha2::Digest as _;
