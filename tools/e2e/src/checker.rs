@@ -3,6 +3,7 @@
 //! It shares no code with the product. The file is read as plain JSON, and a piece is true when its bytes are
 //! those of the source, byte by byte: that is stronger than any hash.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -21,16 +22,24 @@ pub struct Claim {
 }
 
 /// What became of the pieces of one download.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Verdict {
     /// Pieces that the file claims.
-    pub claimed: usize,
+    pub claimed: BTreeSet<usize>,
     /// Pieces that are right on the disk.
-    pub right: usize,
+    pub right: BTreeSet<usize>,
+}
+
+impl Verdict {
     /// Pieces that are claimed and wrong: there may be none, ever.
-    pub false_claims: usize,
-    /// Pieces that are right and not claimed: they will be fetched again unless they are re-hashed.
-    pub unclaimed: usize,
+    pub fn false_claims(&self) -> BTreeSet<usize> {
+        &self.claimed - &self.right
+    }
+
+    /// Pieces that are right and not claimed: what a start does not prove, it fetches again.
+    pub fn unclaimed(&self) -> BTreeSet<usize> {
+        &self.right - &self.claimed
+    }
 }
 
 /// The entry of a name in the `download_status.json` of a peer's folder, if there is one.
@@ -62,14 +71,15 @@ pub fn judge(claimed: &[bool], source: &Path, copy: &Path, piece_length: usize) 
     let mut source = File::open(source).expect("the source");
     let mut copy = File::open(copy).ok();
     let (mut ours, mut theirs) = (vec![0; piece_length], vec![0; piece_length]);
-    for &claimed in claimed {
+    for (piece, &claimed) in claimed.iter().enumerate() {
         let length = fill(&mut source, &mut ours);
         let found = copy.as_mut().map_or(0, |copy| fill(copy, &mut theirs));
-        let right = length > 0 && found >= length && ours[..length] == theirs[..length];
-        verdict.claimed += usize::from(claimed);
-        verdict.right += usize::from(right);
-        verdict.false_claims += usize::from(claimed && !right);
-        verdict.unclaimed += usize::from(right && !claimed);
+        if length > 0 && found >= length && ours[..length] == theirs[..length] {
+            verdict.right.insert(piece);
+        }
+        if claimed {
+            verdict.claimed.insert(piece);
+        }
     }
     verdict
 }
@@ -97,7 +107,8 @@ mod tests {
         std::fs::write(&source, b"aaaabbbbccccdd").unwrap();
         std::fs::write(&copy, b"aaaaXbbbccccdd").unwrap();
         let verdict = judge(&[true, true, false, true], &source, &copy, 4);
-        assert_eq!(verdict, Verdict { claimed: 3, right: 3, false_claims: 1, unclaimed: 1 });
+        assert_eq!(verdict.false_claims(), BTreeSet::from([1]));
+        assert_eq!(verdict.unclaimed(), BTreeSet::from([2]));
     }
 
     #[test]
@@ -107,8 +118,9 @@ mod tests {
         std::fs::write(&source, b"aaaabb").unwrap();
         std::fs::write(&copy, b"aaaab").unwrap();
         let verdict = judge(&[true, true], &source, &copy, 4);
-        assert_eq!(verdict, Verdict { claimed: 2, right: 1, false_claims: 1, unclaimed: 0 });
+        assert_eq!(verdict.right, BTreeSet::from([0]));
+        assert_eq!(verdict.false_claims(), BTreeSet::from([1]));
         let verdict = judge(&[true, false], &source, &folder.path().join("none"), 4);
-        assert_eq!(verdict, Verdict { claimed: 1, right: 0, false_claims: 1, unclaimed: 0 });
+        assert_eq!(verdict.false_claims(), BTreeSet::from([0]));
     }
 }

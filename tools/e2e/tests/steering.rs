@@ -107,6 +107,7 @@ fn ctrl_c_of_a_one_shot_download_is_resumable() {
     share.line_with(0, &["Shared", "film.bin"], Duration::from_secs(60));
     let bob = lab.peer("bob", &tracker);
     let mut get = bob.one_shot(&["get", "film.bin"]);
+    get.line_with(0, &["Getting", "film.bin"], SOON);
     until("some of the film", SOON, || (bob.verified("film.bin") > 2_000_000).then_some(()));
     get.interrupt();
     assert_eq!(get.exit_code(Duration::from_secs(3)), 7, "{:?}", get.lines());
