@@ -64,6 +64,10 @@ impl Teller {
         self.session.status(id).map_or_else(|| id.to_string(), |status| fit(&status.name, 60))
     }
 
+    fn nothing_of(&self, id: InfoHash) -> bool {
+        self.session.status(id).is_some_and(|status| status.verified_bytes == 0)
+    }
+
     fn alert(&self, alert: &Alert, nick: Option<String>) {
         let line = match alert {
             Alert::Started { .. } => return,
@@ -90,6 +94,8 @@ impl Teller {
                     self.name(*id)
                 )
             }
+            // A one-shot download that never fitted says so as its end.
+            Alert::DiskFull { id, .. } if !self.at_prompt && self.nothing_of(*id) => return,
             Alert::DiskFull { id, need, free } => {
                 self.json(|| json!({"type": "warning", "code": "disk_full", "id": id.to_string(), "need": need, "free": free}));
                 format!(

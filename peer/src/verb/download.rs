@@ -1,5 +1,6 @@
 //! `get` and `wait`: bring things here, and wait until they are.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use engine::{AddError, AddOptions, Beginning, State, TorrentStatus};
@@ -51,14 +52,14 @@ fn get<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
             wanted.push(locate(context, word).await?);
         }
         // Nothing begins before everything that was named is found.
-        let mut ids = Vec::new();
+        let mut awaited = Vec::new();
         for one in wanted {
-            ids.push(begin(context, one, said).await?);
+            awaited.push(begin(context, one, said).await?);
         }
         if context.at_prompt {
             return Ok(());
         }
-        until_done(context, ids.into_iter().flatten().collect(), said.options.timeout).await
+        until_done(context, awaited.into_iter().flatten().collect(), said.options.timeout).await
     })
 }
 
@@ -89,11 +90,21 @@ async fn locate(context: &Context, word: &str) -> Result<Wanted, Failure> {
     }
 }
 
-/// Starts one download; gives its id when there is something to wait for.
-async fn begin(context: &Context, wanted: Wanted, said: &Said) -> Result<Option<InfoHash>, Failure> {
+/// A download that is waited for.
+struct Awaited {
+    id: InfoHash,
+    /// It began with this verb: giving it up loses nothing.
+    fresh: bool,
+}
+
+/// Starts one download; gives what there is to wait for.
+async fn begin(context: &Context, wanted: Wanted, said: &Said) -> Result<Option<Awaited>, Failure> {
     let target = match wanted {
         Wanted::Target(target) => target,
-        Wanted::Known(status) => return Ok(resume_known(context, &status).await.then_some(status.id)),
+        Wanted::Known(status) => {
+            let unfinished = resume_known(context, &status).await;
+            return Ok(unfinished.then_some(Awaited { id: status.id, fresh: false }));
+        }
     };
     let options = AddOptions { into: said.options.into.clone(), ..AddOptions::default() };
     let session = context.session()?;
@@ -107,7 +118,7 @@ async fn begin(context: &Context, wanted: Wanted, said: &Said) -> Result<Option<
             context
                 .screen
                 .say(&format!("You already have {name} (verified, 0 bytes fetched): done. Sharing it."));
-            return Ok(context.screen.is_json().then_some(added.id));
+            return Ok(context.screen.is_json().then_some(Awaited { id: added.id, fresh: false }));
         }
         Beginning::Already { complete: false } => {
             if let Some(status) = session.status(added.id) {
@@ -118,6 +129,9 @@ async fn begin(context: &Context, wanted: Wanted, said: &Said) -> Result<Option<
         Beginning::New | Beginning::Checking => {
             if let Err(error) = context.swarms()?.publish(added.id, None, said.options.private).await {
                 tracing::info!(%error, "the tracker was not told of the download");
+            }
+            if let Some(metainfo) = session.metainfo(added.id) {
+                told::notes(context, &metainfo.info);
             }
             let size = session.status(added.id).map_or(0, |status| status.size);
             context.screen.say(&format!(
@@ -130,7 +144,7 @@ async fn begin(context: &Context, wanted: Wanted, said: &Said) -> Result<Option<
             }
         }
     }
-    Ok(Some(added.id))
+    Ok(Some(Awaited { id: added.id, fresh: added.beginning == Beginning::New }))
 }
 
 /// Wakes a paused download of that name; says whether there is something to wait for.
@@ -168,12 +182,13 @@ fn refused(name: &str, error: &AddError) -> Failure {
 fn wait<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
     Box::pin(async move {
         let session = context.session()?;
-        let ids = if said.words.is_empty() {
-            session.list().iter().filter(|one| is_under_way(one)).map(|one| one.id).collect()
+        let named: Vec<TorrentStatus> = if said.words.is_empty() {
+            session.list().into_iter().filter(is_under_way).collect()
         } else {
-            context.torrents(&said.words)?.iter().map(|one| one.id).collect()
+            context.torrents(&said.words)?
         };
-        until_done(context, ids, said.options.timeout).await
+        let awaited = named.iter().map(|one| Awaited { id: one.id, fresh: false }).collect();
+        until_done(context, awaited, said.options.timeout).await
     })
 }
 
@@ -182,13 +197,16 @@ fn is_under_way(status: &TorrentStatus) -> bool {
 }
 
 /// Shows progress until every download is done, or fails as the first that cannot be.
-async fn until_done(context: &Context, ids: Vec<InfoHash>, timeout: Option<Duration>) -> Result<(), Failure> {
+async fn until_done(
+    context: &Context,
+    mut waiting: Vec<Awaited>,
+    timeout: Option<Duration>,
+) -> Result<(), Failure> {
     let session = context.session()?;
     let started = Instant::now();
     let mut ticks = tokio::time::interval(Duration::from_millis(100));
     let mut shown = Instant::now();
-    let mut waiting = ids;
-    while let Some(id) = waiting.first().copied() {
+    while let Some(&Awaited { id, fresh }) = waiting.first() {
         tokio::select! {
             _ = ticks.tick() => {}
             () = context.stop.requested() => return Err(interrupted(context, &waiting)),
@@ -208,6 +226,10 @@ async fn until_done(context: &Context, ids: Vec<InfoHash>, timeout: Option<Durat
                 let reason = status.error.as_ref().map(ToString::to_string).unwrap_or_default();
                 let text = format!("{} cannot go on: {}.", fit(&status.name, 60), escape(&reason));
                 return Err(Failure::new(Exit::DiskFull, "failed", text).advise("downloads"));
+            }
+            State::PausedDiskFull if fresh && !context.at_prompt && status.verified_bytes == 0 => {
+                context.screen.finish_live("");
+                return Err(give_up(context, &status).await);
             }
             State::Paused if !context.at_prompt => {
                 context.screen.finish_live("");
@@ -249,9 +271,41 @@ fn done_json(context: &Context, status: &TorrentStatus, elapsed: Duration) {
     }
 }
 
-fn interrupted(context: &Context, waiting: &[InfoHash]) -> Failure {
+/// Nobody waits beside a download that never fitted: it is taken back as if it had not been asked for.
+async fn give_up(context: &Context, status: &TorrentStatus) -> Failure {
+    if let Ok(swarms) = context.swarms()
+        && let Err(error) = swarms.withdraw(status.id).await
+    {
+        tracing::info!(%error, "the tracker was not told");
+    }
+    if let Ok(session) = context.session()
+        && let Err(error) = session.cancel(status.id, true).await
+    {
+        tracing::warn!(%error, "a download that does not fit stays");
+    }
+    let folder = status.path.parent().unwrap_or(&status.path);
+    let shown = fit(&folder.display().to_string(), 80);
+    let free = free(folder).map_or_else(String::new, |free| format!(", only {} free", Size(free)));
+    let text = format!("{} needs {}{free} on {shown}.", fit(&status.name, 60), Size(status.size));
+    Failure::new(Exit::DiskFull, "disk_full", text)
+        .advise(format!("get {} --into ANOTHER_FOLDER", target::typable(&status.name)))
+}
+
+/// Free bytes on the disk of a folder, where the system tells.
+#[cfg(unix)]
+fn free(folder: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(folder).ok()?;
+    disk.f_bavail.checked_mul(disk.f_frsize)
+}
+
+#[cfg(not(unix))]
+fn free(_: &Path) -> Option<u64> {
+    None
+}
+
+fn interrupted(context: &Context, waiting: &[Awaited]) -> Failure {
     context.screen.finish_live("");
-    let status = waiting.first().and_then(|id| context.session().ok()?.status(*id));
+    let status = waiting.first().and_then(|one| context.session().ok()?.status(one.id));
     let text = status.map_or_else(
         || "Interrupted.".to_owned(),
         |status| {

@@ -284,6 +284,7 @@ fn info<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
         if count > 20 {
             say(format!("  ... and {} more", count - 20));
         }
+        told::notes(context, &info);
         Ok(())
     })
 }

@@ -3,7 +3,9 @@
 use engine::{State, TorrentStatus};
 use serde_json::{Value, json};
 use shared::display::{Size, fit};
+use shared::metainfo::Info;
 
+use crate::context::Context;
 use crate::terminal::progress::{Progress, clock, percent};
 
 /// One transfer on one line.
@@ -29,6 +31,23 @@ pub fn progress(status: &TorrentStatus, width: usize) -> String {
             &format!("{}  {}  {}", fit(name, 40), percent(status.verified_bytes, status.size), state(other)),
             width,
         ),
+    }
+}
+
+/// What was odd about a torrent: names that had to change, things that were left out.
+pub(super) fn notes(context: &Context, info: &Info) {
+    const MOST: usize = 10;
+    if context.screen.is_json() {
+        for note in info.notes() {
+            context.screen.json(json!({"type": "warning", "code": "note", "text": note.to_string()}));
+        }
+        return;
+    }
+    for note in info.notes().iter().take(MOST) {
+        context.screen.say(&format!("  note: {}", fit(&note.to_string(), 200)));
+    }
+    if let more @ 1.. = info.notes().len().saturating_sub(MOST) {
+        context.screen.say(&format!("  and {more} more notes"));
     }
 }
 
