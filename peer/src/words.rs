@@ -33,7 +33,6 @@ pub fn split(line: &str) -> Result<Vec<String>, Failure> {
                 let escaped = characters.next_if(|(next, _)| matches!(next, '"' | '\\'));
                 word.get_or_insert_default().push(escaped.map_or('\\', |(next, _)| next));
             }
-            (Some(_), _) => word.get_or_insert_default().push(c),
             (None, '"' | '\'') => {
                 quote = Some((c, column));
                 word.get_or_insert_default();
@@ -43,7 +42,7 @@ pub fn split(line: &str) -> Result<Vec<String>, Failure> {
                 None => return Err(lone_backslash(column)),
             },
             (None, _) if c.is_whitespace() => words.extend(word.take()),
-            (None, _) => word.get_or_insert_default().push(c),
+            _ => word.get_or_insert_default().push(c),
         }
     }
     if let Some((open, column)) = quote {

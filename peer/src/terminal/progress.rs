@@ -110,12 +110,12 @@ mod tests {
         let whole = "linux.iso  42.1 %  1.98/4.70 GB  v54.7 MB/s  ^12.0 MB/s  seeds 3  peers 5  0:50 left";
         for (width, line) in [
             (200, whole),
-            (85, &whole[..]),
+            (85, whole),
             (83, "linux.iso  42.1 %  1.98/4.70 GB  v54.7 MB/s  ^12.0 MB/s  seeds 3  peers 5"),
             (72, "linux.iso  42.1 %  1.98/4.70 GB  v54.7 MB/s  ^12.0 MB/s  seeds 3"),
             (60, "linux.iso  42.1 %  1.98/4.70 GB  v54.7 MB/s  ^12.0 MB/s"),
             (50, "linux.iso  42.1 %  1.98/4.70 GB  v54.7 MB/s"),
-            (43, "linux.i…  42.1 %  1.98/4.70 GB  v54.7 MB/s"),
+            (42, "linux.i…  42.1 %  1.98/4.70 GB  v54.7 MB/s"),
             (35, "linux.iso  42.1 %  1.98/4.70 GB"),
             (18, "linux.iso  42.1 %"),
             (6, "  42.…"),
@@ -124,7 +124,7 @@ mod tests {
             assert!(columns(&iso().line(width)) <= width);
         }
         let long = Progress { name: "a name that is far too long for any line.mkv".to_owned(), ..iso() };
-        assert_eq!(long.line(60), "a name that is far to…  42.1 %  1.98/4.70 GB  v54.7 MB/s");
+        assert_eq!(long.line(60), "a name that is far too lo…  42.1 %  1.98/4.70 GB  v54.7 MB/s");
     }
 
     #[test]

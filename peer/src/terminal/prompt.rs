@@ -61,7 +61,7 @@ pub fn start(screen: &Screen, complete: Arc<dyn Complete>, history: PathBuf) -> 
     let reader = Reader { screen: screen.clone(), asked, answers };
     let body = move || {
         if edits {
-            reader.edit(complete, &history);
+            reader.edit(&complete, &history);
         } else {
             reader.read();
         }
@@ -126,8 +126,8 @@ impl Reader {
     }
 
     /// Lines edited on a terminal.
-    fn edit(mut self, complete: Arc<dyn Complete>, history: &Path) {
-        let assistant = Assistant { complete: Arc::clone(&complete), colour: self.screen.view().colour };
+    fn edit(mut self, complete: &Arc<dyn Complete>, history: &Path) {
+        let assistant = Assistant { complete: Arc::clone(complete), colour: self.screen.view().colour };
         let Ok(mut editor) = new_editor(assistant) else { return self.read() };
         // None yet at the first start.
         let _ = editor.load_history(history);

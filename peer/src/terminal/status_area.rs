@@ -29,11 +29,6 @@ impl StatusArea {
         size.rows >= LEAST_TERMINAL_ROWS && size.columns >= 20
     }
 
-    /// Whether rows are held, so that the scroll region is not the whole terminal.
-    pub(super) fn is_open(&self) -> bool {
-        self.held > 0
-    }
-
     /// The sequence that shows `rows` at the foot of a terminal of `size`, in place of what was there.
     ///
     /// The last row says how many did not fit. No rows, or no room, gives the whole terminal back.
@@ -78,13 +73,110 @@ impl StatusArea {
     /// it takes for `wanted` rows to be free below it.
     ///
     /// Where the old rows went after a resize differs between terminals, but they are always
-    /// below the cursor. Index (ESC D) keeps the column and scrolls only at the foot.
+    /// below the cursor. A vertical tab moves down in the same column, scrolls only at the foot, and
+    /// unlike a line feed is the same in every line discipline.
     fn make_room(&self, out: &mut String, wanted: usize) {
         let below = self.held.max(wanted);
         out.push_str("\x1b7\x1b[r\x1b8");
         for _ in 0..below {
-            out.push_str("\x1bD\x1b[2K");
+            out.push_str("\x0b\x1b[2K");
         }
         let _ = write!(out, "\x1b[J\x1b[{below}A");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZero;
+
+    use super::*;
+
+    fn rows(count: usize) -> Vec<String> {
+        (0..count).map(|row| format!("row {row}")).collect()
+    }
+
+    fn cells(count: u16) -> NonZero<u16> {
+        NonZero::new(count).unwrap()
+    }
+
+    fn terminal(rows: u16, columns: u16) -> vt100::Parser {
+        vt100::Parser::new(cells(rows), cells(columns), 0)
+    }
+
+    fn feed(terminal: &mut vt100::Parser, sequence: &str) {
+        terminal.process(sequence.as_bytes());
+    }
+
+    fn text(terminal: &vt100::Parser) -> Vec<String> {
+        let columns = terminal.screen().size().1.get();
+        terminal.screen().rows(0, columns).map(|row| row.trim_end().to_owned()).collect()
+    }
+
+    #[test]
+    fn rows_stay_at_the_foot_while_lines_scroll_above() {
+        let size = Size { rows: 12, columns: 40 };
+        let mut terminal = terminal(12, 40);
+        let mut area = StatusArea::default();
+        for line in 0..30 {
+            feed(&mut terminal, &format!("line {line}\r\n"));
+        }
+        feed(&mut terminal, "ana> half a li");
+        let before = terminal.screen().cursor_position().1;
+        feed(&mut terminal, &area.draw(size, &rows(2)));
+        assert_eq!(terminal.screen().cursor_position(), (9, before));
+        feed(&mut terminal, "\r\x1b[Ka message\r\nana> half a li");
+        let shown = text(&terminal);
+        assert_eq!(shown[8..], ["a message", "ana> half a li", "row 0", "row 1"]);
+        feed(&mut terminal, &area.draw(size, &rows(3)));
+        assert_eq!(text(&terminal)[7..], ["a message", "ana> half a li", "row 0", "row 1", "row 2"]);
+        feed(&mut terminal, &area.draw(size, &[]));
+        assert_eq!(text(&terminal)[7..], ["a message", "ana> half a li", "", "", ""]);
+        for line in 0..6 {
+            feed(&mut terminal, &format!("\r\nafter {line}"));
+        }
+        assert_eq!(text(&terminal)[11], "after 5", "the whole terminal scrolls again");
+    }
+
+    #[test]
+    fn nothing_is_scrolled_away_when_there_is_room_below() {
+        let mut terminal = terminal(24, 80);
+        feed(&mut terminal, "hello\r\nana> ");
+        feed(&mut terminal, &StatusArea::default().draw(Size { rows: 24, columns: 80 }, &rows(1)));
+        let shown = text(&terminal);
+        assert_eq!((shown[0].as_str(), shown[1].as_str(), shown[23].as_str()), ("hello", "ana>", "row 0"));
+        assert_eq!(terminal.screen().cursor_position(), (1, 5));
+    }
+
+    #[test]
+    fn after_a_resize_no_old_row_is_left() {
+        for (higher, wider) in [(20, 60), (10, 30), (20, 30), (10, 60)] {
+            let mut terminal = terminal(14, 40);
+            let mut area = StatusArea::default();
+            feed(&mut terminal, "ana> typed");
+            feed(&mut terminal, &area.draw(Size { rows: 14, columns: 40 }, &rows(2)));
+            terminal.screen_mut().set_size(cells(higher), cells(wider));
+            let size = Size { rows: higher.into(), columns: wider.into() };
+            feed(&mut terminal, &area.draw(size, &rows(2)));
+            let shown = text(&terminal);
+            assert_eq!(shown.iter().filter(|row| row.starts_with("row")).count(), 2, "{shown:?}");
+            assert_eq!(shown.last().map(String::as_str), Some("row 1"), "{shown:?}");
+            assert!(shown.contains(&"ana> typed".to_owned()), "{shown:?}");
+        }
+    }
+
+    #[test]
+    fn many_rows_are_counted_and_a_small_terminal_has_none() {
+        let mut area = StatusArea::default();
+        let mut terminal = terminal(12, 40);
+        feed(&mut terminal, &area.draw(Size { rows: 12, columns: 40 }, &rows(9)));
+        assert_eq!(text(&terminal)[8..], ["row 0", "row 1", "row 2", "and 6 more"]);
+        assert!(StatusArea::default().draw(Size { rows: 7, columns: 80 }, &rows(2)).is_empty());
+        assert_eq!(StatusArea::default().close(Size::default()), "");
+    }
+
+    #[test]
+    fn a_row_cannot_speak_to_the_terminal() {
+        let drawn = StatusArea::default().draw(Size { rows: 24, columns: 80 }, &["a\x1b[2Jb\nc".to_owned()]);
+        assert!(drawn.contains("a\\u{1b}[2Jb\\nc") && !drawn.contains('\n'));
     }
 }
