@@ -2,6 +2,8 @@
 //!
 //! The same seed and the same calls give the same trace, whose hash is kept.
 
+mod deeds;
+
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -9,12 +11,12 @@ use std::time::Duration;
 
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::seq::SliceRandom;
-use rand::{RngExt, SeedableRng};
-use shared::{Bitfield, BlockRef, Moment, PeerId, PieceIndex, Span};
-use swarm::{Input, Output, PeerKey, PeerSource, Torrent, TorrentConfig, TorrentStart};
+use rand::SeedableRng;
+use shared::{Bitfield, BlockRef, Moment, PeerId, PieceIndex};
+use swarm::{Input, PeerKey, PeerSource, Torrent, TorrentConfig, TorrentStart};
 use wire::{Message, Range};
 
-use crate::content::{Filler, Publication, false_digest, mix, true_digest, true_piece_hash};
+use crate::content::{Filler, Publication, mix, true_digest};
 use crate::network::Link;
 use crate::node::{End, Manners, Node, Wish};
 
@@ -374,142 +376,13 @@ impl World {
             );
         }
     }
-
-    fn output(&mut self, node: usize, output: Output) {
-        let now = self.now;
-        match output {
-            Output::Dial { address } => {
-                if let Some(to) = node_at(address) {
-                    self.push(now + self.latency * 4, Event::Dialled { node, to });
-                }
-            }
-            Output::Close { peer, .. } => self.hang_up(node, peer),
-            Output::Send { peer, message } => self.send(node, peer, message),
-            Output::Upload { peer, span } => self.upload(node, peer, span),
-            Output::Write { block, .. } => self.finish(node, DISK, Input::Written { block }),
-            Output::HashPiece { piece } => {
-                let sha1 = Some(self.piece_hash(node, piece));
-                self.finish(node, DISK, Input::PieceHashed { piece, sha1 });
-            }
-            Output::DigestBlocks { piece } => {
-                let digests = Some(self.digests(node, piece));
-                self.finish(node, DISK, Input::BlocksDigested { piece, digests });
-            }
-            Output::ReadHashes { peer, range } => {
-                let hashes = self.publication.hashes(&range);
-                self.finish(node, DISK, Input::HashesRead { peer, range, hashes });
-            }
-            Output::Verified { piece } => {
-                assert!(self.is_true(node, piece), "node {node} claims piece {piece}, which is false");
-                if let Some(node) = self.nodes.get_mut(node) {
-                    node.verified.push(piece.get());
-                }
-            }
-            Output::Completed => {
-                if let Some(node) = self.nodes.get_mut(node) {
-                    node.done_at = Some(now);
-                }
-            }
-            Output::InfoReceived { .. } => {}
-            Output::Alert(alert) => {
-                if let Some(node) = self.nodes.get_mut(node) {
-                    node.alerts.push(alert);
-                }
-            }
-        }
-    }
-
-    fn finish(&mut self, node: usize, after: Duration, input: Input) {
-        let start = self.nodes.get(node).map_or(0, |node| node.starts);
-        self.push(self.now + after, Event::Done { node, input: Box::new(input), start });
-    }
-
-    fn hang_up(&mut self, node: usize, peer: PeerKey) {
-        let Some(end) = self.nodes.get_mut(node).and_then(|node| node.ends.get_mut(peer.0 as usize)) else {
-            return;
-        };
-        if std::mem::replace(&mut end.open, false) {
-            let (to, key) = (end.node, end.key);
-            self.push(self.now + self.latency, Event::Arrives { node: to, key, packet: Packet::Gone });
-        }
-    }
-
-    fn send(&mut self, node: usize, peer: PeerKey, message: Message) {
-        let Some(it) = self.nodes.get_mut(node) else { return };
-        if it.wish.manners == Manners::OnlyTakes && message == Message::Unchoke {
-            return;
-        }
-        let Some(end) = it.ends.get(peer.0 as usize).filter(|end| end.open) else { return };
-        let bytes = size_of(&message);
-        it.small_bytes_sent += bytes;
-        let sent = it.up.slip_in(bytes, self.now);
-        let (to, key) = (end.node, end.key);
-        self.push(sent + self.latency, Event::Arrives { node: to, key, packet: Packet::Message(message) });
-    }
-
-    fn upload(&mut self, node: usize, peer: PeerKey, span: Span) {
-        let (now, latency) = (self.now, self.latency);
-        let salt = self.rng.random::<u64>() >> 1;
-        let Some(it) = self.nodes.get_mut(node) else { return };
-        match it.wish.manners {
-            Manners::Rejects => {
-                self.finish(node, DISK, Input::UploadFailed { peer, span });
-                return;
-            }
-            Manners::Ignores => {
-                self.finish(node, DISK, Input::Uploaded { peer, span });
-                return;
-            }
-            Manners::Honest | Manners::Poisons { .. } | Manners::OnlyTakes => {}
-        }
-        it.blocks_sent += 1;
-        it.bytes_sent += u64::from(span.length());
-        let block = BlockRef { piece: span.piece(), index: span.begin() / crate::content::BLOCK };
-        let digest = match it.wish.manners {
-            Manners::Poisons { every } if it.blocks_sent.is_multiple_of(every) => false_digest(salt),
-            _ => true_digest(block),
-        };
-        let bytes = u64::from(span.length()) + BLOCK_OVERHEAD;
-        let sent = it.up.queue(bytes, now);
-        let end = it.ends.get(peer.0 as usize).copied().filter(|end| end.open);
-        let start = it.starts;
-        self.push(sent, Event::Done { node, input: Box::new(Input::Uploaded { peer, span }), start });
-        let Some(end) = end else { return };
-        let Some(other) = self.nodes.get_mut(end.node) else { return };
-        let arrives = other.down.queue(bytes, sent + latency);
-        let range = Range { index: span.piece().get(), begin: span.begin(), length: span.length() };
-        self.push(
-            arrives,
-            Event::Arrives { node: end.node, key: end.key, packet: Packet::Block(range, digest) },
-        );
-    }
-
-    fn is_true(&self, node: usize, piece: PieceIndex) -> bool {
-        let from = BlockRef { piece, index: 0 };
-        let to = BlockRef { piece, index: u32::MAX };
-        self.nodes.get(node).is_some_and(|node| node.false_blocks.range(from..=to).next().is_none())
-    }
-
-    fn piece_hash(&self, node: usize, piece: PieceIndex) -> [u8; 20] {
-        if self.is_true(node, piece) { true_piece_hash(piece) } else { [0; 20] }
-    }
-
-    fn digests(&self, node: usize, piece: PieceIndex) -> Vec<[u8; 32]> {
-        (0..self.publication.content.layout.blocks(piece))
-            .map(|index| BlockRef { piece, index })
-            .map(|block| {
-                let known = self.nodes.get(node).and_then(|node| node.false_blocks.get(&block));
-                known.copied().unwrap_or_else(|| true_digest(block))
-            })
-            .collect()
-    }
 }
 
 fn kind(event: &Event) -> u64 {
     match event {
         Event::Arrives { node, key, packet } => {
             let of_packet = match packet {
-                Packet::Message(message) => size_of(message),
+                Packet::Message(message) => deeds::size_of(message),
                 Packet::Block(range, _) => u64::from(range.index) << 20 | u64::from(range.begin),
                 Packet::Gone => 3,
             };
@@ -519,20 +392,4 @@ fn kind(event: &Event) -> u64 {
         Event::Done { node, .. } => *node as u64 + 11,
         Event::Timer { node } => *node as u64 + 13,
     }
-}
-
-/// Bytes of a message on the wire.
-fn size_of(message: &Message) -> u64 {
-    let payload = match message {
-        Message::KeepAlive => return 4,
-        Message::Have(_) | Message::Suggest(_) | Message::AllowedFast(_) => 4,
-        Message::Bitfield(bytes) => bytes.len(),
-        Message::Request(_) | Message::Cancel(_) | Message::Reject(_) => 12,
-        Message::HashRequest(_) | Message::HashReject(_) => 48,
-        Message::Hashes(_, hashes) => 48 + hashes.len(),
-        Message::Extended { payload, .. } => 1 + payload.len(),
-        Message::Piece { data, .. } => 8 + data.len(),
-        _ => 0,
-    };
-    5 + payload as u64
 }
