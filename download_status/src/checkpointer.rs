@@ -1,6 +1,6 @@
 //! When to sync data and when to write the status, so that the promise of this crate holds.
 //!
-//! Two copies, two rhythms. The file itself is written every two seconds or 24 MiB of verified pieces
+//! Two copies, two rhythms. The file itself is written every two seconds (sooner at the start) or 24 MiB of verified pieces
 //! without waiting for the disk: that is enough for kill -9. Every ten seconds the data is synced, and
 //! what is on disk for good then goes into the previous copy, which is synced: that is what a loss of
 //! power leaves. The file says which of its bits a loss of power may still take back. When nothing is
@@ -18,6 +18,9 @@ use crate::model::{DownloadStatus, Entry, Stage};
 
 /// How long verified pieces may be unwritten in the status.
 pub const WRITE_EVERY: Duration = Duration::from_secs(2);
+/// How long at first: it doubles with each write up to [`WRITE_EVERY`], so that a download that is always
+/// killed early in its life gets somewhere all the same.
+const FIRST_WRITE: Duration = Duration::from_millis(250);
 /// How many bytes of them. The limit that is promised is 32 MiB; the rest is for those that are
 /// verified while the file is being written.
 pub const WRITE_BYTES: u64 = 24 * 1024 * 1024;
@@ -61,6 +64,8 @@ pub struct Checkpointer {
     /// It must be written at once.
     urgent: bool,
     bytes_unwritten: u64,
+    /// How often the file was written in this run.
+    writes: u32,
     unsynced_since: Option<Moment>,
     /// What is being synced: what will be on disk for good when that is done.
     syncing: Option<BTreeMap<InfoHash, BTreeSet<u32>>>,
@@ -171,6 +176,7 @@ impl Checkpointer {
         self.writing[0] = true;
         self.changed_since = None;
         self.bytes_unwritten = 0;
+        self.writes = self.writes.saturating_add(1);
         let durable = !self.has_unsynced();
         // The previous copy follows when the data behind it is safe: now, or after the next sync.
         self.previous_wanted |= self.urgent && durable;
@@ -216,7 +222,8 @@ impl Checkpointer {
     fn next_write(&self) -> Option<Moment> {
         let since = self.changed_since?;
         let at_once = self.urgent || self.bytes_unwritten >= WRITE_BYTES;
-        Some(if at_once { since } else { since + WRITE_EVERY })
+        let patience = FIRST_WRITE.saturating_mul(1 << self.writes.min(8)).min(WRITE_EVERY);
+        Some(if at_once { since } else { since + patience })
     }
 
     /// When [`Checkpointer::poll`] may have something to say, if nothing happens before.
@@ -261,5 +268,26 @@ impl Checkpointer {
     /// Every torrent that is not complete.
     pub fn unfinished(&self) -> impl Iterator<Item = &Entry> {
         self.entries.values().filter(|entry| entry.stage == Stage::Downloading)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_writes_come_soon_and_later_ones_every_two_seconds() {
+        let mut checkpointer = Checkpointer::new([], "boot".to_owned());
+        let mut waits = Vec::new();
+        let mut now = Moment::START;
+        for _ in 0..5 {
+            checkpointer.touch(now);
+            let due = checkpointer.next_timeout().unwrap();
+            waits.push(due.since(now).as_millis());
+            now = due;
+            assert!(matches!(checkpointer.poll(now, 0), Some(Order::Write { copy: Copy::Current, .. })));
+            checkpointer.write_done(Copy::Current, true, now);
+        }
+        assert_eq!(waits, [250, 500, 1000, 2000, 2000]);
     }
 }

@@ -2,7 +2,7 @@
 
 mod lab;
 
-use engine::{Alert, Beginning, ShareOptions, State};
+use engine::{AddOptions, AddSource, Alert, Beginning, ShareOptions, State};
 
 use lab::{Peer, bytes, wait_until};
 
@@ -136,4 +136,74 @@ async fn sharing_again_does_not_hash_again_until_something_changes() {
     std::fs::write(one.path("a.bin"), bytes(1_000_001, 1)).unwrap();
     let changed = one.share("a.bin").await;
     assert!(!changed.already && changed.id != first.id);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_info_dictionary_alone_is_enough() {
+    let one = Peer::start().await;
+    std::fs::write(one.path("a.bin"), bytes(3_000_000, 1)).unwrap();
+    let shared = one.share("a.bin").await;
+    let two = Peer::start().await;
+    let source = AddSource::Info(Box::new((*shared.info).clone()));
+    let added = two.session.add(source, AddOptions::default()).await.unwrap();
+    two.meet(added.id, &[&one]).await;
+    assert!(std::fs::read(two.done(added.id).await.path).unwrap() == bytes(3_000_000, 1));
+    // The one who never saw the piece layers gives as well.
+    one.session.stop().await;
+    let three = Peer::start().await;
+    let source = AddSource::Info(Box::new((*shared.info).clone()));
+    let added = three.session.add(source, AddOptions::default()).await.unwrap();
+    three.meet(added.id, &[&two]).await;
+    let status = three.done(added.id).await;
+    assert!(std::fs::read(status.path).unwrap() == bytes(3_000_000, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_of_many_small_files_arrives() {
+    let (one, two) = (Peer::start().await, Peer::start().await);
+    for number in 0_usize..400 {
+        let folder = one.path(&format!("many/{}", number % 7));
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(format!("file {number}")), bytes(number * 50, number as u64)).unwrap();
+    }
+    let shared = one.share("many").await;
+    two.get(&shared, &[&one]).await;
+    let status = two.done(shared.id).await;
+    for number in 0..400 {
+        let name = format!("{}/file {number}", number % 7);
+        assert!(
+            std::fs::read(status.path.join(&name)).unwrap() == bytes(number * 50, number as u64),
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_limit_down_holds_over_all_sources() {
+    let (one, two, leech) = (Peer::start().await, Peer::start().await, Peer::start().await);
+    for peer in [&one, &two] {
+        std::fs::write(peer.path("film"), bytes(6_000_000, 3)).unwrap();
+    }
+    let (shared, _) = (one.share("film").await, two.share("film").await);
+    leech.session.set_limits(engine::Limits { up: None, down: Some(4_000_000) });
+    assert_eq!(leech.session.limits().down, Some(4_000_000));
+    let since = std::time::Instant::now();
+    leech.get(&shared, &[&one, &two]).await;
+    leech.done(shared.id).await;
+    // Never faster than the limit, a burst apart.
+    assert!(since.elapsed().as_secs_f64() > 6.0 / 4.0 * 0.8, "{:?}", since.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_torrent_known_by_its_names_alone_waits_for_its_description() {
+    let one = Peer::start().await;
+    std::fs::write(one.path("a.bin"), bytes(3_000_000, 1)).unwrap();
+    let shared = one.share("a.bin").await;
+    let two = Peer::start().await;
+    let source = AddSource::Hashes { hashes: shared.info.hashes(), name: "a film".into() };
+    let added = two.session.add(source, AddOptions::default()).await.unwrap();
+    let status = two.session.status(added.id).unwrap();
+    assert_eq!((status.state, status.name.as_str()), (State::Metadata, "a film"));
+    two.session.cancel(added.id, true).await.unwrap();
+    assert!(two.session.list().is_empty());
 }

@@ -116,17 +116,38 @@ impl Availability {
 
     /// The rarest candidate that `allowed` holds, ties broken by `dice`. Exact as long as the
     /// candidates rarer than the answer are a few thousand; beyond, the rarest of a random sample.
-    pub(crate) fn rarest(&self, allowed: &Bitfield, dice: &mut Dice) -> Option<PieceIndex> {
+    pub(crate) fn rarest_of(&self, allowed: &Bitfield, dice: &mut Dice) -> Option<PieceIndex> {
+        match self.scan(|piece| allowed.get(piece), dice) {
+            Scan::Found(piece) => Some(piece),
+            Scan::Nothing => None,
+            Scan::TooLong => self.rarest_of_sample(allowed, dice),
+        }
+    }
+
+    /// The rarest candidate that is `allowed`, ties broken by `dice`, within a few thousand steps.
+    pub(crate) fn rarest(&self, allowed: impl Fn(PieceIndex) -> bool, dice: &mut Dice) -> Option<PieceIndex> {
+        match self.scan(allowed, dice) {
+            Scan::Found(piece) => Some(piece),
+            Scan::Nothing | Scan::TooLong => None,
+        }
+    }
+
+    fn scan(&self, allowed: impl Fn(PieceIndex) -> bool, dice: &mut Dice) -> Scan {
         let mut steps = EXACT_STEPS;
         for bucket in self.buckets.iter().filter(|bucket| !bucket.is_empty()) {
-            if let Some(found) = scan(bucket, allowed, &mut steps, dice) {
-                return Some(found);
-            }
-            if steps == 0 {
-                return self.rarest_of_sample(allowed, dice);
+            let from = dice.random_range(0..bucket.len());
+            let Some((head, tail)) = bucket.split_at_checked(from) else { continue };
+            for piece in tail.iter().chain(head) {
+                if allowed(*piece) {
+                    return Scan::Found(*piece);
+                }
+                steps -= 1;
+                if steps == 0 {
+                    return Scan::TooLong;
+                }
             }
         }
-        None
+        Scan::Nothing
     }
 
     /// Any candidate that `allowed` holds, each as likely as its neighbours.
@@ -144,7 +165,7 @@ impl Availability {
             }
             skip -= bucket.len();
         }
-        self.rarest(allowed, dice)
+        self.rarest_of(allowed, dice)
     }
 
     fn rarest_of_sample(&self, allowed: &Bitfield, dice: &mut Dice) -> Option<PieceIndex> {
@@ -188,16 +209,8 @@ impl Availability {
     }
 }
 
-fn scan(bucket: &[PieceIndex], allowed: &Bitfield, steps: &mut usize, dice: &mut Dice) -> Option<PieceIndex> {
-    let (head, tail) = bucket.split_at_checked(dice.random_range(0..bucket.len()))?;
-    for piece in tail.iter().chain(head) {
-        if allowed.get(*piece) {
-            return Some(*piece);
-        }
-        *steps -= 1;
-        if *steps == 0 {
-            return None;
-        }
-    }
-    None
+enum Scan {
+    Found(PieceIndex),
+    Nothing,
+    TooLong,
 }

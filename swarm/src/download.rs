@@ -23,6 +23,8 @@ use crate::verify::Verifier;
 const LEAST_PATIENCE: Duration = Duration::from_millis(100);
 /// The longest.
 const MOST_PATIENCE: Duration = Duration::from_secs(4);
+/// How long a block waits with one peer before an idle one may be asked instead.
+const LEAST_WAIT: Duration = Duration::from_millis(50);
 /// Requests taken back that are remembered for each peer.
 const MOST_WITHDRAWN: usize = 2048;
 
@@ -214,7 +216,7 @@ impl Download {
 
     /// Whether idle peers wait for the moment to ask again for what others leave unanswered.
     pub(crate) fn wants_endgame_tick(&self) -> bool {
-        !self.hungry.is_empty() && self.picker.is_endgame()
+        !self.hungry.is_empty() && self.picker.has_pieces()
     }
 
     /// At the end: asks idle peers for what others leave unanswered.
@@ -245,6 +247,7 @@ impl Download {
             picked.push(block);
             begun.extend(is_new.then_some(block.piece));
         }
+        let stolen = steal(&mut self.picker, peer, turn.now);
         if peer.has_room() {
             self.hungry.insert(key)
         } else {
@@ -254,6 +257,12 @@ impl Download {
             for piece in begun {
                 self.hashing.ask(piece, Some(key), &self.verifier, turn);
             }
+        }
+        if let Some((holder, blocks)) = stolen {
+            for block in &blocks {
+                self.cancel(holder, *block, turn);
+            }
+            picked.extend(blocks);
         }
         for block in picked {
             if let Some(span) = self.content.layout.block_span(block) {
@@ -273,15 +282,22 @@ impl Download {
 
     /// Another peer was faster: `key` need not send `block` any more.
     pub(crate) fn take_back(&mut self, key: PeerKey, block: BlockRef, turn: &mut Turn<'_>) {
-        let Some(peer) = turn.peers.get_mut(&key) else { return };
+        if self.cancel(key, block, turn) {
+            self.fill(key, turn);
+        }
+    }
+
+    /// Tells `key` not to send `block`; says whether it had been asked.
+    fn cancel(&self, key: PeerKey, block: BlockRef, turn: &mut Turn<'_>) -> bool {
+        let Some(peer) = turn.peers.get_mut(&key) else { return false };
         if peer.leech.requests.remove(&block).is_none() {
-            return;
+            return false;
         }
         remember(peer, block);
         if let Some(span) = self.content.layout.block_span(block) {
             turn.out.send(peer, Message::Cancel(range_of(span)), turn.now);
         }
-        self.fill(key, turn);
+        true
     }
 
     /// Takes back all that `key` was asked for, telling it when `tell`.
@@ -337,6 +353,20 @@ fn remember(peer: &mut Peer, block: BlockRef) {
     peer.leech.withdrawn.insert(block);
 }
 
+/// Takes what another peer leaves waiting, for a peer that has nothing else to do.
+fn steal(picker: &mut Picker, peer: &mut Peer, now: Moment) -> Option<(PeerKey, Vec<BlockRef>)> {
+    let room = peer.leech.pipeline.depth().saturating_sub(peer.leech.requests.len());
+    if room == 0 || !peer.leech.unchoked || now < peer.leech.next_theft {
+        return None;
+    }
+    peer.leech.next_theft = now + LEAST_WAIT;
+    let stolen = picker.steal(peer.key(), &peer.holdings.has, room, now - LEAST_WAIT, now)?;
+    for block in &stolen.1 {
+        peer.leech.requests.insert(*block, now);
+    }
+    Some(stolen)
+}
+
 fn pick(
     picker: &mut Picker,
     peer: &mut Peer,
@@ -344,7 +374,6 @@ fn pick(
     now: Moment,
 ) -> Option<(BlockRef, bool)> {
     let key = peer.key();
-    let idle = peer.leech.requests.is_empty();
     if peer.leech.exhausted != Some(picker.generation()) {
         let fast_only = (!peer.leech.unchoked).then(|| {
             let mut allowed = Bitfield::empty(peer.holdings.has.len());
@@ -358,7 +387,7 @@ fn pick(
             has: fast_only.as_ref().unwrap_or(&peer.holdings.has),
             current: &mut peer.leech.current,
             suggested: &mut peer.leech.suggested,
-            suggests: peer.leech.suggests && !idle,
+            suggests: peer.leech.suggests && peer.leech.requests.len() * 4 >= peer.leech.pipeline.depth(),
         };
         if let Some(found) = picker.pick(asked, dice, now) {
             return Some(found);

@@ -51,20 +51,20 @@ impl Download {
         self.fill(key, turn);
     }
 
-    /// `key` has one piece more.
-    pub(crate) fn has_now(&mut self, key: PeerKey, index: u32, turn: &mut Turn<'_>) {
+    /// `key` has one piece more; returns it when that is news.
+    pub(crate) fn has_now(&mut self, key: PeerKey, index: u32, turn: &mut Turn<'_>) -> Option<PieceIndex> {
         let Some(piece) = self.content.layout.piece(index) else {
             turn.breach(key, Breach::NoSuchPiece { index, pieces: self.content.layout.pieces() });
-            return;
+            return None;
         };
-        let Some(peer) = turn.peers.get_mut(&key) else { return };
+        let peer = turn.peers.get_mut(&key)?;
         peer.holdings.told = true;
         if !peer.holdings.has.set(piece) {
-            return;
+            return None;
         }
         self.picker.availability.increment(piece);
         if self.have.get(piece) {
-            return;
+            return Some(piece);
         }
         peer.holdings.wanted += 1;
         peer.leech.exhausted = None;
@@ -72,6 +72,7 @@ impl Download {
             self.update_interest(key, turn);
         }
         self.fill(key, turn);
+        Some(piece)
     }
 
     /// Tells `key` whether we want anything it has, if that has changed.

@@ -26,6 +26,7 @@ mod piece_download;
 mod pipeline;
 mod rate;
 mod slots;
+mod spread;
 pub mod torrent;
 mod turn;
 mod upload;

@@ -45,7 +45,9 @@ impl Torrent {
                 Message::Interested => upload.interest(key, true, turn),
                 Message::NotInterested => upload.interest(key, false, turn),
                 Message::Have(index) => {
-                    download.has_now(key, index, turn);
+                    if let Some(piece) = download.has_now(key, index, turn) {
+                        upload.has_now(key, piece, turn);
+                    }
                 }
                 Message::Suggest(index) => {
                     if let Some(piece) = download.content.layout.piece(index) {
@@ -79,7 +81,12 @@ impl Torrent {
             }
             _ => Told::None,
         };
-        self.act(now, |download, _, turn| download.told(key, told, turn));
+        self.act(now, |download, upload, turn| {
+            download.told(key, told, turn);
+            if let Some(peer) = turn.peers.get(&key) {
+                upload.told(&peer.holdings.has);
+            }
+        });
     }
 
     fn hash_request(&mut self, key: PeerKey, range: HashRange, now: Moment) {

@@ -61,6 +61,8 @@ pub(crate) struct Leech {
     pub(crate) refused: VecDeque<(Moment, PieceIndex)>,
     /// The state of the picker in which nothing could be picked for it.
     pub(crate) exhausted: Option<u64>,
+    /// When it may next be asked for what others leave waiting.
+    pub(crate) next_theft: Moment,
     /// How many requests to keep open.
     pub(crate) pipeline: Pipeline,
     /// Bytes of blocks it sent.
@@ -88,6 +90,8 @@ pub(crate) struct Supply {
     pub(crate) progress: Moment,
     /// What we let it ask for while choked.
     pub(crate) allowed_fast: BTreeSet<PieceIndex>,
+    /// Pieces that we suggested and that it does not have yet; whether it has asked for them.
+    pub(crate) promised: BTreeMap<PieceIndex, bool>,
     /// Its hash requests that the shell works on.
     pub(crate) hash_reads: u32,
     /// Bytes of blocks we sent.
@@ -143,6 +147,7 @@ impl Peer {
                 allowed_fast: BTreeSet::new(),
                 refused: VecDeque::new(),
                 exhausted: None,
+                next_theft: now,
                 pipeline: Pipeline::new(most_requests, now),
                 rate: Rate::new(window),
             },
@@ -156,6 +161,7 @@ impl Peer {
                 outstanding: 0,
                 progress: now,
                 allowed_fast: BTreeSet::new(),
+                promised: BTreeMap::new(),
                 hash_reads: 0,
                 rate: Rate::new(window),
             },

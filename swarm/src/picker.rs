@@ -98,6 +98,11 @@ impl Picker {
         self.availability.candidates() == 0 && self.open.is_empty() && !self.pieces.is_empty()
     }
 
+    /// Whether any piece is under way.
+    pub(crate) fn has_pieces(&self) -> bool {
+        !self.pieces.is_empty()
+    }
+
     /// Counts up whenever something can be picked that could not be before.
     pub(crate) fn generation(&self) -> u64 {
         self.generation
@@ -158,6 +163,29 @@ impl Picker {
         Some(BlockRef { piece, index })
     }
 
+    /// Half of the blocks of one piece that another peer leaves waiting since `before`, at most `most`,
+    /// now booked as asked of `peer`; and that other peer.
+    pub(crate) fn steal(
+        &mut self,
+        peer: PeerKey,
+        has: &Bitfield,
+        most: usize,
+        before: Moment,
+        now: Moment,
+    ) -> Option<(PeerKey, Vec<BlockRef>)> {
+        let (piece, holder, count) = self
+            .pieces
+            .iter()
+            .filter(|(piece, download)| has.get(**piece) && download.only_from.is_none())
+            .filter_map(|(piece, download)| {
+                download.slowest(peer, before).map(|(holder, count)| (*piece, holder, count))
+            })
+            .max_by_key(|(_, _, count)| *count)?;
+        let most = most.min(count.div_ceil(2));
+        let stolen = self.update(piece, |download| download.steal(peer, holder, most, before, now))?;
+        Some((holder, stolen.into_iter().map(|index| BlockRef { piece, index }).collect()))
+    }
+
     fn take(&mut self, piece: PieceIndex, asked: &Asked<'_>, now: Moment) -> Option<BlockRef> {
         if !asked.has.get(piece) || !self.is_open_to(piece, asked.peer) {
             return None;
@@ -198,7 +226,7 @@ impl Picker {
         if done < RANDOM_PIECES {
             self.availability.any(has, dice)
         } else {
-            self.availability.rarest(has, dice)
+            self.availability.rarest_of(has, dice)
         }
     }
 

@@ -35,12 +35,26 @@ struct Block {
     stage: Stage,
     requested_at: Moment,
     requesters: Vec<PeerKey>,
+    /// How often it was taken from one peer to be asked of another.
+    moves: u8,
     sender: Option<Sender>,
     leaf: Option<[u8; 32]>,
     proven: bool,
     /// Known to be false while it is still on its way to the disk: free once it is there.
     doomed: bool,
 }
+
+impl Block {
+    fn is_movable(&self, before: Moment) -> bool {
+        self.stage == Stage::Requested
+            && self.requesters.len() == 1
+            && self.requested_at <= before
+            && self.moves < MOST_MOVES
+    }
+}
+
+/// How often one block may be taken from one peer to be asked of another.
+const MOST_MOVES: u8 = 4;
 
 /// What a peer once sent for a block of a piece that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +90,7 @@ impl PieceDownload {
             stage: Stage::Free,
             requested_at: Moment::START,
             requesters: Vec::new(),
+            moves: 0,
             sender: None,
             leaf: None,
             proven: false,
@@ -306,6 +321,40 @@ impl PieceDownload {
                     && !block.requesters.contains(&peer)
             })
             .map(|(index, _)| index)
+    }
+
+    /// The peer other than `thief` that leaves most blocks waiting since `before`, with how many.
+    pub(crate) fn slowest(&self, thief: PeerKey, before: Moment) -> Option<(PeerKey, usize)> {
+        let mut waits: Vec<(PeerKey, usize)> = Vec::new();
+        for block in self.blocks.iter().filter(|block| block.is_movable(before)) {
+            let Some(holder) = block.requesters.first().filter(|holder| **holder != thief) else { continue };
+            match waits.iter_mut().find(|(peer, _)| peer == holder) {
+                Some((_, count)) => *count += 1,
+                None => waits.push((*holder, 1)),
+            }
+        }
+        waits.into_iter().max_by_key(|(_, count)| *count)
+    }
+
+    /// Takes the last `most` blocks that `holder` leaves waiting since `before` and asks `thief`.
+    pub(crate) fn steal(
+        &mut self,
+        thief: PeerKey,
+        holder: PeerKey,
+        most: usize,
+        before: Moment,
+        now: Moment,
+    ) -> Vec<u32> {
+        let mut stolen = Vec::new();
+        for (index, block) in (0..self.blocks()).rev().zip(self.blocks.iter_mut().rev()) {
+            if stolen.len() < most && block.is_movable(before) && block.requesters == [holder] {
+                block.requesters = vec![thief];
+                block.requested_at = now;
+                block.moves += 1;
+                stolen.push(index);
+            }
+        }
+        stolen
     }
 
     /// Who has been asked for block `index`.

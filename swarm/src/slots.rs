@@ -125,7 +125,8 @@ impl Upload {
         peer.supply.since = turn.now;
         self.unchoked += 1;
         self.waiting.remove(&key);
-        turn.out.send(peer, Message::Unchoke, turn.now);
+        self.advise(key, turn);
+        turn.send(key, Message::Unchoke);
     }
 
     /// Answers `key` no more, once what was handed to the network is out.
@@ -144,6 +145,7 @@ impl Upload {
         peer.supply.unchoked = false;
         peer.supply.since = turn.now;
         self.unchoked -= 1;
+        self.break_promises(peer);
         turn.out.send(peer, Message::Choke, turn.now);
         let (kept, dropped): (VecDeque<Span>, VecDeque<Span>) = std::mem::take(&mut peer.supply.queue)
             .into_iter()

@@ -14,13 +14,14 @@ use crate::io::{Alert, CloseReason, Command, Input, Output, PeerKey};
 use crate::outbox::Outbox;
 use crate::peer::Peer;
 use crate::peer_list::PeerList;
+use crate::spread::Spread;
 use crate::turn::{Culprit, Turn};
 use crate::upload::Upload;
 
 /// How often keep-alives, snubbing and the choker are looked at.
 const TICK: Duration = Duration::from_secs(1);
 /// How often idle peers are tried again at the end of a download.
-const ENDGAME_TICK: Duration = Duration::from_millis(100);
+const ENDGAME_TICK: Duration = Duration::from_millis(50);
 
 /// What a torrent knows when it starts.
 #[derive(Debug, Clone)]
@@ -159,6 +160,12 @@ impl Torrent {
         if now >= self.next_tick && !self.stopped {
             self.next_tick = now + TICK;
             self.tick(now);
+        }
+        if self.upload.spread.is_none() && self.content_known && self.download.is_complete() {
+            let layout = &self.download.content.layout;
+            let (pieces, length) = (layout.pieces(), layout.piece_length());
+            let advises = !self.config.classic_choke;
+            self.upload.spread = advises.then(|| Spread::new(pieces, length, &self.peers));
         }
         let endgame = now >= self.next_endgame && self.download.wants_endgame_tick();
         if endgame {

@@ -16,6 +16,7 @@ use crate::outbox::range_of;
 use crate::peer::Peer;
 use crate::rate::Rate;
 use crate::slots::{GRANT_PATIENCE, whole};
+use crate::spread::Spread;
 use crate::turn::Turn;
 
 /// The largest request that anybody may send, in bytes.
@@ -48,6 +49,8 @@ pub(crate) struct Upload {
     pub(crate) stalled_bytes: u64,
     next_look: Moment,
     pub(crate) rate: Rate,
+    /// Present while we are complete and may advise others.
+    pub(crate) spread: Option<Spread>,
 }
 
 impl Upload {
@@ -66,6 +69,7 @@ impl Upload {
             stalled_bytes: 0,
             next_look: now,
             rate: Rate::new(Duration::from_millis(200)),
+            spread: None,
         }
     }
 
@@ -107,6 +111,7 @@ impl Upload {
         peer.supply.queue.push_back(span);
         peer.supply.queued += u64::from(span.length());
         self.queued += u64::from(span.length());
+        self.taken(key, span.piece(), turn);
     }
 
     /// `key` does not need these bytes any more.
@@ -149,6 +154,7 @@ impl Upload {
     /// `peer` has left.
     pub(crate) fn left(&mut self, peer: &Peer) {
         let key = peer.key();
+        self.forget_copies(peer);
         self.queued -= peer.supply.queued;
         self.outstanding -= peer.supply.outstanding;
         if self.stalled.remove(&key) {

@@ -34,6 +34,21 @@ pub struct FlashCrowd {
     pub seed: u64,
 }
 
+/// One second of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Second {
+    /// Which one, from 1.
+    pub second: u64,
+    /// Pieces that somebody of the crowd has at its end.
+    pub distinct: usize,
+    /// Pieces that one of the crowd has on average.
+    pub mean: f64,
+    /// How much of its uplink the source used.
+    pub source: f64,
+    /// How much of their uplinks the crowd used.
+    pub crowd: f64,
+}
+
 /// How it went.
 #[derive(Debug, Clone)]
 pub struct Report {
@@ -94,6 +109,36 @@ impl FlashCrowd {
         let all = over(peers * self.size, self.source_up + peers * self.up);
         let slowest = self.down.map_or(0.0, |down| over(self.size, down));
         Duration::from_secs_f64(over(self.size, self.source_up).max(slowest).max(all))
+    }
+
+    /// Lets it happen and tells what each second of it was like.
+    pub fn run_by_seconds(&self, mut tell: impl FnMut(Second)) -> Report {
+        let mut world = self.world();
+        let mut sent_before = (0, 0);
+        for second in 1..3600 {
+            let until = Moment::START + Duration::from_secs(second);
+            let done = world.run(until, |world| world.nodes.iter().all(|node| node.done_at.is_some()));
+            let crowd = world.nodes.get(1..).unwrap_or_default();
+            let sent = (
+                world.nodes.first().map_or(0, |source| source.bytes_sent),
+                crowd.iter().map(|node| node.bytes_sent).sum::<u64>(),
+            );
+            let pieces: usize = crowd.iter().map(|node| node.verified.len()).sum();
+            let distinct: std::collections::BTreeSet<_> =
+                crowd.iter().flat_map(|node| node.verified.iter().copied()).collect();
+            tell(Second {
+                second,
+                distinct: distinct.len(),
+                mean: pieces as f64 / crowd.len() as f64,
+                source: (sent.0 - sent_before.0) as f64 / self.source_up as f64,
+                crowd: (sent.1 - sent_before.1) as f64 / (self.up * self.peers as u64) as f64,
+            });
+            sent_before = sent;
+            if done {
+                break;
+            }
+        }
+        self.report(&world)
     }
 
     fn report(&self, world: &World) -> Report {

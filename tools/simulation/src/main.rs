@@ -50,6 +50,9 @@ struct FlashCrowdArguments {
     /// Judge whole pieces (v1) instead of blocks.
     #[arg(long)]
     v1: bool,
+    /// Tell what each second was like.
+    #[arg(long)]
+    by_seconds: bool,
     /// The one number everything random comes from.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -95,7 +98,16 @@ fn flash_crowd(arguments: &FlashCrowdArguments, seed: u64) {
         seed,
     };
     let started = Instant::now();
-    let report = crowd.run();
+    let report = if arguments.by_seconds {
+        crowd.run_by_seconds(|it| {
+            println!(
+                "{:4} s: {:5} pieces in the crowd, {:7.1} on average, uplinks used: source {:.2}, crowd {:.2}",
+                it.second, it.distinct, it.mean, it.source, it.crowd
+            );
+        })
+    } else {
+        crowd.run()
+    };
     let seconds = |duration: Option<&Duration>| duration.map_or(0.0, Duration::as_secs_f64);
     println!(
         "seed {seed}: {} of {} done, last {:.2} s, median {:.2} s, first {:.2} s, bound {:.2} s, ratio {:.3}, \
