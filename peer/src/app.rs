@@ -18,6 +18,7 @@ use crate::news;
 use crate::settings::{Settings, TRACKER_PORT};
 use crate::swarms::Swarms;
 use crate::terminal::Screen;
+use crate::verb::Needs;
 
 impl std::fmt::Debug for App {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -46,6 +47,7 @@ impl App {
         screen: Screen,
         stop: Shutdown,
         at_prompt: bool,
+        needs: Needs,
     ) -> Result<Self, Failure> {
         let mut config = SessionConfig::new(settings.dir.clone());
         config.into.clone_from(&settings.into);
@@ -54,7 +56,11 @@ impl App {
         config.limit_down = settings.limit_down;
         config.classic_choke = settings.classic_choke;
         let (session, alerts) = Session::start(config).await.map_err(|error| not_started(&error))?;
-        let (tracker, hosted) = find_tracker(&settings, &screen).await?;
+        // Who only wants to look at or steer what is here needs no tracker, and hosts none.
+        let (tracker, hosted) = match needs {
+            Needs::Both => find_tracker(&settings, &screen).await?,
+            Needs::Session | Needs::Tracker => (named_or_local(&settings), None),
+        };
         let (link, events) = TrackerLink::start(LinkConfig {
             tracker,
             nick: settings.nick.clone(),
@@ -82,7 +88,7 @@ impl App {
 
     /// Only a connection to the tracker, under an id that lives as long as the verb.
     pub fn ask_only(settings: Settings, screen: Screen, stop: Shutdown) -> Result<Self, Failure> {
-        let tracker = settings.tracker.clone().unwrap_or_else(|| format!("127.0.0.1:{TRACKER_PORT}"));
+        let tracker = named_or_local(&settings);
         let mut peer_id = *b"-EN0100-............";
         let mut dice = rand::rng();
         for byte in peer_id.iter_mut().skip(8) {
@@ -122,12 +128,7 @@ impl App {
                     .map_or_else(|| "another --nick".to_owned(), |advice| escape(&advice).into_owned()),
             ),
             other => {
-                let tracker = self
-                    .context
-                    .settings
-                    .tracker
-                    .clone()
-                    .unwrap_or_else(|| format!("127.0.0.1:{TRACKER_PORT}"));
+                let tracker = named_or_local(&self.context.settings);
                 Failure::new(
                     Exit::Unreachable,
                     "no_tracker",
@@ -148,6 +149,11 @@ impl App {
             tracker.stop().await;
         }
     }
+}
+
+/// The tracker that was named, or else the one that may run on this machine.
+fn named_or_local(settings: &Settings) -> String {
+    settings.tracker.clone().unwrap_or_else(|| format!("127.0.0.1:{TRACKER_PORT}"))
 }
 
 /// The tracker that was named, or one on this machine, or one that this peer hosts for the others.

@@ -70,7 +70,7 @@ impl Teller {
 
     fn alert(&self, alert: &Alert, nick: Option<String>) {
         let line = match alert {
-            Alert::Started { .. } => return,
+            Alert::Started { .. } | Alert::Unreachable { .. } => return,
             Alert::Resumed { id, verified } => {
                 format!("Resuming {}: {} are here already.", self.name(*id), Size(*verified))
             }
@@ -106,7 +106,6 @@ impl Teller {
                 )
             }
             Alert::DiskRoom { id } => format!("There is space again: {} goes on.", self.name(*id)),
-            Alert::Unreachable { .. } => return,
             Alert::ShareChanged { id, path, .. } => {
                 format!(
                     "{} changed on disk ({}): changed pieces are not given any more.   share it again",

@@ -139,7 +139,7 @@ pub fn refused(error: &clap::Error) -> Failure {
             (format!("{argument} needs a value."), Some(format!("{argument} ...")))
         }
         (ErrorKind::ValueValidation | ErrorKind::InvalidValue, Some(argument)) => {
-            let reason = std::error::Error::source(error).map(|source| source.to_string());
+            let reason = std::error::Error::source(error).map(ToString::to_string);
             let reason = reason.unwrap_or_else(|| "it cannot be read".to_owned());
             (format!("\"{value}\" is nothing for {argument}: {}.", escape(&reason)), None)
         }

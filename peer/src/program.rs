@@ -156,7 +156,7 @@ fn absolute(word: &str) -> String {
 
 async fn prompt(settings: Settings, screen: Screen, stop: Shutdown) -> Result<u8, Failure> {
     let _log = log(&settings.dir);
-    let app = App::start(settings, screen, stop.clone(), true).await?;
+    let app = App::start(settings, screen, stop.clone(), true, Needs::Both).await?;
     open_door(&app, &stop).await;
     let exit = repl::run(&app).await;
     stop.request();
@@ -174,7 +174,7 @@ async fn one_shot(
     let _log = log(&settings.dir);
     let app = match verb.needs {
         Needs::Tracker => App::ask_only(settings, screen, stop.clone())?,
-        Needs::Session | Needs::Both => App::start(settings, screen, stop.clone(), false).await?,
+        Needs::Session | Needs::Both => App::start(settings, screen, stop.clone(), false, verb.needs).await?,
     };
     let ended = ask_and_run(verb, said, &app, &stop).await;
     stop.request();
