@@ -179,7 +179,7 @@ async fn find_tracker(
                 screen.say(&format!(
                     "No tracker was named, so this peer is the tracker too (port {TRACKER_PORT})."
                 ));
-                for line in ways_to_join() {
+                for line in ways_to_join(settings) {
                     screen.say(&format!("  others join with:  {line}"));
                 }
             }
@@ -195,8 +195,12 @@ async fn find_tracker(
     }
 }
 
-/// How a person at another machine names the tracker of this one.
-fn ways_to_join() -> Vec<String> {
+/// What a person at another machine types to come here.
+pub(crate) fn ways_to_join(settings: &Settings) -> Vec<String> {
+    let elsewhere = |tracker: &&String| !tracker.starts_with("127.") && !tracker.starts_with("localhost:");
+    if let Some(tracker) = settings.tracker.as_ref().filter(elsewhere) {
+        return vec![format!("peer --tracker {}", fit(tracker, 60))];
+    }
     let reachable = runtime::net::reachable(std::net::Ipv4Addr::UNSPECIFIED.into());
     let mut ways: Vec<String> = reachable
         .iter()

@@ -5,13 +5,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use shared::control::{Search, Who};
+use tokio::sync::Notify;
 
 use crate::context::Context;
+use crate::link::AskError;
 use crate::terminal::Complete;
 use crate::verb::{self, Offer, VERBS};
 
-/// How often names are fetched from the tracker for completion.
+/// Names are fetched from the tracker no more often than this.
 const REFRESH: Duration = Duration::from_secs(2);
+/// Pages of a thousand names that are fetched at most.
+const PAGES: usize = 20;
 /// The most candidates that are shown.
 const MOST: usize = 100;
 
@@ -26,16 +30,19 @@ struct Known {
 pub struct Completion {
     context: Context,
     known: Arc<Mutex<Known>>,
+    typing: Arc<Notify>,
 }
 
 impl Completion {
     /// A completer, and the task that keeps its names fresh.
     pub fn new(context: Context) -> Self {
         let known = Arc::new(Mutex::new(Known::default()));
+        let typing = Arc::new(Notify::new());
         if context.screen.is_terminal() {
-            drop(runtime::spawn("names for completion", refresh(context.clone(), Arc::clone(&known))));
+            let refresh = refresh(context.clone(), Arc::clone(&known), Arc::clone(&typing));
+            drop(runtime::spawn("names for completion", refresh));
         }
-        Self { context, known }
+        Self { context, known, typing }
     }
 
     fn candidates(&self, offer: Offer, typed: &str) -> Vec<String> {
@@ -72,6 +79,12 @@ impl Complete for Completion {
         let plain = typed.trim_start_matches(['"', '\'']);
         let offered = self.candidates(verb.offer, plain);
         (word.len() + 1 + start, offered)
+    }
+
+    /// No hint is given; that somebody types is what matters.
+    fn hint(&self, _: &str) -> Option<String> {
+        self.typing.notify_one();
+        None
     }
 }
 
@@ -122,29 +135,38 @@ fn paths(typed: &str) -> Vec<String> {
     names
 }
 
-async fn refresh(context: Context, known: Arc<Mutex<Known>>) {
-    let mut ticks = tokio::time::interval(REFRESH);
+/// Fetches names when somebody types, and at most once in [`REFRESH`]: who only shares asks nothing.
+async fn refresh(context: Context, known: Arc<Mutex<Known>>, typing: Arc<Notify>) {
     loop {
-        ticks.tick().await;
-        let everything = Search { limit: Some(1000), ..Search::default() };
-        let names = context
-            .link
-            .ask(everything)
-            .await
-            .map(|found| found.entries.into_iter().map(|entry| entry.name).collect());
-        let nicks = context
-            .link
-            .ask(Who {})
-            .await
-            .map(|here| here.peers.into_iter().map(|person| person.nick).collect());
-        let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Ok(names) = names {
-            known.names = names;
+        let names = all_names(&context).await;
+        let nicks = context.link.ask(Who {}).await;
+        {
+            let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Ok(names) = names {
+                known.names = names;
+            }
+            if let Ok(here) = nicks {
+                known.nicks = here.peers.into_iter().map(|person| person.nick).collect();
+            }
         }
-        if let Ok(nicks) = nicks {
-            known.nicks = nicks;
+        tokio::time::sleep(REFRESH).await;
+        typing.notified().await;
+    }
+}
+
+/// The names of everything that is shared, page by page.
+async fn all_names(context: &Context) -> Result<Vec<String>, AskError> {
+    let mut names = Vec::new();
+    let mut after = None;
+    for _ in 0..PAGES {
+        let page = context.link.ask(Search { after, limit: Some(1000), ..Search::default() }).await?;
+        names.extend(page.entries.into_iter().map(|entry| entry.name));
+        after = page.after;
+        if after.is_none() {
+            break;
         }
     }
+    Ok(names)
 }
 
 #[cfg(test)]

@@ -46,6 +46,8 @@ struct Call {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Reply {
+    /// The line is being run.
+    Taken,
     /// A line to print.
     Say(String),
     /// The verb is over, with this exit code.
@@ -112,6 +114,7 @@ async fn serve(mut context: Context, stream: TcpStream, word: &str) -> io::Resul
     if call.word != word {
         return Ok(());
     }
+    send(&mut write, &Reply::Taken).await?;
     let (sender, mut said) = mpsc::channel::<String>(256);
     context.screen = Screen::remote(sender, call.view);
     context.at_prompt = false;
@@ -142,9 +145,11 @@ async fn serve(mut context: Context, stream: TcpStream, word: &str) -> io::Resul
             },
             () = &mut hung_up => {
                 stop.request();
+                // Nobody takes lines any more: the verb must not wait for that.
+                said.close();
                 break;
             }
-            () = whole_peer.requested() => break,
+            () = whole_peer.requested(), if !stop.is_requested() => stop.request(),
         }
     }
     let exit = running.await.map_err(io::Error::other)?;
@@ -187,13 +192,24 @@ pub async fn call(dir: &Path, line: &str, screen: &Screen, stop: &Shutdown) -> R
         return Ok(Called::NobodyThere);
     };
     match converse(stream, door.word, line, screen, stop).await {
-        Ok(Some(code)) => Ok(Called::Ended(code)),
-        Ok(None) => Ok(Called::NobodyThere),
-        Err(error) => {
-            let text = format!("The running peer (process {}) broke off: {error}.", door.pid);
-            Err(Failure::new(Exit::Unreachable, "local", text).advise("the same again"))
+        Conversation::Ended(code) => Ok(Called::Ended(code)),
+        // Whoever listens there now is not the peer that wrote the file.
+        Conversation::NoAnswer => Ok(Called::NobodyThere),
+        Conversation::BrokenOff => {
+            let text = format!("The running peer (process {}) ended before this was done.", door.pid);
+            Err(Failure::new(Exit::Interrupted, "local", text).advise("the same again"))
         }
     }
+}
+
+/// How a call went.
+enum Conversation {
+    /// The verb is over, with this exit code.
+    Ended(u8),
+    /// Not one line came back that a peer would say.
+    NoAnswer,
+    /// The peer went away in the middle.
+    BrokenOff,
 }
 
 async fn converse(
@@ -202,22 +218,25 @@ async fn converse(
     line: &str,
     screen: &Screen,
     stop: &Shutdown,
-) -> io::Result<Option<u8>> {
+) -> Conversation {
     let (read, mut write) = stream.into_split();
     let call = Call { word, line: line.to_owned(), view: screen.view() };
-    let mut bytes = serde_json::to_vec(&call)?;
+    let Ok(mut bytes) = serde_json::to_vec(&call) else { return Conversation::NoAnswer };
     bytes.push(b'\n');
-    write.write_all(&bytes).await?;
     let mut lines = LineReader::new(read, MAX_LINE, PATIENCE);
-    loop {
+    let mut silent = write.write_all(&bytes).await.is_err();
+    let mut answered = false;
+    while !silent {
         let line = tokio::select! {
             line = lines.next() => line,
-            () = stop.requested() => return Ok(Some(Exit::Interrupted.code())),
+            () = stop.requested() => return Conversation::Ended(Exit::Interrupted.code()),
         };
-        let Some(line) = line.map_err(io::Error::other)? else { return Ok(None) };
-        match serde_json::from_slice::<Reply>(line)? {
-            Reply::Say(text) => screen.relay(&text),
-            Reply::End(code) => return Ok(Some(code)),
+        match line.ok().flatten().and_then(|line| serde_json::from_slice::<Reply>(line).ok()) {
+            Some(Reply::Taken) => answered = true,
+            Some(Reply::Say(text)) => screen.relay(&text),
+            Some(Reply::End(code)) => return Conversation::Ended(code),
+            None => silent = true,
         }
     }
+    if answered { Conversation::BrokenOff } else { Conversation::NoAnswer }
 }

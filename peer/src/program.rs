@@ -13,7 +13,7 @@ use crate::cli::Cli;
 use crate::failure::{Exit, Failure};
 use crate::settings::{self, Settings};
 use crate::terminal::Screen;
-use crate::verb::{self, Needs, Said, Verb};
+use crate::verb::{self, Needs, Offer, Said, Verb};
 use crate::{demo, local, options, repl, words};
 
 /// How long a clean end may take before the program ends anyway.
@@ -85,7 +85,7 @@ async fn run(cli: Cli, screen: Screen) -> Result<u8, Failure> {
         }
         return Ok(0);
     }
-    match local::call(&settings.dir, &as_typed(&cli), &screen, &stop).await? {
+    match local::call(&settings.dir, &as_typed(&cli, verb), &screen, &stop).await? {
         local::Called::Ended(code) => Ok(code),
         local::Called::NobodyThere => one_shot(verb, &said, settings, screen, stop).await.map(|()| 0),
     }
@@ -127,30 +127,26 @@ fn text_of(words: &[String], nick_first: bool) -> String {
 }
 
 /// The command line as somebody would have typed it at the prompt.
-fn as_typed(cli: &Cli) -> String {
-    let takes_text = cli.words.first().and_then(|word| verb::find(word)).is_some_and(|verb| verb.takes_text);
-    let mut line: Vec<String> = if takes_text {
-        let (verb, rest) = cli.words.split_at(1);
-        vec![
-            verb.join(""),
-            text_of(rest, verb::find(&verb.join("")).is_some_and(|verb| verb.name() == "message")),
-        ]
+fn as_typed(cli: &Cli, verb: &Verb) -> String {
+    let said = cli.words.get(1..).unwrap_or_default();
+    let mut line = vec![verb.name().to_owned()];
+    if verb.takes_text {
+        line.push(text_of(said, verb.name() == "message"));
     } else {
-        cli.words.iter().map(|word| words::quote(&absolute(word))).collect()
-    };
-    if !takes_text {
+        line.extend(said.iter().map(|word| words::quote(&as_named_from_anywhere(word, verb))));
         line.extend(cli.options.as_words());
     }
     line.join(" ")
 }
 
-/// A path that exists is named in full: the running peer may have another working folder.
-fn absolute(word: &str) -> String {
+/// A path is named in full: the running peer may have another working folder.
+fn as_named_from_anywhere(word: &str, verb: &Verb) -> String {
     let path = Path::new(word);
-    if path.exists() && (word.contains('/') || path.is_file() || path.is_dir()) {
-        std::path::absolute(path).map_or_else(|_| word.to_owned(), |path| path.to_string_lossy().into_owned())
-    } else {
-        word.to_owned()
+    let torrent = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("torrent"));
+    let is_path = verb.offer == Offer::Paths || (torrent && path.is_file());
+    match std::path::absolute(path) {
+        Ok(whole) if is_path && !word.is_empty() => whole.to_string_lossy().into_owned(),
+        _ => word.to_owned(),
     }
 }
 
@@ -171,7 +167,8 @@ async fn one_shot(
     screen: Screen,
     stop: Shutdown,
 ) -> Result<(), Failure> {
-    let _log = log(&settings.dir);
+    // Whoever only asks leaves nothing behind in the folder.
+    let _log = if verb.needs == Needs::Tracker { None } else { log(&settings.dir) };
     let app = match verb.needs {
         Needs::Tracker => App::ask_only(settings, screen, stop.clone())?,
         Needs::Session | Needs::Both => App::start(settings, screen, stop.clone(), false, verb.needs).await?,

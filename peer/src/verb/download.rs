@@ -137,7 +137,7 @@ async fn begin(context: &Context, wanted: Wanted, said: &Said) -> Result<Option<
             context.screen.say(&format!(
                 "Getting {name}, {} -> {}",
                 Size(size),
-                fit(&added.path.display().to_string(), 80)
+                told::place(context, &added.path)
             ));
             if added.beginning == Beginning::Checking {
                 context.screen.say(&format!("  something called {name} is here already; checking it first"));

@@ -83,6 +83,10 @@ fn who<'a>(context: &'a Context, _: &'a Said) -> Running<'a> {
         for line in table.lines(context.screen.width()) {
             context.screen.say(&line);
         }
+        if here.peers.len() < 2 {
+            let ways = crate::app::ways_to_join(&context.settings).join("     or: ");
+            context.screen.say(&format!("You are alone. Others come with:  {ways}"));
+        }
         Ok(())
     })
 }

@@ -131,7 +131,7 @@ fn cancel<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
         if delete {
             context.screen.say(&format!("Cancelled {name}. Nothing of it is left here."));
         } else {
-            let path = fit(&one.path.display().to_string(), 80);
+            let path = told::place(context, &one.path);
             context.screen.say(&format!(
                 "Cancelled {name}. The part stays in {path} (get {} continues it).",
                 crate::words::quote(&one.name)

@@ -1,5 +1,7 @@
 //! A torrent's state as words for people and as JSON for programs.
 
+use std::path::Path;
+
 use engine::{State, TorrentStatus};
 use serde_json::{Value, json};
 use shared::display::{Size, fit};
@@ -49,6 +51,13 @@ pub(super) fn notes(context: &Context, info: &Info) {
     if let more @ 1.. = info.notes().len().saturating_sub(MOST) {
         context.screen.say(&format!("  and {more} more notes"));
     }
+}
+
+/// Where something lies: at the prompt from the working folder on, in full for whoever asks from elsewhere.
+pub(super) fn place(context: &Context, path: &Path) -> String {
+    let here = std::env::current_dir().ok().filter(|_| context.at_prompt);
+    let path = here.and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path);
+    fit(&path.display().to_string(), 80)
 }
 
 /// Time left as `0:50`, or `-`.

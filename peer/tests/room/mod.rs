@@ -11,6 +11,7 @@ use peer::failure::Failure;
 use peer::repl;
 use peer::settings::Settings;
 use peer::terminal::{Screen, View};
+use peer::verb::Needs;
 use runtime::Shutdown;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -51,7 +52,9 @@ impl Room {
         };
         let (said, lines) = mpsc::channel(4096);
         let view = View { json: false, terminal: false, colour: false, columns: 100 };
-        let app = App::start(settings, Screen::remote(said, view), Shutdown::new(), true).await.unwrap();
+        let app = App::start(settings, Screen::remote(said, view), Shutdown::new(), true, Needs::Both)
+            .await
+            .unwrap();
         app.connected().await.unwrap();
         Person { app, lines, home }
     }
