@@ -9,9 +9,9 @@ use std::collections::BinaryHeap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::seq::SliceRandom;
-use rand::SeedableRng;
 use shared::{Bitfield, BlockRef, Moment, PeerId, PieceIndex};
 use swarm::{Input, PeerKey, PeerSource, Torrent, TorrentConfig, TorrentStart};
 use wire::{Message, Range};
