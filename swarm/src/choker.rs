@@ -38,7 +38,7 @@ pub(crate) struct Choker {
 }
 
 /// The outcome of one round.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Round {
     /// Those who earned a slot, best first.
     pub(crate) regular: Vec<PeerKey>,

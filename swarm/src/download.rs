@@ -16,15 +16,18 @@ use crate::io::{Breach, PeerKey};
 use crate::outbox::range_of;
 use crate::peer::Peer;
 use crate::picker::{Asked, Picker};
+use crate::rate::Rate;
 use crate::turn::Turn;
 use crate::verify::Verifier;
 
 /// The shortest time that a request may wait before somebody else is asked too.
-const LEAST_PATIENCE: Duration = Duration::from_millis(100);
+const LEAST_PATIENCE: Duration = Duration::from_secs(1);
 /// The longest.
 const MOST_PATIENCE: Duration = Duration::from_secs(4);
 /// How long a block waits with one peer before an idle one may be asked instead.
 const LEAST_WAIT: Duration = Duration::from_millis(50);
+/// How long it waits if the peer it was asked of is sending that piece.
+const LONG_WAIT: Duration = Duration::from_millis(500);
 /// Requests taken back that are remembered for each peer.
 const MOST_WITHDRAWN: usize = 2048;
 
@@ -42,7 +45,7 @@ pub(crate) struct Download {
     /// Nothing is asked for: the disk failed, or the torrent is paused.
     pub(crate) halted: bool,
     /// Bytes of blocks that came.
-    pub(crate) downloaded: u64,
+    pub(crate) rate: Rate,
     /// Bytes of blocks that were of no use.
     pub(crate) wasted: u64,
 }
@@ -66,7 +69,7 @@ impl Download {
             hungry: BTreeSet::new(),
             seen_generation: 0,
             halted: false,
-            downloaded: 0,
+            rate: Rate::new(Duration::from_millis(100)),
             wasted: 0,
         }
     }
@@ -360,7 +363,8 @@ fn steal(picker: &mut Picker, peer: &mut Peer, now: Moment) -> Option<(PeerKey, 
         return None;
     }
     peer.leech.next_theft = now + LEAST_WAIT;
-    let stolen = picker.steal(peer.key(), &peer.holdings.has, room, now - LEAST_WAIT, now)?;
+    let stolen =
+        picker.steal(peer.key(), &peer.holdings.has, room, now - LEAST_WAIT, now - LONG_WAIT, now)?;
     for block in &stolen.1 {
         peer.leech.requests.insert(*block, now);
     }

@@ -171,6 +171,7 @@ impl Picker {
         has: &Bitfield,
         most: usize,
         before: Moment,
+        long_before: Moment,
         now: Moment,
     ) -> Option<(PeerKey, Vec<BlockRef>)> {
         let (piece, holder, count) = self
@@ -178,7 +179,7 @@ impl Picker {
             .iter()
             .filter(|(piece, download)| has.get(**piece) && download.only_from.is_none())
             .filter_map(|(piece, download)| {
-                download.slowest(peer, before).map(|(holder, count)| (*piece, holder, count))
+                download.slowest(peer, before, long_before).map(|(holder, count)| (*piece, holder, count))
             })
             .max_by_key(|(_, _, count)| *count)?;
         let most = most.min(count.div_ceil(2));

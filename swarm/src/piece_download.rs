@@ -54,7 +54,7 @@ impl Block {
 }
 
 /// How often one block may be taken from one peer to be asked of another.
-const MOST_MOVES: u8 = 4;
+const MOST_MOVES: u8 = 60;
 
 /// What a peer once sent for a block of a piece that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -323,17 +323,30 @@ impl PieceDownload {
             .map(|(index, _)| index)
     }
 
-    /// The peer other than `thief` that leaves most blocks waiting since `before`, with how many.
-    pub(crate) fn slowest(&self, thief: PeerKey, before: Moment) -> Option<(PeerKey, usize)> {
+    /// The peer other than `thief` that leaves most blocks waiting since `before`, with how many. One
+    /// that has sent a part of the piece is about to send the rest, unless it waits since `long_before`.
+    pub(crate) fn slowest(
+        &self,
+        thief: PeerKey,
+        before: Moment,
+        long_before: Moment,
+    ) -> Option<(PeerKey, usize)> {
         let mut waits: Vec<(PeerKey, usize)> = Vec::new();
         for block in self.blocks.iter().filter(|block| block.is_movable(before)) {
             let Some(holder) = block.requesters.first().filter(|holder| **holder != thief) else { continue };
+            if block.requested_at > long_before && self.has_begun(*holder) {
+                continue;
+            }
             match waits.iter_mut().find(|(peer, _)| peer == holder) {
                 Some((_, count)) => *count += 1,
                 None => waits.push((*holder, 1)),
             }
         }
         waits.into_iter().max_by_key(|(_, count)| *count)
+    }
+
+    fn has_begun(&self, holder: PeerKey) -> bool {
+        self.blocks.iter().any(|block| block.sender.is_some_and(|sender| sender.peer == holder))
     }
 
     /// Takes the last `most` blocks that `holder` leaves waiting since `before` and asks `thief`.

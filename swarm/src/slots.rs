@@ -18,10 +18,12 @@ use crate::upload::Upload;
 const LEAST_BACKLOG: u64 = 256 * 1024;
 const MOST_BACKLOG: u64 = 8 * 1024 * 1024;
 const BACKLOG_MILLIS: u64 = 100;
+/// Above so many times that, peers without an earned slot are choked again.
+const HIGH_WATER: u64 = 2;
 /// What a peer that was just answered is expected to ask for.
-const EXPECTED_OF_GRANT: u64 = 256 * 1024;
+const EXPECTED_OF_GRANT: u64 = 64 * 1024;
 /// How long that is expected.
-pub(crate) const GRANT_PATIENCE: Duration = Duration::from_millis(60);
+pub(crate) const GRANT_PATIENCE: Duration = Duration::from_millis(30);
 
 impl Upload {
     /// `key` wants something, or does not any more.
@@ -58,6 +60,7 @@ impl Upload {
         let intervals = (turn.config.choke_interval, turn.config.optimistic_interval);
         let slots = turn.config.regular_slots;
         let round = self.choker.round(&contenders, slots, intervals, turn.dice, turn.now);
+        self.round = round.clone();
         let full = turn.config.classic_choke || self.backlog() > 2 * self.backlog_target(turn.now);
         let keys: Vec<_> = turn.peers.keys().copied().collect();
         for key in keys {
@@ -90,21 +93,53 @@ impl Upload {
         }
     }
 
+    /// Answers fewer peers while more is asked for than the link carries soon: those who wait longest
+    /// for others' sake had better ask elsewhere.
+    pub(crate) fn trim(&mut self, complete: bool, turn: &mut Turn<'_>) {
+        let high = HIGH_WATER * self.backlog_target(turn.now);
+        if turn.config.classic_choke || self.backlog() <= high || self.unchoked <= turn.config.regular_slots {
+            return;
+        }
+        let now = turn.now;
+        let mut extra: Vec<_> = turn
+            .peers
+            .values()
+            .filter(|peer| peer.supply.unchoked && !peer.supply.choke_pending)
+            .filter(|peer| !self.round.holds(peer.key()) && peer.supply.outstanding == 0)
+            .map(|peer| {
+                let worth = if complete {
+                    u64::MAX - peer.supply.rate.total()
+                } else {
+                    whole(peer.leech.rate.per_second(now))
+                };
+                (!peer.supply.queue.is_empty(), worth, std::cmp::Reverse(peer.supply.since), peer.key())
+            })
+            .collect();
+        extra.sort_unstable();
+        for (_, _, _, key) in extra {
+            if self.backlog() <= high || self.unchoked <= turn.config.regular_slots {
+                return;
+            }
+            self.choke(key, turn);
+        }
+    }
+
     fn best_waiting(&self, complete: bool, turn: &mut Turn<'_>) -> Option<PeerKey> {
         let now = turn.now;
-        let mut best: Option<(u64, u32, PeerKey)> = None;
+        let mut best: Option<(u64, u32, u32, PeerKey)> = None;
         for peer in self.waiting.iter().filter_map(|key| turn.peers.get(key)) {
             let worth = if complete {
                 u64::MAX - peer.supply.rate.total()
             } else {
                 whole(peer.leech.rate.per_second(now))
             };
-            let rank = (worth, turn.dice.random::<u32>(), peer.key());
+            let lacks = u32::MAX - peer.holdings.has.count();
+            let rank = (worth, lacks, turn.dice.random::<u32>(), peer.key());
             if best.is_none_or(|best| rank > best) {
                 best = Some(rank);
             }
         }
-        best.map(|(_, _, key)| key)
+        best.map(|(_, _, _, key)| key)
     }
 
     fn backlog(&self) -> u64 {

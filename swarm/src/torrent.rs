@@ -176,7 +176,7 @@ impl Torrent {
                 download.fill_hungry(turn);
             }
             download.settle(turn);
-            upload.pump(download.is_complete(), turn);
+            upload.pump(download.is_complete(), &download.picker.availability, turn);
         });
         self.dial(now);
         self.timeout = self.find_timeout();
@@ -270,7 +270,7 @@ impl Torrent {
 
     /// Bytes of blocks taken in, those that were thrown away included.
     pub fn downloaded(&self) -> u64 {
-        self.download.downloaded
+        self.download.rate.total()
     }
 
     /// Bytes of blocks handed to the network.

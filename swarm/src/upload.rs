@@ -10,7 +10,8 @@ use std::time::Duration;
 use shared::{Bitfield, Layout, Moment, PieceIndex, Span};
 use wire::{Message, Range};
 
-use crate::choker::Choker;
+use crate::availability::Availability;
+use crate::choker::{Choker, Round};
 use crate::io::{Breach, Output, PeerKey};
 use crate::outbox::range_of;
 use crate::peer::Peer;
@@ -24,9 +25,9 @@ const LARGEST_REQUEST: u32 = 128 * 1024;
 /// Most bytes handed to the network for one peer and not yet out.
 const PEER_WINDOW: u64 = 1024 * 1024;
 /// Least bytes handed to the network in all before waiting for some to be out.
-const LEAST_WINDOW: u64 = 256 * 1024;
+const LEAST_WINDOW: u64 = 128 * 1024;
 /// The time's worth of bytes that may be handed to the network.
-const WINDOW_MILLIS: u64 = 50;
+const WINDOW_MILLIS: u64 = 25;
 /// A peer whose bytes have not moved for so long does not hold up the others.
 const STALL: Duration = Duration::from_millis(200);
 
@@ -34,6 +35,7 @@ const STALL: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub(crate) struct Upload {
     pub(crate) choker: Choker,
+    pub(crate) round: Round,
     /// Peers with requests in store, next to be served first.
     pub(crate) ring: VecDeque<PeerKey>,
     serving: Option<(PeerKey, PieceIndex)>,
@@ -58,6 +60,7 @@ impl Upload {
     pub(crate) fn new(now: Moment) -> Self {
         Self {
             choker: Choker::new(now),
+            round: Round::default(),
             ring: VecDeque::new(),
             serving: None,
             waiting: BTreeSet::new(),
@@ -168,13 +171,14 @@ impl Upload {
     }
 
     /// Hands to the network what it can take, and answers somebody else when it could take more.
-    pub(crate) fn pump(&mut self, complete: bool, turn: &mut Turn<'_>) {
+    pub(crate) fn pump(&mut self, complete: bool, rarity: &Availability, turn: &mut Turn<'_>) {
         self.look_for_stalls(turn);
+        self.trim(complete, turn);
         self.grant(complete, turn);
         let per_millis = whole(self.rate.per_second(turn.now)) / 1000;
         let window = LEAST_WINDOW.max(per_millis * WINDOW_MILLIS);
         while self.outstanding - self.stalled_bytes < window {
-            let Some((key, span)) = self.next_span(turn) else { break };
+            let Some((key, span)) = self.next_span(rarity, turn) else { break };
             let Some(peer) = turn.peers.get_mut(&key) else { break };
             let bytes = u64::from(span.length());
             if peer.supply.outstanding == 0 {
@@ -193,7 +197,7 @@ impl Upload {
     }
 
     /// The next request to serve: of the same piece while there are any, else of the next peer.
-    fn next_span(&mut self, turn: &mut Turn<'_>) -> Option<(PeerKey, Span)> {
+    fn next_span(&mut self, rarity: &Availability, turn: &mut Turn<'_>) -> Option<(PeerKey, Span)> {
         if let Some((key, piece)) = self.serving.take() {
             let same = turn.peers.get_mut(&key).filter(|peer| may_take_more(peer)).and_then(|peer| {
                 let queue = &mut peer.supply.queue;
@@ -209,21 +213,22 @@ impl Upload {
                 return Some((key, span));
             }
         }
-        for _ in 0..self.ring.len() {
-            let key = self.ring.pop_front()?;
-            let Some(peer) = turn.peers.get_mut(&key) else { continue };
-            if !may_take_more(peer) {
-                self.ring.push_back(key);
-                continue;
-            }
-            let Some(span) = peer.supply.queue.pop_front() else { continue };
-            if !peer.supply.queue.is_empty() {
-                self.ring.push_back(key);
-            }
-            self.serving = Some((key, span.piece()));
-            return Some((key, span));
+        let copies =
+            |peer: &Peer| peer.supply.queue.front().map_or(u32::MAX, |span| rarity.copies(span.piece()));
+        let (at, key) = (0..)
+            .zip(&self.ring)
+            .filter_map(|(at, key)| turn.peers.get(key).map(|peer| (at, peer)))
+            .filter(|(_, peer)| may_take_more(peer))
+            .min_by_key(|(at, peer)| (copies(peer), *at))
+            .map(|(at, peer)| (at, peer.key()))?;
+        self.ring.remove(at);
+        let peer = turn.peers.get_mut(&key)?;
+        let span = peer.supply.queue.pop_front()?;
+        if !peer.supply.queue.is_empty() {
+            self.ring.push_back(key);
         }
-        None
+        self.serving = Some((key, span.piece()));
+        Some((key, span))
     }
 
     /// Finds out whose bytes do not move, so that they do not hold up the rest.

@@ -40,7 +40,7 @@ impl Download {
             return;
         };
         let bytes = u64::from(range.length);
-        self.downloaded += bytes;
+        self.rate.add(bytes, turn.now);
         peer.leech.rate.add(bytes, turn.now);
         if let Some(asked) = asked {
             let open = peer.leech.requests.len();
