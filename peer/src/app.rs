@@ -129,12 +129,13 @@ impl App {
             ),
             other => {
                 let tracker = named_or_local(&self.context.settings);
-                Failure::new(
-                    Exit::Unreachable,
-                    "no_tracker",
-                    format!("No tracker answers at {}: {}.", fit(&tracker, 60), escape(&other.to_string())),
-                )
-                .advise("start one with: tracker     or name another: peer --tracker HOST")
+                let reason = match other {
+                    AskError::NotConnected { reason, .. } => reason,
+                    other => other.to_string(),
+                };
+                let text = format!("No tracker answers at {}: {}.", fit(&tracker, 60), escape(&reason));
+                Failure::new(Exit::Unreachable, "no_tracker", text)
+                    .advise("start one with: tracker     or name another: peer --tracker HOST")
             }
         })
     }

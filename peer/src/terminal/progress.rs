@@ -55,6 +55,13 @@ impl Progress {
     }
 }
 
+/// `[======      ]`: how much of `total` is done, in plain letters.
+pub fn bar(done: u64, total: u64) -> String {
+    const CELLS: usize = 12;
+    let cells = u128::from(done.min(total)) * CELLS as u128 / u128::from(total.max(1));
+    format!("[{:<CELLS$}]", "=".repeat(usize::try_from(cells).unwrap_or(CELLS)))
+}
+
 /// `42.1 %` of `total`; `100 %` only when nothing is missing.
 pub fn percent(done: u64, total: u64) -> String {
     if done >= total {
@@ -125,6 +132,15 @@ mod tests {
         }
         let long = Progress { name: "a name that is far too long for any line.mkv".to_owned(), ..iso() };
         assert_eq!(long.line(60), "a name that is far too lo…  42.1 %  1.98/4.70 GB  v54.7 MB/s");
+    }
+
+    #[test]
+    fn a_bar_is_full_only_when_nothing_is_missing() {
+        for (done, total, cells) in
+            [(0, 0, 0), (0, 9, 0), (499, 1000, 5), (999, 1000, 11), (7, 7, 12), (9, 7, 12)]
+        {
+            assert_eq!(bar(done, total), format!("[{:<12}]", "=".repeat(cells)), "{done} of {total}");
+        }
     }
 
     #[test]

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use engine::{AddError, AddOptions, Beginning, State, TorrentStatus};
 use serde_json::json;
 use shared::InfoHash;
-use shared::display::{Elapsed, Rate, Size, escape, fit};
+use shared::display::{Elapsed, Rate, Size, columns, escape, fit};
 
 use super::target::{self, Target};
 use super::{Needs, Offer, Running, Said, Verb, told};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
+use crate::terminal::progress::bar;
 
 /// get
 pub(super) const GET: Verb = Verb {
@@ -115,9 +116,8 @@ async fn begin(context: &Context, wanted: Wanted, said: &Said) -> Result<Option<
     }
     match added.beginning {
         Beginning::Already { complete: true } => {
-            context
-                .screen
-                .say(&format!("You already have {name} (verified, 0 bytes fetched): done. Sharing it."));
+            let then = if context.at_prompt || said.options.seed { " Sharing it." } else { "" };
+            context.screen.say(&format!("You already have {name} (verified, 0 bytes fetched): done.{then}"));
             return Ok(context.screen.is_json().then_some(Awaited { id: added.id, fresh: false }));
         }
         Beginning::Already { complete: false } => {
@@ -254,10 +254,16 @@ async fn until_done(
 }
 
 fn show(context: &Context, status: &TorrentStatus) {
-    if context.screen.is_json() {
-        context.screen.json(told::torrent_json("progress", status));
+    let screen = &context.screen;
+    if screen.is_json() {
+        return screen.json(told::torrent_json("progress", status));
+    }
+    let width = screen.width();
+    if screen.is_terminal() && width >= 60 {
+        let bar = bar(status.verified_bytes, status.size);
+        screen.live(&format!("{bar} {}", told::progress(status, width - columns(&bar) - 2)));
     } else {
-        context.screen.live(&told::progress(status, context.screen.width()));
+        screen.live(&told::progress(status, width));
     }
 }
 

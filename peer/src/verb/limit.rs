@@ -1,6 +1,7 @@
 //! `limit`: bytes a second, for everything together.
 
 use engine::Limits;
+use serde_json::json;
 use shared::display::Size;
 
 use super::{Needs, Offer, Running, Said, Verb};
@@ -29,6 +30,7 @@ fn limit<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
         let shown = |limit: Option<u64>| {
             limit.map_or_else(|| "no limit".to_owned(), |limit| format!("{}/s", Size(limit)))
         };
+        context.screen.json(json!({"type": "limits", "limit_up": limits.up, "limit_down": limits.down}));
         context.screen.say(&format!("up {}   down {}", shown(limits.up), shown(limits.down)));
         Ok(())
     })

@@ -232,6 +232,7 @@ fn unshare<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
             tracing::info!(%error, "the tracker was not told");
         }
         context.session()?.unshare(status.id).await.map_err(|error| target::failed(&error))?;
+        context.screen.json(json!({"type": "unshared", "id": status.id.to_string(), "name": status.name}));
         context
             .screen
             .say(&format!("No longer shared: {}. The file stays where it is.", escape(&status.name)));

@@ -1,6 +1,7 @@
 //! `pause`, `resume` and `cancel`.
 
 use engine::{State, TorrentStatus};
+use serde_json::json;
 use shared::display::{Size, escape, fit};
 
 use super::{Needs, Offer, Running, Said, Verb, target, told};
@@ -75,6 +76,7 @@ fn pause<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
                 told::share_done(&one),
                 crate::words::quote(&one.name)
             ));
+            told::status_json(context, &one);
         }
         Ok(())
     })
@@ -93,6 +95,7 @@ fn resume<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
                 State::Paused | State::PausedDiskFull | State::Error => {
                     context.session()?.resume(one.id).await.map_err(|error| target::failed(&error))?;
                     context.screen.say(&format!("Resumed {name} at {}.", told::share_done(&one)));
+                    told::status_json(context, &one);
                 }
                 _ => context.screen.say(&format!("{name} is not paused: {}.", told::state(one.state))),
             }
@@ -128,6 +131,9 @@ fn cancel<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
         }
         let delete = said.options.delete || !has_part;
         context.session()?.cancel(one.id, delete).await.map_err(|error| target::failed(&error))?;
+        context.screen.json(json!({
+            "type": "cancelled", "id": one.id.to_string(), "name": one.name, "kept": !delete,
+        }));
         if delete {
             context.screen.say(&format!("Cancelled {name}. Nothing of it is left here."));
         } else {

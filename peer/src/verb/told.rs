@@ -136,3 +136,11 @@ pub fn torrent_json(kind: &str, status: &TorrentStatus) -> Value {
         "from": status.from.iter().map(|(peer, bytes)| (peer.to_string(), json!(bytes))).collect::<serde_json::Map<_, _>>(),
     })
 }
+
+/// How a torrent is now, for a program that has just changed it.
+pub(super) fn status_json(context: &Context, before: &TorrentStatus) {
+    if context.screen.is_json() {
+        let now = context.session().ok().and_then(|session| session.status(before.id));
+        context.screen.json(torrent_json("status", now.as_ref().unwrap_or(before)));
+    }
+}
