@@ -150,6 +150,11 @@ impl TrackerLink {
         Ok(line.read()?)
     }
 
+    /// HOST:PORT of the tracker.
+    pub fn tracker(&self) -> &str {
+        &self.tracker
+    }
+
     /// How it stands.
     pub fn state(&self) -> LinkState {
         self.state.borrow().clone()

@@ -158,7 +158,8 @@ fn whole_status(context: &Context) -> Result<(), Failure> {
     let limit = |limit: Option<u64>| {
         limit.map_or_else(|| "no limit".to_owned(), |limit| format!("limit {}/s", Size(limit)))
     };
-    context.screen.say(&format!("Tracker     {}", escape(&tracker.to_string())));
+    let address = escape(context.link.tracker());
+    context.screen.say(&format!("Tracker     {address}   {}", escape(&tracker.to_string())));
     context.screen.say(&format!("Listening   {}", session.listen_address()));
     context.screen.say(&format!("Down        {}   {}", Rate(down), limit(limits.down)));
     context.screen.say(&format!("Up          {}   {}", Rate(up), limit(limits.up)));

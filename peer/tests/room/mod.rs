@@ -59,6 +59,14 @@ impl Room {
         Person { app, lines, home }
     }
 
+    /// Stops the tracker, and starts another where it was.
+    pub async fn restart_tracker(&mut self) {
+        let listen = self.tracker.local_addr();
+        self.tracker.stop().await;
+        let config = TrackerConfig { listen, ..TrackerConfig::default() };
+        self.tracker = Tracker::start(config).await.unwrap();
+    }
+
     pub async fn close(self) {
         self.tracker.stop().await;
     }
@@ -71,6 +79,30 @@ impl Person {
         let ended = tokio::time::timeout(Duration::from_secs(30), repl::run_line(&self.app.context, line));
         ended.await.unwrap_or_else(|_| panic!("{line} did not end"))?;
         Ok(std::iter::from_fn(|| self.lines.try_recv().ok()).collect())
+    }
+
+    /// Says goodbye and stops.
+    pub async fn leave(self) {
+        self.app.stop().await;
+    }
+
+    /// Runs a line again and again until it is done and says `text`.
+    pub async fn until(&mut self, line: &str, text: &str) -> String {
+        let mut last = String::new();
+        let said = async {
+            loop {
+                match self.run(line).await {
+                    Ok(said) => match said.iter().find(|one| one.contains(text)) {
+                        Some(found) => return found.clone(),
+                        None => last = said.join("\n"),
+                    },
+                    Err(failure) => last = failure.text,
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let found = tokio::time::timeout(Duration::from_secs(30), said).await;
+        found.unwrap_or_else(|_| panic!("{line} does not say {text}, but {last}"))
     }
 
     /// Waits for a line that holds `text`.

@@ -1,0 +1,72 @@
+//! Session and tracker stay in step: what is here is shared again, what is wanted is followed.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+mod room;
+
+use room::Room;
+
+/// Bytes that differ from block to block.
+fn film() -> Vec<u8> {
+    (0_u32..200_000).flat_map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tracker_that_starts_again_learns_everything_again() {
+    let mut room = Room::new().await;
+    let mut ana = room.person("ana").await;
+    let mut bob = room.person("bob").await;
+    let path = ana.file("film.bin", &film());
+    ana.run(&format!("share {path}")).await.unwrap();
+    bob.run("get film.bin").await.unwrap();
+    bob.hear("done").await;
+
+    room.restart_tracker().await;
+    bob.until("search film", "2/2 full").await;
+    ana.until("msg bob ya esta", "delivered").await;
+    bob.hear("ana: ya esta").await;
+    let mut eva = room.person("eva").await;
+    eva.run("get film.bin").await.unwrap();
+    eva.hear("done").await;
+    room.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_download_without_a_source_begins_when_one_comes() {
+    let room = Room::new().await;
+    let mut ana = room.person("ana").await;
+    let mut bob = room.person("bob").await;
+    let path = ana.file("film.bin", &film());
+    ana.run(&format!("share {path}")).await.unwrap();
+    ana.leave().await;
+    bob.run("get film.bin").await.unwrap();
+    bob.until("downloads", "waiting").await;
+
+    // Somebody else has the same under the same name: it is the same thing.
+    let mut carla = room.person("carla").await;
+    let path = carla.file("film.bin", &film());
+    carla.run(&format!("share {path}")).await.unwrap();
+    let done = bob.hear("done").await;
+    assert!(done.contains("carla 100 %"), "{done}");
+    let said = bob.run("sources film.bin").await.unwrap();
+    assert!(said.iter().any(|line| line.contains("carla") && line.contains("all")), "{said:?}");
+    room.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_unshared_is_found_no_more_and_the_file_stays() {
+    let room = Room::new().await;
+    let mut ana = room.person("ana").await;
+    let mut bob = room.person("bob").await;
+    let path = ana.file("film.bin", &film());
+    ana.run(&format!("share {path}")).await.unwrap();
+    bob.until("search film", "1/1 full").await;
+    ana.run("unshare film.bin").await.unwrap();
+    let said = ana.run("shares").await.unwrap();
+    assert!(said.iter().any(|line| line.contains("You share nothing")), "{said:?}");
+    let sources = bob.run("sources film.bin").await;
+    let gone = sources.map_or(true, |said| said.iter().any(|line| line.contains("No one else")));
+    assert!(gone, "nobody has it any more");
+    assert_eq!(std::fs::read(path).unwrap(), film());
+    room.close().await;
+}
