@@ -65,6 +65,10 @@ impl BlockFile for FaultyFile {
         Ok(written)
     }
 
+    fn cut(&self, length: u64) -> io::Result<()> {
+        self.file.cut(length)
+    }
+
     fn reserve(&self, length: u64) -> io::Result<()> {
         self.file.reserve(length)
     }

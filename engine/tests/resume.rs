@@ -178,3 +178,19 @@ async fn paused_stays_paused_and_cancelled_stays_away() {
     assert!(two.session.list().is_empty());
     assert!(!two.path("Archivos_a_b_c/a.bin.part").exists());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s13_a_part_that_grew_behind_its_end_becomes_the_file_that_was_shared() {
+    use std::io::Write as _;
+    let (one, two, shared) = half_way(8_000_000).await;
+    let part = two.session.status(shared.id).unwrap().path;
+    let grow = |part: &Path| {
+        let mut file = std::fs::File::options().append(true).open(part)?;
+        file.set_len(8_000_000)?;
+        file.write_all(b"not of the film")
+    };
+    grow(&part).unwrap();
+    one.session.set_limits(Limits::default());
+    let status = two.done(shared.id).await;
+    assert!(std::fs::read(&status.path).unwrap() == bytes(8_000_000, 1));
+}

@@ -29,6 +29,9 @@ pub trait BlockFile: Debug + Send + Sync {
     /// Makes the file as long as this, reserving the room where that is cheap; never shortens it.
     fn reserve(&self, length: u64) -> io::Result<()>;
 
+    /// Drops what the file holds beyond this length.
+    fn cut(&self, length: u64) -> io::Result<()>;
+
     /// Makes everything written so far survive a loss of power.
     fn sync(&self) -> io::Result<()>;
 
@@ -60,6 +63,10 @@ impl BlockFile for StdFile {
 
     fn reserve(&self, length: u64) -> io::Result<()> {
         beneath::reserve(&self.0, length)
+    }
+
+    fn cut(&self, length: u64) -> io::Result<()> {
+        self.0.set_len(length)
     }
 
     fn sync(&self) -> io::Result<()> {

@@ -105,6 +105,9 @@ mod tests {
         fn reserve(&self, _: u64) -> io::Result<()> {
             Ok(())
         }
+        fn cut(&self, _: u64) -> io::Result<()> {
+            Ok(())
+        }
         fn sync(&self) -> io::Result<()> {
             Ok(())
         }

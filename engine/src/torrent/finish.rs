@@ -39,6 +39,10 @@ pub(crate) fn finish(
             let made = disk.open(storage.root(), &relative, Access::Create).and_then(|file| file.sync());
             made.map_err(|error| (storage.root().join(&relative), error))?;
         }
+        // Somebody may have written behind the end of the part: the file is what was shared, no more.
+        if storage.stamp(index).map_err(failed)?.size > file.length {
+            storage.file(index).and_then(|open| open.cut(file.length)).map_err(failed)?;
+        }
     }
     storage.sync_pieces(unsynced).map_err(failed)?;
     let name = final_name.to_string_lossy();
