@@ -143,9 +143,16 @@ impl Canvas {
     pub(super) fn draw_rows(&mut self) {
         let Some(size) = (self.size)() else { return };
         let shown: Vec<String> = self.live.iter().chain(&self.rows).cloned().collect();
+        let displaced = self.area.is_displaced(size);
         let sequence = self.area.draw(size, &shown);
         if !sequence.is_empty() {
             self.outlet.write(&sequence);
+        }
+        if displaced && self.editing && self.above {
+            // Rows drawn between the terminal's resize and our hearing of it may have hit the line
+            // that is being typed. A message that goes up a line, and down again by its line feed,
+            // makes the editor paint it anew.
+            self.pending.push_back("\x1b[A".to_owned());
         }
     }
 

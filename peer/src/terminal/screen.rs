@@ -129,7 +129,8 @@ impl Screen {
     /// Shows `rows` below the prompt, in place of the rows before; none gives the place back.
     ///
     /// Call at most four times a second, also when nothing changed: it heals what a resize broke.
-    /// Where rows cannot be held they are printed as lines, once in ten seconds.
+    /// On a terminal they wait for the prompt. Where rows cannot be held they are printed as lines,
+    /// once in ten seconds.
     pub fn rows(&self, rows: Vec<String>) {
         if self.is_json() {
             return;
@@ -139,8 +140,12 @@ impl Screen {
             return;
         }
         canvas.rows = rows;
+        if self.0.view.terminal && !canvas.prompted {
+            return;
+        }
         if self.0.view.terminal && canvas.has_area() {
             canvas.draw_rows();
+            self.0.changed.notify_all();
             return;
         }
         // The terminal has become too small for what is still held.

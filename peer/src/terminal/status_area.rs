@@ -29,6 +29,11 @@ impl StatusArea {
         size.rows >= LEAST_TERMINAL_ROWS && size.columns >= 20
     }
 
+    /// Whether rows are held on a terminal that has another size by now.
+    pub(super) fn is_displaced(&self, size: Size) -> bool {
+        self.held > 0 && self.size != size
+    }
+
     /// The sequence that shows `rows` at the foot of a terminal of `size`, in place of what was there.
     ///
     /// The last row says how many did not fit. No rows, or no room, gives the whole terminal back.
