@@ -127,6 +127,7 @@ def main():
     parser.add_argument("--write", default=ROOT / "docs" / "benchmarks.md", help="where the table goes; - for nowhere")
     options = parser.parse_args()
 
+    load = os.getloadavg()[0]
     base = pathlib.Path(tempfile.mkdtemp(prefix="enjambre-bulk.", dir=options.base))
     sections = []
     try:
@@ -153,8 +154,8 @@ def main():
                 f"limit. Ours: the hybrid torrent that `share` makes, every block checked by SHA-256; its time runs from "
                 f"the start of the process to its word that the file is verified. CPU seconds are user and system "
                 f"together, of the downloader and of all seeders; memory is the peak of private memory of one process.\n\n"
-                f"Machine: {os.cpu_count()} cores, {platform.system()} {platform.release()}. Figures move with the "
-                f"machine; ratios of one run are what to compare.\n\n")
+                f"Machine: {os.cpu_count()} cores, {platform.system()} {platform.release()}; load average when the run began: "
+                f"{load:.1f}. Figures move with the machine; ratios of one run are what to compare.\n\n")
         pathlib.Path(options.write).write_text(head + "\n".join(sections))
         print(f"written: {options.write}")
 
