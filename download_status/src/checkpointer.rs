@@ -1,6 +1,6 @@
 //! When to sync data and when to write the status, so that the promise of this crate holds.
 //!
-//! Two copies, two rhythms. The file itself is written every two seconds (sooner at the start) or 24 MiB of verified pieces
+//! Two copies, two rhythms. The file itself is written every two seconds (sooner at the start) or 16 MiB of verified pieces
 //! without waiting for the disk: that is enough for kill -9. Every ten seconds the data is synced, and
 //! what is on disk for good then goes into the previous copy, which is synced: that is what a loss of
 //! power leaves. The file says which of its bits a loss of power may still take back. When nothing is
@@ -23,7 +23,7 @@ pub const WRITE_EVERY: Duration = Duration::from_secs(2);
 const FIRST_WRITE: Duration = Duration::from_millis(250);
 /// How many bytes of them. The limit that is promised is 32 MiB; the rest is for those that are
 /// verified while the file is being written.
-pub const WRITE_BYTES: u64 = 24 * 1024 * 1024;
+pub const WRITE_BYTES: u64 = 16 * 1024 * 1024;
 /// How long data may be unsynced.
 pub const SYNC_EVERY: Duration = Duration::from_secs(10);
 /// How long to wait after an error.
