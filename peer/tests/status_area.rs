@@ -1,7 +1,6 @@
 //! The prompt in a real pseudo-terminal, and without one: what a person would see.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
-
 #![cfg(unix)]
 
 use std::io::{Read, Write};
