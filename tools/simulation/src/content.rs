@@ -148,5 +148,12 @@ impl Filler {
     }
 }
 
+/// `length` bytes that differ as their digests do: for torrents whose brain hashes blocks itself.
+pub fn marked_bytes(digest: &[u8; 32], length: u32) -> Bytes {
+    let mut bytes = vec![0; length as usize];
+    bytes.iter_mut().zip(digest).for_each(|(to, from)| *to = *from);
+    Bytes::from(bytes)
+}
+
 /// How many bytes a block has, unless it is the last of a piece.
 pub const BLOCK: u32 = BLOCK_LENGTH;

@@ -10,4 +10,5 @@ pub mod content;
 pub mod flash_crowd;
 pub mod network;
 pub mod node;
+pub mod scenario;
 pub mod world;

@@ -31,6 +31,9 @@ impl Link {
 
     /// Queues `bytes`: the moment at which the last of them is through.
     pub fn queue(&mut self, bytes: u64, now: Moment) -> Moment {
+        if self.rate.is_none() {
+            return now;
+        }
         let takes = self.time_for(bytes);
         self.busy += takes;
         self.free_at = self.free_at.max(now) + takes;

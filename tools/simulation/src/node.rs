@@ -77,6 +77,8 @@ pub struct Node {
     pub timer: Option<Moment>,
     /// Blocks it has sent.
     pub blocks_sent: u64,
+    /// Those among them that were made up.
+    pub false_blocks_sent: u64,
     /// Bytes of blocks it has sent.
     pub bytes_sent: u64,
     /// Bytes of small messages it has sent.

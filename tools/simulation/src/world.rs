@@ -2,6 +2,7 @@
 //!
 //! The same seed and the same calls give the same trace, whose hash is kept.
 
+mod arrivals;
 mod deeds;
 
 use std::cmp::Reverse;
@@ -12,11 +13,11 @@ use std::time::Duration;
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::seq::SliceRandom;
-use shared::{Bitfield, BlockRef, Moment, PeerId, PieceIndex};
+use shared::{Bitfield, BlockRef, Moment, PeerId};
 use swarm::{Input, PeerKey, PeerSource, Torrent, TorrentConfig, TorrentStart};
 use wire::{Message, Range};
 
-use crate::content::{Filler, Publication, mix, true_digest};
+use crate::content::{Filler, Publication, mix};
 use crate::network::Link;
 use crate::node::{End, Manners, Node, Wish};
 
@@ -38,10 +39,30 @@ enum Packet {
 
 #[derive(Debug, Clone)]
 enum Event {
-    Arrives { node: usize, key: PeerKey, packet: Packet },
-    Dialled { node: usize, to: usize },
-    Done { node: usize, input: Box<Input>, start: u64 },
-    Timer { node: usize },
+    /// At the far end's downlink.
+    Reaches {
+        node: usize,
+        key: PeerKey,
+        packet: Packet,
+    },
+    /// Through it.
+    Arrives {
+        node: usize,
+        key: PeerKey,
+        packet: Packet,
+    },
+    Dialled {
+        node: usize,
+        to: usize,
+    },
+    Done {
+        node: usize,
+        input: Box<Input>,
+        start: u64,
+    },
+    Timer {
+        node: usize,
+    },
 }
 
 /// Everything there is.
@@ -67,6 +88,8 @@ pub struct World {
     rng: Xoshiro256PlusPlus,
     seed: u64,
     filler: Filler,
+    /// The block that is being handed to a brain, with its digest.
+    arriving: Option<(BlockRef, [u8; 32])>,
 }
 
 /// The address of a node.
@@ -103,6 +126,7 @@ impl World {
             rng: Xoshiro256PlusPlus::seed_from_u64(seed),
             seed,
             filler: Filler::default(),
+            arriving: None,
         }
     }
 
@@ -139,6 +163,7 @@ impl World {
             joined_at: self.now,
             timer: None,
             blocks_sent: 0,
+            false_blocks_sent: 0,
             bytes_sent: 0,
             small_bytes_sent: 0,
             alerts: Vec::new(),
@@ -285,6 +310,7 @@ impl World {
 
     fn happen(&mut self, event: Event) {
         match event {
+            Event::Reaches { node, key, packet } => self.reach(node, key, packet),
             Event::Arrives { node, key, packet } => self.arrive(node, key, packet),
             Event::Dialled { node, to } => self.connect(node, to),
             Event::Done { node, input, start } => {
@@ -301,86 +327,11 @@ impl World {
             }
         }
     }
-
-    fn arrive(&mut self, node: usize, key: PeerKey, packet: Packet) {
-        let open = |world: &mut Self| {
-            let end = world.nodes.get_mut(node)?.ends.get_mut(key.0 as usize)?;
-            end.open.then_some(end).map(|end| {
-                if matches!(packet, Packet::Gone) {
-                    end.open = false;
-                }
-            })
-        };
-        if open(self).is_none() {
-            return;
-        }
-        let input = match packet {
-            Packet::Message(message) => Input::Message { peer: key, message },
-            Packet::Gone => Input::Disconnected { peer: key },
-            Packet::Block(range, digest) => {
-                let v2 = !self.publication.content.trees.is_empty();
-                let leaf = v2.then_some(digest);
-                let data = self.filler.bytes(range.length);
-                self.remember(node, range, digest);
-                Input::Block { peer: key, range, data, leaf }
-            }
-        };
-        self.input(node, input);
-    }
-
-    /// A block that is not as published: should it be written, the disk holds something false.
-    fn remember(&mut self, node: usize, range: Range, digest: [u8; 32]) {
-        let block =
-            BlockRef { piece: PieceIndex::new(range.index), index: range.begin / crate::content::BLOCK };
-        if let Some(node) = self.nodes.get_mut(node) {
-            if digest == true_digest(block) {
-                node.false_blocks.remove(&block);
-            } else {
-                node.false_blocks.insert(block, digest);
-            }
-        }
-    }
-
-    fn connect(&mut self, node: usize, to: usize) {
-        if !self.is_up(node) {
-            return;
-        }
-        if !self.is_up(to) {
-            let reason = swarm::DialFailure::Refused;
-            self.input(node, Input::DialFailed { address: address_of(to), reason });
-            return;
-        }
-        let key_of = |world: &Self, node: usize| {
-            PeerKey(world.nodes.get(node).map_or(0, |node| u32::try_from(node.ends.len()).unwrap_or(0)))
-        };
-        let (ours, theirs) = (key_of(self, node), key_of(self, to));
-        let seen_as = SocketAddr::new(address_of(node).ip(), 40_000);
-        for (at, other, key, other_key, address, outgoing) in
-            [(node, to, ours, theirs, address_of(to), true), (to, node, theirs, ours, seen_as, false)]
-        {
-            let Some(peer_id) = self.nodes.get(other).map(|node| node.peer_id) else { return };
-            if let Some(node) = self.nodes.get_mut(at) {
-                node.ends.push(End { node: other, key: other_key, open: true });
-            }
-            self.input(
-                at,
-                Input::Connected {
-                    peer: key,
-                    peer_id,
-                    address,
-                    outgoing,
-                    fast: true,
-                    extended: true,
-                    v2: true,
-                },
-            );
-        }
-    }
 }
 
 fn kind(event: &Event) -> u64 {
     match event {
-        Event::Arrives { node, key, packet } => {
+        Event::Reaches { node, key, packet } | Event::Arrives { node, key, packet } => {
             let of_packet = match packet {
                 Packet::Message(message) => deeds::size_of(message),
                 Packet::Block(range, _) => u64::from(range.index) << 20 | u64::from(range.begin),

@@ -5,12 +5,12 @@
 use std::time::Duration;
 
 use rand::RngExt;
-use shared::{BlockRef, PieceIndex, Span};
+use shared::{BlockRef, PieceIndex, Span, merkle};
 use swarm::{Input, Output, PeerKey};
 use wire::{Message, Range};
 
 use super::{BLOCK_OVERHEAD, DISK, Event, Packet, World, node_at};
-use crate::content::{false_digest, true_digest, true_piece_hash};
+use crate::content::{false_digest, marked_bytes, true_digest, true_piece_hash};
 use crate::node::Manners;
 
 impl World {
@@ -25,7 +25,10 @@ impl World {
             Output::Close { peer, .. } => self.hang_up(node, peer),
             Output::Send { peer, message } => self.send(node, peer, message),
             Output::Upload { peer, span } => self.upload(node, peer, span),
-            Output::Write { block, .. } => self.finish(node, DISK, Input::Written { block }),
+            Output::Write { block, .. } => {
+                self.remember(node, block);
+                self.finish(node, DISK, Input::Written { block });
+            }
             Output::HashPiece { piece } => {
                 let sha1 = Some(self.piece_hash(node, piece));
                 self.finish(node, DISK, Input::PieceHashed { piece, sha1 });
@@ -105,7 +108,10 @@ impl World {
         it.bytes_sent += u64::from(span.length());
         let block = BlockRef { piece: span.piece(), index: span.begin() / crate::content::BLOCK };
         let digest = match it.wish.manners {
-            Manners::Poisons { every } if it.blocks_sent.is_multiple_of(every) => false_digest(salt),
+            Manners::Poisons { every } if it.blocks_sent.is_multiple_of(every) => {
+                it.false_blocks_sent += 1;
+                false_digest(salt)
+            }
             _ => true_digest(block),
         };
         let bytes = u64::from(span.length()) + BLOCK_OVERHEAD;
@@ -114,13 +120,9 @@ impl World {
         let start = it.starts;
         self.push(sent, Event::Done { node, input: Box::new(Input::Uploaded { peer, span }), start });
         let Some(end) = end else { return };
-        let Some(other) = self.nodes.get_mut(end.node) else { return };
-        let arrives = other.down.queue(bytes, sent + latency);
         let range = Range { index: span.piece().get(), begin: span.begin(), length: span.length() };
-        self.push(
-            arrives,
-            Event::Arrives { node: end.node, key: end.key, packet: Packet::Block(range, digest) },
-        );
+        let packet = Packet::Block(range, digest);
+        self.push(sent + latency, Event::Reaches { node: end.node, key: end.key, packet });
     }
 
     fn is_true(&self, node: usize, piece: PieceIndex) -> bool {
@@ -138,7 +140,9 @@ impl World {
             .map(|index| BlockRef { piece, index })
             .map(|block| {
                 let known = self.nodes.get(node).and_then(|node| node.false_blocks.get(&block));
-                known.copied().unwrap_or_else(|| true_digest(block))
+                let digest = known.copied().unwrap_or_else(|| true_digest(block));
+                let span = self.publication.content.layout.block_span(block);
+                merkle::hash_block(&marked_bytes(&digest, span.map_or(0, Span::length)))
             })
             .collect()
     }

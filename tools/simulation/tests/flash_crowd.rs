@@ -1,0 +1,52 @@
+//! Everybody at once: near the bound in virtual time, whatever the machine.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::cast_precision_loss,
+    reason = "a test fails by panicking, and its ratios need no more digits"
+)]
+
+use std::time::Duration;
+
+use simulation::content::Hashing;
+use simulation::flash_crowd::FlashCrowd;
+
+fn crowd(peers: usize, seed: u64) -> FlashCrowd {
+    FlashCrowd {
+        peers,
+        size: 32 << 20,
+        piece_length: 256 << 10,
+        up: 2 << 20,
+        down: None,
+        source_up: 2 << 20,
+        latency: Duration::from_millis(1),
+        classic_choke: false,
+        hashing: Hashing::Tree,
+        seed,
+    }
+}
+
+#[test]
+fn the_last_of_forty_is_done_soon_after_the_bound() {
+    for seed in 1..3 {
+        let report = crowd(40, seed).run();
+        assert_eq!(report.done.len(), 40);
+        assert!(report.ratio() < 1.25, "seed {seed}: {:.3} of the bound", report.ratio());
+        assert!(report.copies < 1.25, "seed {seed}: the source sent {:.3} copies", report.copies);
+        assert!(report.wasted < 0.05, "seed {seed}: {:.3} wasted", report.wasted);
+    }
+}
+
+#[test]
+fn classic_choking_works_and_is_slower() {
+    let (ours, classic) = (crowd(20, 1).run(), FlashCrowd { classic_choke: true, ..crowd(20, 1) }.run());
+    assert_eq!(classic.done.len(), 20);
+    assert!(classic.last() > ours.last());
+}
+
+#[test]
+fn a_crowd_of_one_gets_what_the_link_carries() {
+    let report = crowd(1, 1).run();
+    assert!(report.ratio() < 1.02, "{:.3}", report.ratio());
+}
