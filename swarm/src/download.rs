@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::{Bitfield, BlockRef, Moment, PieceIndex};
+use shared::{Bitfield, BlockRef, PieceIndex};
 use wire::{Message, Range};
 
 use crate::content::Content;
@@ -15,19 +15,11 @@ use crate::hashing::HashRequests;
 use crate::io::{Breach, PeerKey};
 use crate::outbox::range_of;
 use crate::peer::Peer;
-use crate::picker::{Asked, Picker};
+use crate::picker::Picker;
 use crate::rate::Rate;
 use crate::turn::Turn;
 use crate::verify::Verifier;
 
-/// The shortest time that a request may wait before somebody else is asked too.
-const LEAST_PATIENCE: Duration = Duration::from_secs(1);
-/// The longest.
-const MOST_PATIENCE: Duration = Duration::from_secs(4);
-/// How long a block waits with one peer before an idle one may be asked instead.
-const LEAST_WAIT: Duration = Duration::from_millis(50);
-/// How long it waits if the peer it was asked of is sending that piece.
-const LONG_WAIT: Duration = Duration::from_millis(500);
 /// Requests taken back that are remembered for each peer.
 const MOST_WITHDRAWN: usize = 2048;
 
@@ -41,11 +33,13 @@ pub(crate) struct Download {
     pub(crate) hashing: HashRequests,
     /// Peers that could be asked for more if there were anything to ask for.
     pub(crate) hungry: BTreeSet<PeerKey>,
-    seen_generation: u64,
+    pub(crate) seen_generation: u64,
     /// Nothing is asked for: the disk failed, or the torrent is paused.
     pub(crate) halted: bool,
     /// Bytes of blocks that came.
     pub(crate) rate: Rate,
+    /// Time between blocks that a peer sends one after the other.
+    pub(crate) gap: Option<Duration>,
     /// Bytes of blocks that were of no use.
     pub(crate) wasted: u64,
 }
@@ -70,6 +64,7 @@ impl Download {
             seen_generation: 0,
             halted: false,
             rate: Rate::new(Duration::from_millis(100)),
+            gap: None,
             wasted: 0,
         }
     }
@@ -209,71 +204,6 @@ impl Download {
         }
     }
 
-    /// Hands what has become free to peers that had nothing to do.
-    pub(crate) fn settle(&mut self, turn: &mut Turn<'_>) {
-        if self.picker.generation() != self.seen_generation {
-            self.seen_generation = self.picker.generation();
-            self.fill_hungry(turn);
-        }
-    }
-
-    /// Whether idle peers wait for the moment to ask again for what others leave unanswered.
-    pub(crate) fn wants_endgame_tick(&self) -> bool {
-        !self.hungry.is_empty() && self.picker.has_pieces()
-    }
-
-    /// At the end: asks idle peers for what others leave unanswered.
-    pub(crate) fn fill_hungry(&mut self, turn: &mut Turn<'_>) {
-        let hungry: Vec<_> = self.hungry.iter().copied().collect();
-        for key in hungry {
-            self.fill(key, turn);
-        }
-    }
-
-    /// Keeps as many requests open with `key` as its pipeline allows.
-    pub(crate) fn fill(&mut self, key: PeerKey, turn: &mut Turn<'_>) {
-        if self.halted || self.is_complete() {
-            return;
-        }
-        let Some(peer) = turn.peers.get_mut(&key) else { return };
-        let mut picked = Vec::new();
-        let mut begun = Vec::new();
-        while peer.has_room() {
-            let Some((block, is_new)) = pick(&mut self.picker, peer, turn.dice, turn.now) else {
-                self.hungry.insert(key);
-                break;
-            };
-            if peer.leech.requests.is_empty() {
-                peer.leech.pipeline.wakes(turn.now);
-            }
-            peer.leech.requests.insert(block, turn.now);
-            picked.push(block);
-            begun.extend(is_new.then_some(block.piece));
-        }
-        let stolen = steal(&mut self.picker, peer, turn.now);
-        if peer.has_room() {
-            self.hungry.insert(key)
-        } else {
-            self.hungry.remove(&key)
-        };
-        if self.verifier.has_trees() {
-            for piece in begun {
-                self.hashing.ask(piece, Some(key), &self.verifier, turn);
-            }
-        }
-        if let Some((holder, blocks)) = stolen {
-            for block in &blocks {
-                self.cancel(holder, *block, turn);
-            }
-            picked.extend(blocks);
-        }
-        for block in picked {
-            if let Some(span) = self.content.layout.block_span(block) {
-                turn.send(key, Message::Request(range_of(span)));
-            }
-        }
-    }
-
     pub(crate) fn block_of(&self, range: Range) -> Option<BlockRef> {
         let layout = &self.content.layout;
         layout.span(range.index, range.begin, range.length).and_then(|span| layout.block_of(span))
@@ -291,7 +221,7 @@ impl Download {
     }
 
     /// Tells `key` not to send `block`; says whether it had been asked.
-    fn cancel(&self, key: PeerKey, block: BlockRef, turn: &mut Turn<'_>) -> bool {
+    pub(crate) fn cancel(&self, key: PeerKey, block: BlockRef, turn: &mut Turn<'_>) -> bool {
         let Some(peer) = turn.peers.get_mut(&key) else { return false };
         if peer.leech.requests.remove(&block).is_none() {
             return false;
@@ -354,55 +284,4 @@ fn remember(peer: &mut Peer, block: BlockRef) {
         peer.leech.withdrawn.pop_first();
     }
     peer.leech.withdrawn.insert(block);
-}
-
-/// Takes what another peer leaves waiting, for a peer that has nothing else to do.
-fn steal(picker: &mut Picker, peer: &mut Peer, now: Moment) -> Option<(PeerKey, Vec<BlockRef>)> {
-    let room = peer.leech.pipeline.depth().saturating_sub(peer.leech.requests.len());
-    if room == 0 || !peer.leech.unchoked || now < peer.leech.next_theft {
-        return None;
-    }
-    peer.leech.next_theft = now + LEAST_WAIT;
-    let stolen =
-        picker.steal(peer.key(), &peer.holdings.has, room, now - LEAST_WAIT, now - LONG_WAIT, now)?;
-    for block in &stolen.1 {
-        peer.leech.requests.insert(*block, now);
-    }
-    Some(stolen)
-}
-
-fn pick(
-    picker: &mut Picker,
-    peer: &mut Peer,
-    dice: &mut crate::dice::Dice,
-    now: Moment,
-) -> Option<(BlockRef, bool)> {
-    let key = peer.key();
-    if peer.leech.exhausted != Some(picker.generation()) {
-        let fast_only = (!peer.leech.unchoked).then(|| {
-            let mut allowed = Bitfield::empty(peer.holdings.has.len());
-            for piece in peer.leech.allowed_fast.iter().filter(|piece| peer.holdings.has.get(**piece)) {
-                allowed.set(*piece);
-            }
-            allowed
-        });
-        let asked = Asked {
-            peer: key,
-            has: fast_only.as_ref().unwrap_or(&peer.holdings.has),
-            current: &mut peer.leech.current,
-            suggested: &mut peer.leech.suggested,
-            suggests: peer.leech.suggests && peer.leech.requests.len() * 4 >= peer.leech.pipeline.depth(),
-        };
-        if let Some(found) = picker.pick(asked, dice, now) {
-            return Some(found);
-        }
-        peer.leech.exhausted = Some(picker.generation());
-    }
-    if !picker.is_endgame() || !peer.leech.unchoked {
-        return None;
-    }
-    let patience = peer.leech.pipeline.expected_wait(now, peer.leech.requests.len());
-    let before = now - patience.clamp(LEAST_PATIENCE, MOST_PATIENCE);
-    let block = picker.pick_duplicate(key, &peer.holdings.has, before, now)?;
-    Some((block, false))
 }

@@ -25,6 +25,7 @@ mod picker;
 mod piece_download;
 mod pipeline;
 mod rate;
+mod requests;
 mod slots;
 mod spread;
 pub mod torrent;

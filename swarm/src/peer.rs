@@ -88,6 +88,8 @@ pub(crate) struct Supply {
     pub(crate) outstanding: u64,
     /// When the network last took something, or was first given something.
     pub(crate) progress: Moment,
+    /// What the network had taken in all by then.
+    pub(crate) sent_before: u64,
     /// What we let it ask for while choked.
     pub(crate) allowed_fast: BTreeSet<PieceIndex>,
     /// Pieces that we suggested and that it does not have yet; whether it has asked for them.
@@ -160,6 +162,7 @@ impl Peer {
                 queued: 0,
                 outstanding: 0,
                 progress: now,
+                sent_before: 0,
                 allowed_fast: BTreeSet::new(),
                 promised: BTreeMap::new(),
                 hash_reads: 0,

@@ -16,7 +16,10 @@ const FIRST_DEPTH: usize = 16;
 /// Requests that even a slow peer may have open.
 const LEAST_DEPTH: usize = 4;
 /// A wait that keeps any link busy without promising far ahead.
-const QUEUE_TARGET: Duration = Duration::from_millis(250);
+const QUEUE_TARGET: Duration = Duration::from_millis(150);
+
+/// ... and in blocks, for links on which that is no time at all.
+const GAPS: u32 = 20;
 
 /// The depth of one peer's request pipeline.
 #[derive(Debug, Clone)]
@@ -28,6 +31,8 @@ pub(crate) struct Pipeline {
     rate: Rate,
     snubbed: bool,
     surplus: usize,
+    /// Time between blocks that it sends one after the other.
+    gap: Option<Duration>,
 }
 
 impl Pipeline {
@@ -41,6 +46,7 @@ impl Pipeline {
             rate: Rate::new(Duration::from_millis(100)),
             snubbed: false,
             surplus: 0,
+            gap: None,
         }
     }
 
@@ -60,28 +66,40 @@ impl Pipeline {
         self.last_block = now;
     }
 
-    /// A block of `bytes` came, asked for at `asked`, with `open` requests left.
-    pub(crate) fn block_came(&mut self, bytes: u32, asked: Moment, open: usize, now: Moment) {
+    /// A block of `bytes` came, asked for at `asked`, with `open` requests left. Returns how long after
+    /// the block before it, if it was waited for all the time.
+    pub(crate) fn block_came(
+        &mut self,
+        bytes: u32,
+        asked: Moment,
+        open: usize,
+        now: Moment,
+    ) -> Option<Duration> {
+        let gap = (asked <= self.last_block && !self.rate.is_new()).then(|| now.since(self.last_block));
+        if let Some(gap) = gap {
+            self.gap = Some(smooth(self.gap, gap));
+        }
         self.rate.add(u64::from(bytes), now);
         self.last_block = now;
         self.snubbed = false;
         let wait = now.since(asked);
         let shortest = self.shortest_wait.map_or(wait, |shortest| shortest.min(wait));
         self.shortest_wait = Some(shortest);
-        let target = QUEUE_TARGET.max(shortest * 2);
+        let target = QUEUE_TARGET.max(shortest * 2).max(self.gap.unwrap_or_default() * GAPS);
         if wait < target {
             self.surplus = 0;
             // Growing while requests lie idle would measure nothing.
             if open + 2 >= self.depth / 2 {
                 self.depth = (self.depth + 1).min(self.most);
             }
-        } else if wait > target * 2 {
+        } else if wait > target * 3 / 2 {
             self.surplus += 1;
             if self.surplus * 4 > self.depth && self.depth > LEAST_DEPTH {
                 self.surplus = 0;
                 self.depth -= 1 + self.depth / 16;
             }
         }
+        gap
     }
 
     /// How long a request may be expected to wait at most, from what was seen.
@@ -109,6 +127,11 @@ impl Pipeline {
     pub(crate) fn is_snubbed(&self) -> bool {
         self.snubbed
     }
+}
+
+/// A running mean that leans to the new value by an eighth.
+pub(crate) fn smooth(mean: Option<Duration>, new: Duration) -> Duration {
+    mean.map_or(new, |mean| (mean * 7 + new) / 8)
 }
 
 #[cfg(test)]

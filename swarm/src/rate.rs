@@ -54,6 +54,11 @@ impl Rate {
         as_f64(sum) / age.as_secs_f64()
     }
 
+    /// Whether nothing was ever counted.
+    pub(crate) fn is_new(&self) -> bool {
+        self.since.is_none()
+    }
+
     /// All bytes ever counted.
     pub(crate) fn total(&self) -> u64 {
         self.total

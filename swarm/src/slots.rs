@@ -15,7 +15,8 @@ use crate::turn::Turn;
 use crate::upload::Upload;
 
 /// Below this much work in store, another peer is answered at once.
-const LEAST_BACKLOG: u64 = 256 * 1024;
+const FIRST_BACKLOG: u64 = 256 * 1024;
+const LEAST_BACKLOG: u64 = 64 * 1024;
 const MOST_BACKLOG: u64 = 8 * 1024 * 1024;
 const BACKLOG_MILLIS: u64 = 100;
 /// Above so many times that, peers without an earned slot are choked again.
@@ -147,7 +148,10 @@ impl Upload {
     }
 
     fn backlog_target(&self, now: Moment) -> u64 {
-        (whole(self.rate.per_second(now)) / 1000 * BACKLOG_MILLIS).clamp(LEAST_BACKLOG, MOST_BACKLOG)
+        if self.rate.is_new() {
+            return FIRST_BACKLOG;
+        }
+        (whole(self.rate.per_second(now)) * BACKLOG_MILLIS / 1000).clamp(LEAST_BACKLOG, MOST_BACKLOG)
     }
 
     fn unchoke(&mut self, key: PeerKey, turn: &mut Turn<'_>) {

@@ -24,12 +24,18 @@ use crate::turn::Turn;
 const LARGEST_REQUEST: u32 = 128 * 1024;
 /// Most bytes handed to the network for one peer and not yet out.
 const PEER_WINDOW: u64 = 1024 * 1024;
-/// Least bytes handed to the network in all before waiting for some to be out.
-const LEAST_WINDOW: u64 = 128 * 1024;
+/// Bytes handed to the network in all before the rate of the link is known, and the least later.
+const FIRST_WINDOW: u64 = 128 * 1024;
+const LEAST_WINDOW: u64 = 48 * 1024;
 /// The time's worth of bytes that may be handed to the network.
 const WINDOW_MILLIS: u64 = 25;
-/// A peer whose bytes have not moved for so long does not hold up the others.
+/// What anybody gets before giving anything.
+const FREE_BYTES: u64 = 512 * 1024;
+/// A peer whose bytes have not moved for so long, while others were sent much more, does not hold
+/// them up.
 const STALL: Duration = Duration::from_millis(200);
+/// Nor do those for whom nothing has moved for so long.
+const STANDSTILL: Duration = Duration::from_secs(3);
 
 /// The uploading half of a torrent.
 #[derive(Debug)]
@@ -50,6 +56,7 @@ pub(crate) struct Upload {
     stalled: BTreeSet<PeerKey>,
     pub(crate) stalled_bytes: u64,
     next_look: Moment,
+    last_done: Moment,
     pub(crate) rate: Rate,
     /// Present while we are complete and may advise others.
     pub(crate) spread: Option<Spread>,
@@ -71,6 +78,7 @@ impl Upload {
             stalled: BTreeSet::new(),
             stalled_bytes: 0,
             next_look: now,
+            last_done: now,
             rate: Rate::new(Duration::from_millis(200)),
             spread: None,
         }
@@ -139,6 +147,7 @@ impl Upload {
         let bytes = u64::from(span.length()).min(peer.supply.outstanding);
         peer.supply.outstanding -= bytes;
         peer.supply.progress = turn.now;
+        self.last_done = turn.now;
         self.outstanding -= bytes;
         if self.stalled.remove(&key) {
             self.stalled_bytes -= peer.supply.outstanding + bytes;
@@ -146,6 +155,7 @@ impl Upload {
         if sent {
             peer.supply.rate.add(bytes, turn.now);
             self.rate.add(bytes, turn.now);
+            peer.supply.sent_before = self.rate.total();
         } else if peer.identity.fast {
             turn.out.send(peer, Message::Reject(range_of(span)), turn.now);
         }
@@ -175,14 +185,14 @@ impl Upload {
         self.look_for_stalls(turn);
         self.trim(complete, turn);
         self.grant(complete, turn);
-        let per_millis = whole(self.rate.per_second(turn.now)) / 1000;
-        let window = LEAST_WINDOW.max(per_millis * WINDOW_MILLIS);
+        let window = self.window(turn.now);
         while self.outstanding - self.stalled_bytes < window {
-            let Some((key, span)) = self.next_span(rarity, turn) else { break };
+            let Some((key, span)) = self.next_span(complete, rarity, turn) else { break };
             let Some(peer) = turn.peers.get_mut(&key) else { break };
             let bytes = u64::from(span.length());
             if peer.supply.outstanding == 0 {
                 peer.supply.progress = turn.now;
+                peer.supply.sent_before = self.rate.total();
             }
             peer.supply.queued -= bytes;
             peer.supply.outstanding += bytes;
@@ -197,7 +207,12 @@ impl Upload {
     }
 
     /// The next request to serve: of the same piece while there are any, else of the next peer.
-    fn next_span(&mut self, rarity: &Availability, turn: &mut Turn<'_>) -> Option<(PeerKey, Span)> {
+    fn next_span(
+        &mut self,
+        complete: bool,
+        rarity: &Availability,
+        turn: &mut Turn<'_>,
+    ) -> Option<(PeerKey, Span)> {
         if let Some((key, piece)) = self.serving.take() {
             let same = turn.peers.get_mut(&key).filter(|peer| may_take_more(peer)).and_then(|peer| {
                 let queue = &mut peer.supply.queue;
@@ -219,7 +234,10 @@ impl Upload {
             .zip(&self.ring)
             .filter_map(|(at, key)| turn.peers.get(key).map(|peer| (at, peer)))
             .filter(|(_, peer)| may_take_more(peer))
-            .min_by_key(|(at, peer)| (copies(peer), *at))
+            .min_by_key(|(at, peer)| {
+                let earned = self.round.holds(peer.key());
+                (!earned, !complete && only_takes(peer), copies(peer), *at)
+            })
             .map(|(at, peer)| (at, peer.key()))?;
         self.ring.remove(at);
         let peer = turn.peers.get_mut(&key)?;
@@ -237,11 +255,23 @@ impl Upload {
             return;
         }
         self.next_look = turn.now + STALL;
+        let overtaken = 4 * self.window(turn.now);
+        let nothing_moves = turn.now.since(self.last_done) >= STANDSTILL;
         for peer in turn.peers.values().filter(|peer| peer.supply.outstanding > 0) {
-            if turn.now.since(peer.supply.progress) >= STALL && self.stalled.insert(peer.key()) {
+            let behind = self.rate.total() - peer.supply.sent_before >= overtaken;
+            let slow = turn.now.since(peer.supply.progress) >= STALL;
+            if slow && (behind || nothing_moves) && self.stalled.insert(peer.key()) {
                 self.stalled_bytes += peer.supply.outstanding;
             }
         }
+    }
+
+    /// Bytes that may be handed to the network and not be out yet.
+    fn window(&self, now: Moment) -> u64 {
+        if self.rate.is_new() {
+            return FIRST_WINDOW;
+        }
+        LEAST_WINDOW.max(whole(self.rate.per_second(now)) * WINDOW_MILLIS / 1000)
     }
 
     /// When something may have to be done although nothing happens.
@@ -271,6 +301,11 @@ impl Upload {
             self.stalled.iter().filter_map(|key| peers.get(key)).map(|p| p.supply.outstanding).sum();
         assert_eq!(self.stalled_bytes, stalled);
     }
+}
+
+/// It has taken a good deal and given nothing.
+fn only_takes(peer: &Peer) -> bool {
+    peer.leech.rate.is_new() && peer.supply.rate.total() > FREE_BYTES
 }
 
 fn may_take_more(peer: &Peer) -> bool {

@@ -14,6 +14,7 @@ use crate::io::{Alert, Breach, Output, PeerKey};
 use crate::merkle;
 use crate::peer::Peer;
 use crate::piece_download::PieceDownload;
+use crate::pipeline::smooth;
 use crate::turn::{Culprit, Turn};
 use crate::verify::Verdict;
 
@@ -44,7 +45,8 @@ impl Download {
         peer.leech.rate.add(bytes, turn.now);
         if let Some(asked) = asked {
             let open = peer.leech.requests.len();
-            peer.leech.pipeline.block_came(range.length, asked, open, turn.now);
+            let gap = peer.leech.pipeline.block_came(range.length, asked, open, turn.now);
+            self.gap = gap.map(|gap| smooth(self.gap, gap)).or(self.gap);
         }
         let sender = peer.sender();
         let (leaf, verdict) = self.judge_block(block, &data, leaf);

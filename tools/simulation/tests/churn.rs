@@ -1,11 +1,4 @@
 //! Peers leave and return at any time, without a word; whoever stays gets the file.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::cast_precision_loss,
-    reason = "a test fails by panicking, and its ratios need no more digits"
-)]
 
 use std::time::Duration;
 

@@ -1,11 +1,4 @@
 //! The last blocks do not wait for the slowest peer.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::cast_precision_loss,
-    reason = "a test fails by panicking, and its ratios need no more digits"
-)]
 
 use std::time::Duration;
 

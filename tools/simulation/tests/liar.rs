@@ -1,11 +1,4 @@
 //! Somebody claims to have what he does not: it costs time, but everybody gets the file.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::cast_precision_loss,
-    reason = "a test fails by panicking, and its ratios need no more digits"
-)]
 
 use std::time::Duration;
 
@@ -22,11 +15,12 @@ fn with_liars(manners: Manners, liars: usize, seed: u64) -> Duration {
     let honest: Vec<_> = (0..4).map(|_| swarm.leech(MIB)).collect();
     swarm.world.check_every = 64;
     swarm.start_all();
-    let time = swarm.complete(&honest, Duration::from_secs(900)).expect("all complete");
+    let time = swarm.complete(&honest, Duration::from_secs(900));
+    assert!(time.is_some(), "all complete");
     for node in honest {
         assert!(swarm.banned_by(node).is_empty(), "nothing false was sent");
     }
-    time
+    time.unwrap_or_default()
 }
 
 #[test]

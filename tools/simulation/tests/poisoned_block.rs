@@ -1,11 +1,4 @@
 //! Somebody sends false blocks: whoever got one finds out who it was, and blames nobody else.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::cast_precision_loss,
-    reason = "a test fails by panicking, and its ratios need no more digits"
-)]
 
 use std::time::Duration;
 

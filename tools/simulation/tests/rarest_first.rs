@@ -1,11 +1,6 @@
 //! The source may leave as soon as every piece is somewhere in the crowd.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::cast_precision_loss,
-    reason = "a test fails by panicking, and its ratios need no more digits"
-)]
+
+#![expect(clippy::cast_precision_loss, reason = "figures of a small swarm")]
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -1,11 +1,4 @@
 //! A brain that starts with what was on disk asks for the rest only.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::cast_precision_loss,
-    reason = "a test fails by panicking, and its ratios need no more digits"
-)]
 
 use std::time::Duration;
 
