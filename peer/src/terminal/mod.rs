@@ -4,6 +4,7 @@
 //! verbs and no shares; the application says what to show.
 
 mod completion;
+mod editing;
 mod paint;
 pub mod progress;
 pub mod prompt;
@@ -16,3 +17,6 @@ pub mod table;
 pub use completion::Complete;
 pub use paint::Tint;
 pub use screen::{Screen, View};
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@
 //! output of one command is there before the next prompt is. Each line comes as it was typed; what
 //! it means is for the application.
 
+use std::collections::VecDeque;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -133,26 +134,39 @@ impl Reader {
         let _ = editor.load_history(history);
         self.screen.attach_prompt();
         print_above(&self.screen, &mut editor);
+        let mut pasted = VecDeque::new();
         while let Some(prompt) = self.asked.blocking_recv() {
-            self.screen.begin_editing();
-            let read = editor.readline(&prompt);
-            self.screen.end_editing();
-            let typed = match read {
-                Ok(line) if line.len() > LINE_LIMIT => Typed::TooLong(line.len()),
-                Ok(line) => {
-                    if complete.remembers(&line) && matches!(editor.add_history_entry(&line), Ok(true)) {
-                        // A folder that cannot be written costs the history, not the session.
-                        let _ = editor.append_history(history);
-                    }
-                    Typed::Line(line)
-                }
-                Err(ReadlineError::Interrupted) => Typed::Interrupt,
-                Err(_) => Typed::End,
-            };
+            if pasted.is_empty() {
+                self.screen.begin_editing();
+                let read = editor.readline(&prompt);
+                self.screen.end_editing();
+                pasted = lines_of(read);
+            }
+            let typed = pasted.pop_front().unwrap_or(Typed::End);
+            if let Typed::Line(line) = &typed
+                && complete.remembers(line)
+                && matches!(editor.add_history_entry(line), Ok(true))
+            {
+                // A folder that cannot be written costs the history, not the session.
+                let _ = editor.append_history(history);
+            }
             if self.answers.blocking_send(typed).is_err() {
                 return;
             }
         }
+    }
+}
+
+/// What the editor gave, line by line: what was pasted into it may be several.
+fn lines_of(read: rustyline::Result<String>) -> VecDeque<Typed> {
+    let bounded = |line: &str| {
+        if line.len() > LINE_LIMIT { Typed::TooLong(line.len()) } else { Typed::Line(line.to_owned()) }
+    };
+    match read {
+        Ok(text) if text.is_empty() => [Typed::Line(text)].into(),
+        Ok(text) => text.lines().map(bounded).collect(),
+        Err(ReadlineError::Interrupted) => [Typed::Interrupt].into(),
+        Err(_) => [Typed::End].into(),
     }
 }
 

@@ -1,8 +1,10 @@
-//! A prompt with status rows that tick, to look at and to test in a real terminal.
+//! A prompt with status rows that tick: what the tests run in a terminal. To look at it:
+//! `STATUS_AREA_HISTORY=/tmp/history cargo test -p peer --test status_area -- --exact program --nocapture`
 //!
 //! `rows N` sets how many rows there are, `panic` panics, `quit` leaves; anything else is repeated.
 //! A message comes every twenty ticks.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,16 +22,11 @@ impl Complete for Names {
     }
 }
 
-#[expect(clippy::panic, reason = "what a panic leaves of the terminal is one of the things to look at")]
-fn panic_now() {
-    panic!("as asked");
-}
-
+/// Runs until `quit` or the end of its input.
 #[tokio::main(flavor = "current_thread")]
-async fn main() {
-    let history = std::env::args_os().nth(1).unwrap_or_else(|| "status_area_history".into());
+pub(crate) async fn run(history: PathBuf) {
     let screen = Screen::start(false, false);
-    let mut prompt = prompt::start(&screen, Arc::new(Names), history.into());
+    let mut prompt = prompt::start(&screen, Arc::new(Names), history);
     prompt.set_prompt("ana> ");
     let mut ticks = tokio::time::interval(Duration::from_millis(50));
     let (mut tick, mut rows) = (0_u64, 2_u64);
@@ -47,7 +44,7 @@ async fn main() {
         };
         match typed {
             Typed::Line(line) if line == "quit" => break,
-            Typed::Line(line) if line == "panic" => panic_now(),
+            Typed::Line(line) if line == "panic" => panic!("as asked"),
             Typed::Line(line) => match line.strip_prefix("rows ").and_then(|count| count.parse().ok()) {
                 Some(count) => rows = count,
                 None => screen.say(&format!("you typed {}: {}", line.len(), shared::display::escape(&line))),
