@@ -51,6 +51,8 @@ impl Terminal {
         shell.args(ARGUMENTS);
         shell.env(HISTORY, folder.path().join("history"));
         shell.env("TERM", "xterm-256color");
+        // A backtrace would push off the screen what is looked for.
+        shell.env("RUST_BACKTRACE", "0");
         pair.slave.spawn_command(shell).unwrap();
         let parser = vt100::Parser::new(NonZero::new(rows).unwrap(), NonZero::new(columns).unwrap(), 0);
         let screen = Arc::new((Mutex::new(parser), Condvar::new()));
