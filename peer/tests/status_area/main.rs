@@ -186,7 +186,7 @@ fn a_resize_leaves_one_set_of_rows_and_the_line() {
 
 #[test]
 fn a_panic_gives_the_terminal_back_before_it_is_reported() {
-    let mut terminal = Terminal::start(12, 80, "echo; stty -a | tr ' ' '\\n' | grep -x icanon; echo after");
+    let mut terminal = Terminal::start(40, 80, "echo; stty -a | tr ' ' '\\n' | grep -x icanon; echo after");
     terminal.wait("the rows", |rows| tick(rows, 2).is_some() && prompts(rows));
     terminal.press("panic\r");
     let rows = terminal.wait("the shell goes on", |rows| place(rows, "after").is_some());
