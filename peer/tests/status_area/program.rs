@@ -44,6 +44,7 @@ pub(crate) async fn run(history: PathBuf) {
         };
         match typed {
             Typed::Line(line) if line == "quit" => break,
+            #[expect(clippy::panic, reason = "what a panic leaves of the terminal is under test")]
             Typed::Line(line) if line == "panic" => panic!("as asked"),
             Typed::Line(line) => match line.strip_prefix("rows ").and_then(|count| count.parse().ok()) {
                 Some(count) => rows = count,
