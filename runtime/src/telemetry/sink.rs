@@ -37,6 +37,7 @@ pub(super) struct Sink {
 #[derive(Debug)]
 pub(super) struct Flush {
     queue: SyncSender<Job>,
+    when_full: WhenFull,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -51,7 +52,10 @@ impl Sink {
         let dropped = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&dropped);
         let thread = Builder::new().name(name.to_owned()).spawn(move || write_all(&jobs, stream, &count))?;
-        Ok((Self { queue: queue.clone(), when_full, dropped }, Flush { queue, thread: Some(thread) }))
+        Ok((
+            Self { queue: queue.clone(), when_full, dropped },
+            Flush { queue, when_full, thread: Some(thread) },
+        ))
     }
 
     fn put(&self, line: Vec<u8>) {
@@ -79,10 +83,12 @@ fn write_all(jobs: &Receiver<Job>, mut stream: Box<dyn Write + Send>, dropped: &
 
 impl Drop for Flush {
     fn drop(&mut self) {
-        // The queue may be full and its reader stuck in a stopped terminal: then nothing is waited for.
-        if self.queue.try_send(Job::Stop).is_ok()
-            && let Some(thread) = self.thread.take()
-        {
+        let told = match self.when_full {
+            WhenFull::Wait => self.queue.send(Job::Stop).is_ok(),
+            // The queue may be full because a terminal is stopped: then nothing is waited for.
+            WhenFull::Drop => self.queue.try_send(Job::Stop).is_ok(),
+        };
+        if told && let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
     }
@@ -155,13 +161,14 @@ mod tests {
     fn a_stopped_console_stops_nobody_and_says_what_is_missing() {
         let memory = Memory::default();
         let stopped = memory.0.lock().unwrap();
-        let (sink, flush) = Sink::start("test", Box::new(memory.clone()), WhenFull::Drop).unwrap();
+        let (sink, mut flush) = Sink::start("test", Box::new(memory.clone()), WhenFull::Drop).unwrap();
         for _ in 0..QUEUE + 10 {
             sink.put(b"x\n".to_vec());
         }
         drop(stopped);
         sink.queue.send(Job::Line(b"end\n".to_vec())).unwrap();
-        drop(flush);
+        sink.queue.send(Job::Stop).unwrap();
+        flush.thread.take().unwrap().join().unwrap();
         let text = String::from_utf8(memory.0.lock().unwrap().clone()).unwrap();
         assert!(text.contains("lines were not shown"), "{}", text.len());
     }
