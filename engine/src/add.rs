@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use crate::alert::Alert;
 use crate::connection::Event;
-use crate::content;
+use crate::content::{self, Names};
 use crate::error::{AddError, CommandError, OsError};
 use crate::folder::write_atomically;
 use crate::options::{AddOptions, Added, Beginning};
@@ -69,7 +69,7 @@ impl Session {
         let metainfo = Arc::new(*metainfo);
         let kept = self.keep(Arc::clone(&metainfo)).await.ok_or(AddError::Stopping)?;
         kept.map_err(|(path, source)| AddError::Keep { path, source })?;
-        let shape = content::shape(&metainfo, rename.as_ref());
+        let shape = content::shape(&metainfo, rename.as_ref(), Names::Portable);
         let path = into.join(&shape.name);
         let there = exists(&path) || exists(&into.join(with_suffix(Path::new(&shape.name))));
         let beginning = if there { Beginning::Checking } else { Beginning::New };

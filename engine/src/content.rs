@@ -1,10 +1,10 @@
 //! From what a torrent file says to what the brain and the disk need of it.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use shared::metainfo::{Info, Metainfo};
+use shared::metainfo::{FileEntry, Info, Metainfo};
 use shared::path::{SafePath, portable_component};
 use swarm::{Content, FileTree};
 
@@ -38,28 +38,38 @@ pub(crate) fn content(metainfo: &Metainfo) -> Content {
     }
 }
 
+/// Which names the files of a torrent have on this disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Names {
+    /// Those that can all exist on any disk: what arrives.
+    Portable,
+    /// Those that the torrent says: what the person shares.
+    AsWritten,
+}
+
 /// Names and sizes for the disk. `rename` calls the file or folder otherwise than the torrent does.
-pub(crate) fn shape(metainfo: &Metainfo, rename: Option<&SafePath>) -> Shape {
+pub(crate) fn shape(metainfo: &Metainfo, rename: Option<&SafePath>, names: Names) -> Shape {
     let info = &metainfo.info;
     Shape {
         name: portable_component(rename.unwrap_or_else(|| info.name()).file_name()),
         folder: !info.is_single_file(),
-        files: stored_files(info),
+        files: stored_files(info, names),
         content: Arc::new(content(metainfo)),
     }
 }
 
 /// The files of a torrent as the disk knows them.
-pub(crate) fn stored_files(info: &Info) -> Vec<StoredFile> {
+fn stored_files(info: &Info, names: Names) -> Vec<StoredFile> {
+    let inside = |file: &FileEntry| {
+        if info.is_single_file() {
+            return PathBuf::new();
+        }
+        match (&file.written, names) {
+            (Some(written), Names::AsWritten) => written.components().collect(),
+            _ => file.path.under(Path::new("")),
+        }
+    };
     info.files()
-        .map(|file| StoredFile {
-            inside: if info.is_single_file() {
-                PathBuf::new()
-            } else {
-                file.path.under(std::path::Path::new(""))
-            },
-            offset: file.offset,
-            length: file.length,
-        })
+        .map(|file| StoredFile { inside: inside(file), offset: file.offset, length: file.length })
         .collect()
 }

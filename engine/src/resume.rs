@@ -14,7 +14,7 @@ use shared::path::SafePath;
 
 use crate::alert::{Alert, StatusTrouble};
 use crate::checkpoint::previous;
-use crate::content;
+use crate::content::{self, Names};
 use crate::disk::beneath::{Access, Root, Stamp};
 use crate::error::StartError;
 use crate::session::{Begin, Session};
@@ -155,7 +155,8 @@ impl Session {
         }
         let rename = SafePath::name(&entry.final_name).map_err(|_| "its name is no file name")?;
         let metainfo = Arc::new(metainfo);
-        let mut shape = content::shape(&metainfo, Some(&rename));
+        let names = if entry.stage == Stage::Shared { Names::AsWritten } else { Names::Portable };
+        let mut shape = content::shape(&metainfo, Some(&rename), names);
         shape.name.clone_from(&entry.final_name);
         let folder = PathBuf::from(&entry.folder);
         let top = PathBuf::from(&entry.file);
@@ -189,7 +190,7 @@ impl Session {
         for file in kept.flatten() {
             let Some(metainfo) = read_torrent(&file.path()) else { continue };
             let metainfo = Arc::new(metainfo);
-            let shape = content::shape(&metainfo, None);
+            let shape = content::shape(&metainfo, None, Names::Portable);
             let into = self.parts().config.download_folder();
             let name = Path::new(&shape.name);
             let there = [name.to_owned(), with_suffix(name)].iter().any(|name| into.join(name).exists());

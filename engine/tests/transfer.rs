@@ -207,3 +207,29 @@ async fn a_torrent_known_by_its_names_alone_waits_for_its_description() {
     two.session.cancel(added.id, true).await.unwrap();
     assert!(two.session.list().is_empty());
 }
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn names_that_differ_only_in_case_are_shared_and_stand_apart_where_they_arrive() {
+    let (one, two) = (Peer::start().await, Peer::start().await);
+    std::fs::create_dir(one.path("src")).unwrap();
+    for (name, seed) in [("src/Make.c", 1), ("src/make.c", 2), ("src/make.h", 3)] {
+        std::fs::write(one.path(name), bytes(300_000, seed)).unwrap();
+    }
+    let shared = one.share("src").await;
+    assert!(
+        matches!(&shared.notes[..], [engine::ShareNote::Renamed { name, .. }] if name == "make.1.c"),
+        "{:?}",
+        shared.notes
+    );
+    // The sharer knows its own names after a restart too.
+    let one = one.restart().await;
+    two.get(&shared, &[&one]).await;
+    two.done(shared.id).await;
+    for (name, seed) in [("Make.c", 1), ("make.1.c", 2), ("make.h", 3)] {
+        assert!(
+            std::fs::read(two.path("Archivos_a_b_c/src").join(name)).unwrap() == bytes(300_000, seed),
+            "{name}"
+        );
+    }
+}

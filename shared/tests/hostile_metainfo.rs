@@ -149,3 +149,28 @@ fn b21_b22_b26_what_is_missing_or_negative_is_named() {
         assert_eq!(parse(torrent), said, "{torrent}");
     }
 }
+
+#[test]
+fn names_in_an_old_code_page_are_read_by_their_second_spelling_or_made_fit() {
+    let parts = |parts: &[&[u8]]| parts.iter().fold(List::default(), List::bytes).encode();
+    let with = Dict::default()
+        .int("length", 1)
+        .raw(b"path", parts(&[b"\xe1rbol", b"a"]))
+        .raw(b"path.utf-8", parts(&["árbol".as_bytes(), b"a"]));
+    let without = Dict::default().int("length", 1).raw(b"path", parts(&[b"ni\xf1o.txt"]));
+    let hostile =
+        Dict::default().int("length", 1).raw(b"path", parts(&[b"\xff"])).raw(b"path.utf-8", parts(&[b".."]));
+    let torrent = |files: Vec<u8>| {
+        let info = Dict::default()
+            .bytes("name", b"\xe1")
+            .bytes("name.utf-8", "á")
+            .int("piece length", 16384)
+            .bytes("pieces", [0; 20])
+            .raw(b"files", files);
+        Metainfo::parse(&Dict::default().raw(b"info", info.encode()).encode())
+    };
+    let read = torrent(List::default().raw(&with.encode()).raw(&without.encode()).encode()).unwrap();
+    assert_eq!(paths(&read), ["árbol/a", "ni_o.txt"]);
+    assert_eq!(read.info.name().to_string(), "á");
+    assert!(matches!(torrent(List::default().raw(&hostile.encode()).encode()), Err(MetainfoError::Path(_))));
+}

@@ -14,7 +14,7 @@ use shared::{Bitfield, InfoHash, PieceIndex, merkle};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::content;
+use crate::content::{self, Names};
 use crate::disk::beneath::Stamp;
 use crate::disk::hash_tree::Leaves;
 use crate::disk::source::Source;
@@ -149,13 +149,14 @@ impl Session {
         }
         let kept = self.keep(Arc::clone(&metainfo)).await.ok_or(ShareError::Stopping)?;
         kept.map_err(|(path, source)| ShareError::Keep { path, source })?;
-        let shape = content::shape(&metainfo, None);
+        let shape = content::shape(&metainfo, None, Names::AsWritten);
         let root = crate::disk::beneath::Root::open(found.root.path())
             .map_err(|source| ShareError::Unreadable { path: found.path(), source })?;
         let stamps = found.files.iter().map(|file| Some(file.stamp)).collect();
         let source = self.source_in_place(root, &found.top, &shape, stamps);
         source.remember_leaves(leaves_by_piece(hashes));
-        let result = shared(&metainfo, found.notes.clone(), false);
+        let notes = found.notes.iter().cloned().chain(renamed(&metainfo.info)).collect();
+        let result = shared(&metainfo, notes, false);
         self.begin_seeding(metainfo, shape, Arc::new(source), true, false);
         Ok(result)
     }
@@ -208,6 +209,14 @@ fn shared(metainfo: &Arc<Metainfo>, notes: Vec<ShareNote>, already: bool) -> Sha
         notes,
         already,
     }
+}
+
+/// What others will call otherwise.
+fn renamed(info: &Info) -> impl Iterator<Item = ShareNote> {
+    info.files().filter_map(|file| {
+        let path = file.written.as_ref()?.components().collect();
+        Some(ShareNote::Renamed { path, name: file.path.to_string() })
+    })
 }
 
 fn top_name(found: &Found) -> Result<SafePath, ShareError> {

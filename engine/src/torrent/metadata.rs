@@ -7,7 +7,7 @@ use shared::Bitfield;
 use shared::metainfo::{Info, Metainfo};
 use shared::path::SafePath;
 
-use crate::content;
+use crate::content::{self, Names};
 use crate::error::TorrentError;
 use crate::folder::write_atomically;
 use crate::torrent::prepare::{Left, Preparation, Shape, file_error};
@@ -32,7 +32,7 @@ impl Task {
         if let Err(error) = write_atomically(&path, &metainfo.to_bytes(), true) {
             return self.fail(file_error(&path, &error));
         }
-        let shape = content::shape(&metainfo, self.rename.as_ref());
+        let shape = content::shape(&metainfo, self.rename.as_ref(), Names::Portable);
         let _ = self.metainfo.set(metainfo).is_ok();
         self.view.named(&shape);
         self.shape = Some(shape.clone());

@@ -67,15 +67,9 @@ pub enum BuildError {
         /// Its hashes.
         hashes: usize,
     },
-    /// What came out does not read back; two paths that collide, for example.
+    /// What came out does not read back; too many paths that collide, for example.
     #[error("the torrent does not read back: {0}")]
     Unreadable(#[from] MetainfoError),
-    /// Two files have the same name on some systems.
-    #[error("two files collide: \"{}\"", escape(path))]
-    Collision {
-        /// The second of them.
-        path: String,
-    },
 }
 
 impl Recipe {
@@ -109,11 +103,7 @@ impl Recipe {
                 _ => info.raw(b"files", self.file_list()?),
             };
         }
-        let metainfo = Metainfo::parse(&file.raw(b"info", info.encode()).encode())?;
-        match metainfo.info.notes().first() {
-            Some(super::Note::Renamed { from, .. }) => Err(BuildError::Collision { path: from.clone() }),
-            _ => Ok(metainfo),
-        }
+        Ok(Metainfo::parse(&file.raw(b"info", info.encode()).encode())?)
     }
 
     fn check(&self, file: &HashedFile) -> Result<(), BuildError> {

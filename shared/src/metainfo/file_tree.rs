@@ -50,7 +50,7 @@ pub(super) fn read(
             aligned
         };
         end = offset.checked_add(length).ok_or(MetainfoError::TooLarge)?;
-        files.push(FileEntry { path, length, offset, pieces_root, padding: false });
+        files.push(FileEntry { path, written: None, length, offset, pieces_root, padding: false });
     }
     if files.is_empty() {
         return Err(MetainfoError::Missing { key });
@@ -80,5 +80,5 @@ fn push<'v, 'a>(
 /// Padding as hybrid torrents write it (BEP 47).
 pub(super) fn padding(offset: u64, length: u64) -> Result<FileEntry, MetainfoError> {
     let path = SafePath::from_components([".pad", &length.to_string()])?;
-    Ok(FileEntry { path, length, offset, pieces_root: None, padding: true })
+    Ok(FileEntry { path, written: None, length, offset, pieces_root: None, padding: true })
 }

@@ -39,6 +39,9 @@ pub enum Version {
 pub struct FileEntry {
     /// Where the file lies inside the torrent's folder; its name when the torrent is a single file.
     pub path: SafePath,
+    /// The path that the torrent gives it, where `path` had to be another one: two names that differ
+    /// only in case cannot both exist everywhere.
+    pub written: Option<SafePath>,
     /// Its length in bytes.
     pub length: u64,
     /// Where it begins on the line of bytes that [`Layout`] cuts into pieces.

@@ -39,7 +39,7 @@ pub(super) fn settle(files: &mut [FileEntry], notes: &mut Vec<Note>) -> Result<(
             return Err(MetainfoError::Collisions { limit: MAX_RENAMED });
         };
         notes.push(Note::Renamed { from: file.path.to_string(), to: path.to_string() });
-        file.path = path;
+        file.written = Some(std::mem::replace(&mut file.path, path));
     }
     Ok(())
 }

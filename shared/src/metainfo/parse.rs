@@ -154,8 +154,8 @@ fn read_announce(file: &Value<'_>) -> Vec<Vec<String>> {
 
 fn read_info(info: &Value<'_>) -> Result<Info, MetainfoError> {
     let name = info.get("name").and_then(Value::as_bytes).ok_or(MetainfoError::Missing { key: "name" })?;
-    let name = std::str::from_utf8(name).map_err(|_| MetainfoError::NotText { key: "name" })?;
-    let name = SafePath::name(name)?;
+    let name = files::text(name, info.get("name.utf-8").and_then(Value::as_str));
+    let name = SafePath::name(&name)?;
     let piece_length = info.get("piece length").and_then(Value::as_int);
     let piece_length = piece_length.ok_or(MetainfoError::Missing { key: "piece length" })?;
     let length = u64::try_from(piece_length).ok().filter(|length| *length > 0);
