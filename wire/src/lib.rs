@@ -7,9 +7,11 @@ pub mod codec;
 pub mod extended;
 pub mod handshake;
 pub mod message;
+pub mod text;
 pub mod violation;
 
 pub use extended::ExtendedError;
 pub use handshake::{HANDSHAKE_LENGTH, Handshake, Reserved};
 pub use message::{HashRange, Message, Range};
+pub use text::ExtendedText;
 pub use violation::Violation;

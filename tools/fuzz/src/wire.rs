@@ -2,9 +2,14 @@
 
 use ::wire::codec::{decode, encode};
 use ::wire::extended::handshake::{ExtendedHandshake, MAX_EXTENSIONS, MAX_NAME};
+use ::wire::extended::lt_donthave::LtDontHave;
+use ::wire::extended::ut_holepunch::UtHolepunch;
 use ::wire::extended::ut_metadata::{MAX_METADATA_SIZE, METADATA_PIECE_LENGTH, UtMetadata};
+use ::wire::extended::ut_pex::{MAX_LISTED, UtPex};
+use ::wire::extended::{ExtendedError, lt_donthave, ut_holepunch, ut_metadata, ut_pex};
 use ::wire::handshake::Handshake;
 use ::wire::message::Message;
+use ::wire::text::ExtendedText;
 use bytes::{Bytes, BytesMut};
 
 /// A stream, read whole and read in two arrivals cut at a place that the first byte chooses: the same
@@ -16,6 +21,7 @@ pub(crate) fn stream(bytes: &[u8]) {
     assert_eq!(whole, read(&[&stream[..cut], &stream[cut..]]), "cut at {cut}");
     let mut written = Vec::new();
     for message in &whole.0 {
+        assert!(is_a_line(&message.to_string()), "{message:?}");
         if matches!(message, Message::Unknown(_)) {
             return;
         }
@@ -90,5 +96,56 @@ pub(crate) fn ut_metadata(bytes: &[u8]) {
             assert_eq!(again, Ok(message), "the same when it is written again");
         }
         Err(error) => assert!(!error.to_string().contains(char::is_control), "a refusal is one line"),
+    }
+}
+
+/// A person can read it, and it moves nothing on the screen.
+fn is_a_line(text: &str) -> bool {
+    !text.is_empty() && text.len() < 40_000 && !text.contains(char::is_control)
+}
+
+/// What was read is the same when it is written again; a refusal is one line.
+fn again<T: PartialEq + std::fmt::Debug + std::fmt::Display>(
+    read: Result<T, ExtendedError>,
+    write: impl Fn(&T) -> Vec<u8>,
+    decode: impl Fn(&[u8]) -> Result<T, ExtendedError>,
+) {
+    match read {
+        Ok(message) => {
+            assert!(is_a_line(&message.to_string()), "{message:?}");
+            assert_eq!(decode(&write(&message)), Ok(message), "the same when it is written again");
+        }
+        Err(error) => assert!(is_a_line(&error.to_string()), "a refusal is one line"),
+    }
+}
+
+/// Peers that were met: bounded, and the same when they are written again.
+pub(crate) fn ut_pex(bytes: &[u8]) {
+    let read = UtPex::decode(bytes);
+    if let Ok(said) = &read {
+        assert!(said.added.len() <= 2 * MAX_LISTED && said.dropped.len() <= 2 * MAX_LISTED, "without end");
+    }
+    again(read, UtPex::encode, UtPex::decode);
+}
+
+/// Hole punching.
+pub(crate) fn ut_holepunch(bytes: &[u8]) {
+    again(UtHolepunch::decode(bytes), |said| said.encode(), UtHolepunch::decode);
+}
+
+/// A lost piece.
+pub(crate) fn lt_donthave(bytes: &[u8]) {
+    again(LtDontHave::decode(bytes), |said| said.encode(), LtDontHave::decode);
+}
+
+/// Any extended message under any name is told in one line.
+pub(crate) fn extended_text(bytes: &[u8]) {
+    let Some((&id, payload)) = bytes.split_first() else { return };
+    let stranger = String::from_utf8_lossy(payload);
+    let payload = Bytes::copy_from_slice(payload);
+    let known = [ut_metadata::NAME, ut_pex::NAME, ut_holepunch::NAME, lt_donthave::NAME, &stranger];
+    for name in known.into_iter().map(Some).chain([None]) {
+        let text = ExtendedText { id, name, payload: &payload }.to_string();
+        assert!(is_a_line(&text), "{name:?}: {text:?}");
     }
 }

@@ -7,7 +7,10 @@
 //! [`Message::Extended`]: crate::message::Message::Extended
 
 pub mod handshake;
+pub mod lt_donthave;
+pub mod ut_holepunch;
 pub mod ut_metadata;
+pub mod ut_pex;
 
 use shared::bencode::DecodeError;
 use thiserror::Error;
@@ -47,5 +50,23 @@ pub enum ExtendedError {
         bytes: usize,
         /// Bytes that belong there.
         expected: usize,
+    },
+    /// A message that has another size than its kind demands, or ends too early.
+    #[error("{bytes} bytes, expected {expected}")]
+    WrongSize {
+        /// Bytes that came.
+        bytes: usize,
+        /// Bytes that such a message has.
+        expected: usize,
+    },
+    /// A list of compact addresses that does not end where an address ends (BEP 11).
+    #[error("\"{key}\" of {bytes} bytes is no list of addresses of {each} bytes")]
+    BrokenList {
+        /// The key of the list.
+        key: &'static str,
+        /// Bytes that came.
+        bytes: usize,
+        /// Bytes of one address.
+        each: usize,
     },
 }
