@@ -48,6 +48,10 @@ pub struct SessionConfig {
     pub disk_full_retry: Duration,
     /// How often it looks whether there is room.
     pub disk_full_probe: Duration,
+    /// Say on the local networks what we have, and hear what others have (BEP 14).
+    pub lsd: bool,
+    /// The port of the groups of local discovery.
+    pub lsd_port: u16,
 }
 
 impl SessionConfig {
@@ -71,6 +75,8 @@ impl SessionConfig {
             handshake_timeout: Duration::from_secs(10),
             disk_full_retry: Duration::from_secs(30),
             disk_full_probe: Duration::from_secs(5),
+            lsd: true,
+            lsd_port: shared::lsd::PORT,
         }
     }
 

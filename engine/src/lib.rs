@@ -19,6 +19,7 @@ pub mod config;
 mod connection;
 mod content;
 mod dialer;
+mod discovery;
 pub mod disk;
 pub mod error;
 mod folder;

@@ -19,6 +19,7 @@ use crate::bandwidth::Bucket;
 use crate::checkpoint::Recorder;
 use crate::config::SessionConfig;
 use crate::connection::{Event, Place};
+use crate::discovery::lsd;
 use crate::disk::block_disk::{BlockDisk, StdDisk};
 use crate::error::{CommandError, StartError, TorrentError};
 use crate::folder::Folder;
@@ -90,6 +91,9 @@ impl Session {
             recorder.run(Arc::clone(&parts), Arc::clone(&writers), ended_sender),
         );
         let _detached = runtime::spawn("listener", listener::accept(listener, Arc::clone(&parts)));
+        if parts.config.lsd {
+            let _detached = runtime::spawn("lsd", lsd::run(Arc::clone(&parts), listen_address));
+        }
         let session = Self { inner: Arc::new(Inner { parts, folder, listen_address, ended, writers }) };
         let (going_on, runtime) = (session.clone(), tokio::runtime::Handle::current());
         let gone_on = session.writers().run(move || {
@@ -294,6 +298,7 @@ impl Session {
         task.publish();
         let ears = Ears { inbox: receiver, news, changes };
         let _detached = runtime::spawn("torrent", task.run(ears));
+        parts.torrents_changed.notify_one();
         true
     }
 }

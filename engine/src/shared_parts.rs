@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use runtime::Clock;
 use shared::{InfoHash, InfoHashes, PeerId};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::alert::Alert;
@@ -39,6 +39,8 @@ pub(crate) struct Parts {
     pub(crate) torrents: Mutex<Torrents>,
     /// What survives a restart.
     pub(crate) recorder: Arc<Recorder>,
+    /// A torrent came.
+    pub(crate) torrents_changed: Notify,
     /// The session stops.
     pub(crate) end: CancellationToken,
     alerts: mpsc::Sender<Alert>,
@@ -75,6 +77,7 @@ impl Parts {
             connections: Arc::new(Semaphore::new(config.max_connections)),
             dials: Arc::new(Semaphore::new(config.max_dials)),
             torrents: Mutex::default(),
+            torrents_changed: Notify::new(),
             end: CancellationToken::new(),
             alerts,
             config,

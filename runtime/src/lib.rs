@@ -5,7 +5,9 @@
 //! what a peer or a torrent is.
 
 pub mod clock;
+pub mod lan;
 pub mod lines;
+pub mod multicast;
 pub mod net;
 pub mod outbox;
 pub mod settings;

@@ -10,6 +10,7 @@ pub mod bitfield;
 pub mod control;
 pub mod display;
 pub mod id;
+pub mod lsd;
 pub mod magnet;
 pub mod merkle;
 pub mod metainfo;

@@ -50,6 +50,13 @@ pub(crate) struct TorrentHandle {
     pub(crate) metainfo: Arc<OnceLock<Arc<Metainfo>>>,
 }
 
+impl TorrentHandle {
+    /// Whether only its trackers may name peers (BEP 27); `false` while that is not known.
+    pub(crate) fn is_private(&self) -> bool {
+        self.metainfo.get().is_some_and(|metainfo| metainfo.info.is_private())
+    }
+}
+
 /// All torrents of a session, found by any of their names.
 #[derive(Debug, Default)]
 pub(crate) struct Torrents {

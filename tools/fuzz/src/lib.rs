@@ -40,4 +40,5 @@ pub const TARGETS: &[Target] = &[
     Target { name: "metainfo", body: nouns::metainfo, cost: 4 },
     Target { name: "path", body: nouns::path, cost: 1 },
     Target { name: "magnet", body: nouns::magnet, cost: 1 },
+    Target { name: "lsd", body: nouns::lsd, cost: 1 },
 ];

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Component, Path};
 
 use shared::bencode::{Dict, Limits, List, Value, decode_prefix, encode_bytes, encode_int};
+use shared::lsd;
 use shared::magnet::Magnet;
 use shared::metainfo::Metainfo;
 use shared::path::SafePath;
@@ -133,6 +134,20 @@ pub(crate) fn magnet(bytes: &[u8]) {
                 Some(&magnet),
                 "the same link when it is written again: {magnet}"
             );
+        }
+        Err(error) => assert_clean(&error.to_string()),
+    }
+}
+
+/// A datagram of local discovery: bounded, and the same when it is written again.
+pub(crate) fn lsd(bytes: &[u8]) {
+    match lsd::Datagram::parse(bytes) {
+        Ok(mut datagram) => {
+            assert!(bytes.len() <= lsd::MAX_DATAGRAM && !datagram.hashes.is_empty());
+            datagram.hashes.truncate(lsd::MAX_HASHES);
+            let written = datagram.encode(lsd::group(datagram.port % 2 == 0, lsd::PORT));
+            assert!(written.len() <= lsd::MAX_DATAGRAM, "what is written fits");
+            assert_eq!(lsd::Datagram::parse(&written), Ok(datagram), "the same when it is written again");
         }
         Err(error) => assert_clean(&error.to_string()),
     }
