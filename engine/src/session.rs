@@ -18,6 +18,7 @@ use crate::alert::Alert;
 use crate::bandwidth::Bucket;
 use crate::checkpoint::Recorder;
 use crate::config::SessionConfig;
+use crate::connection::trace::{TraceFilter, TraceLine};
 use crate::connection::{Event, Place};
 use crate::discovery::lsd;
 use crate::disk::block_disk::{BlockDisk, StdDisk};
@@ -181,6 +182,12 @@ impl Session {
         self.ask(id, Command::ViewPeers).await
     }
 
+    /// Every message from and to peers from now on, as far as it fits the filter, until the receiver is
+    /// dropped.
+    pub fn trace(&self, filter: TraceFilter) -> mpsc::Receiver<TraceLine> {
+        self.parts().traces.listen(filter)
+    }
+
     /// Bytes per second for the whole session from now on.
     pub fn set_limits(&self, limits: Limits) {
         self.parts().up.set_rate(limits.up);
@@ -245,6 +252,8 @@ impl Session {
         let (status_sender, status) = watch::channel(first_status(hashes, shape.as_ref(), &begin));
         let known = Arc::new(metainfo.map(OnceLock::from).unwrap_or_default());
         let place = Arc::new(Place {
+            torrent: hashes.primary(),
+            traces: Arc::clone(&parts.traces),
             memory: Arc::clone(&parts.memory),
             up: Bucket::new(None, Some(Arc::clone(&parts.up))),
             down: Bucket::new(None, Some(Arc::clone(&parts.down))),

@@ -11,6 +11,7 @@ use crate::alert::Alert;
 use crate::bandwidth::Bucket;
 use crate::checkpoint::Recorder;
 use crate::config::SessionConfig;
+use crate::connection::trace::Traces;
 use crate::disk::block_disk::BlockDisk;
 use crate::disk::open_files::OpenFiles;
 use crate::error::StartError;
@@ -32,6 +33,8 @@ pub(crate) struct Parts {
     pub(crate) memory: Arc<ReceiveMemory>,
     pub(crate) up: Arc<Bucket>,
     pub(crate) down: Arc<Bucket>,
+    /// Who listens in.
+    pub(crate) traces: Arc<Traces>,
     /// One permit for each connection.
     pub(crate) connections: Arc<Semaphore>,
     /// One permit for each dial under way.
@@ -74,6 +77,7 @@ impl Parts {
             memory: ReceiveMemory::new(config.receive_memory),
             up: Bucket::new(config.limit_up, None),
             down: Bucket::new(config.limit_down, None),
+            traces: Arc::default(),
             connections: Arc::new(Semaphore::new(config.max_connections)),
             dials: Arc::new(Semaphore::new(config.max_dials)),
             torrents: Mutex::default(),

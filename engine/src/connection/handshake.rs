@@ -22,6 +22,10 @@ pub(crate) struct Greeting {
     pub(crate) extended: bool,
     /// The far side answers hash requests of this torrent.
     pub(crate) v2: bool,
+    /// What we said.
+    pub(crate) ours: Handshake,
+    /// What it said.
+    pub(crate) theirs: Handshake,
 }
 
 /// Why a handshake came to nothing.
@@ -47,13 +51,15 @@ fn ours(hashes: &InfoHashes, hash: InfoHash, peer_id: PeerId) -> Handshake {
     Handshake { reserved, hash, peer_id }
 }
 
-fn greeting(theirs: &Handshake, hashes: &InfoHashes) -> Greeting {
+fn greeting(ours: Handshake, theirs: Handshake, hashes: &InfoHashes) -> Greeting {
     let by_v2_hash = hashes.get_v2().is_some_and(|v2| v2.truncated() == theirs.hash);
     Greeting {
         peer_id: theirs.peer_id,
         fast: theirs.reserved.fast(),
         extended: theirs.reserved.extended(),
         v2: hashes.get_v2().is_some() && (theirs.reserved.v2() || by_v2_hash),
+        ours,
+        theirs,
     }
 }
 
@@ -80,12 +86,13 @@ pub(crate) async fn outgoing(
     hashes: &InfoHashes,
     peer_id: PeerId,
 ) -> Result<Greeting, HandshakeError> {
-    stream.write_all(&ours(hashes, hashes.primary(), peer_id).encode()).await?;
+    let ours = ours(hashes, hashes.primary(), peer_id);
+    stream.write_all(&ours.encode()).await?;
     let theirs = read(stream).await?;
     if !hashes.matches(&theirs.hash) {
         return Err(HandshakeError::OtherTorrent(theirs.hash));
     }
-    Ok(greeting(&theirs, hashes))
+    Ok(greeting(ours, theirs, hashes))
 }
 
 /// Shakes hands as the side that was dialled; `find` says whether a torrent is here. Who asks for
@@ -97,8 +104,9 @@ pub(crate) async fn incoming<T>(
 ) -> Result<(Greeting, T), HandshakeError> {
     let theirs = read(stream).await?;
     let (hashes, torrent) = find(&theirs.hash).ok_or(HandshakeError::Unknown(theirs.hash))?;
-    stream.write_all(&ours(&hashes, theirs.hash, peer_id).encode()).await?;
-    Ok((greeting(&theirs, &hashes), torrent))
+    let ours = ours(&hashes, theirs.hash, peer_id);
+    stream.write_all(&ours.encode()).await?;
+    Ok((greeting(ours, theirs, &hashes), torrent))
 }
 
 #[cfg(test)]

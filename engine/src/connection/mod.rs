@@ -3,12 +3,13 @@
 pub(crate) mod handshake;
 pub(crate) mod outbox;
 pub(crate) mod reader;
+pub(crate) mod trace;
 pub(crate) mod writer;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
-use shared::Span;
+use shared::{InfoHash, Span};
 use swarm::{Input, PeerKey};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -19,6 +20,7 @@ use crate::bandwidth::Bucket;
 use crate::connection::handshake::Greeting;
 use crate::connection::outbox::Outbox;
 use crate::connection::reader::Reader;
+use crate::connection::trace::{Names, Tap, Traces};
 use crate::connection::writer::Writer;
 use crate::disk::source::Source;
 use crate::disk::storage::Storage;
@@ -64,6 +66,9 @@ pub(crate) struct Shaken {
 /// What all connections of one torrent share.
 #[derive(Debug)]
 pub(crate) struct Place {
+    /// The torrent's id.
+    pub(crate) torrent: InfoHash,
+    pub(crate) traces: Arc<Traces>,
     pub(crate) memory: Arc<ReceiveMemory>,
     pub(crate) up: Arc<Bucket>,
     pub(crate) down: Arc<Bucket>,
@@ -109,7 +114,16 @@ pub(crate) struct Connection {
 impl Connection {
     /// Starts the tasks of a connection. [`Event::Gone`] is the last that comes of it.
     pub(crate) fn start(shaken: Shaken, peer: PeerKey, inbox: Inbox, place: Arc<Place>) -> Self {
-        let outbox = Arc::new(Outbox::default());
+        let tap = Arc::new(Tap {
+            traces: Arc::clone(&place.traces),
+            torrent: place.torrent,
+            address: shaken.address,
+            peer_id: shaken.greeting.peer_id,
+            ours: Arc::default(),
+            theirs: Names::default(),
+        });
+        tap.greeted(&shaken.greeting, shaken.outgoing);
+        let outbox = Arc::new(Outbox::new(Arc::clone(&tap.ours)));
         let end = CancellationToken::new();
         let connection = Self { outbox: Arc::clone(&outbox), end: end.clone() };
         let Shaken { stream, address, permit, .. } = shaken;
@@ -123,6 +137,7 @@ impl Connection {
             inbox: write_inbox,
             place: write_place,
             buffer: Vec::new(),
+            tap: Arc::clone(&tap),
         };
         let writing = runtime::spawn("connection writer", async move {
             let _ends_both = write_end.clone().drop_guard();
@@ -131,7 +146,7 @@ impl Connection {
                 () = write_end.cancelled() => {}
             }
         });
-        let mut reader = Reader { half: read_half, peer, inbox: inbox.clone(), place, rest: Vec::new() };
+        let mut reader = Reader { half: read_half, peer, inbox: inbox.clone(), place, rest: Vec::new(), tap };
         let read_end = end;
         let _detached = runtime::spawn("connection reader", async move {
             let guard = read_end.clone().drop_guard();

@@ -4,11 +4,13 @@
 //! The torrent task fills it and never waits; the writer empties it. It is bounded in bytes: a peer
 //! that takes nothing while we have more to say is closed, see [`MOST_BYTES`].
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use shared::Span;
 use tokio::sync::Notify;
 use wire::Message;
+
+use crate::connection::trace::Names;
 
 /// The most bytes of messages that may wait, blocks not counted. A bitfield of the largest torrent
 /// and thousands of `have` fit.
@@ -37,15 +39,23 @@ pub(crate) struct Batch {
 pub(crate) struct Outbox {
     waiting: Mutex<Batch>,
     filled: Notify,
+    /// What we call extensions.
+    names: Arc<Names>,
 }
 
 impl Outbox {
+    /// An empty one, which notes what we call extensions.
+    pub(crate) fn new(names: Arc<Names>) -> Self {
+        Self { names, ..Self::default() }
+    }
+
     fn waiting(&self) -> std::sync::MutexGuard<'_, Batch> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts a message behind the others; `false` when too many bytes wait already.
     pub(crate) fn send(&self, message: &Message) -> bool {
+        self.names.note(message);
         let mut waiting = self.waiting();
         let before = waiting.bytes.len();
         if before > MOST_BYTES {

@@ -11,6 +11,7 @@ use thiserror::Error;
 use tokio::net::tcp::OwnedReadHalf;
 use wire::{Message, Range};
 
+use crate::connection::trace::Tap;
 use crate::connection::{Event, Inbox, Place};
 use crate::receive_memory::{BUFFER_LENGTH, Buffer};
 
@@ -40,6 +41,7 @@ pub(crate) struct Reader {
     pub(crate) place: Arc<Place>,
     /// The head of a message that has not arrived whole.
     pub(crate) rest: Vec<u8>,
+    pub(crate) tap: Arc<Tap>,
 }
 
 impl Reader {
@@ -68,7 +70,12 @@ impl Reader {
         };
         self.place.down.pay(came).await;
         let mut inputs = Vec::new();
+        let traced = self.tap.is_open();
         while let Some(message) = wire::codec::decode(&mut bytes)? {
+            if traced {
+                self.tap.came(&message);
+            }
+            self.tap.theirs.note(&message);
             inputs.push(self.input(message));
         }
         self.rest.clear();

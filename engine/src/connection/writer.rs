@@ -11,6 +11,7 @@ use tokio::net::tcp::OwnedWriteHalf;
 use wire::codec::PIECE_HEADER_LENGTH;
 
 use crate::connection::outbox::{Batch, Item, Outbox};
+use crate::connection::trace::Tap;
 use crate::connection::{Event, Inbox, Place};
 
 /// Why writing ended.
@@ -37,6 +38,7 @@ pub(crate) struct Writer {
     pub(crate) place: Arc<Place>,
     /// Room for blocks; given back when nothing has been sent for a while.
     pub(crate) buffer: Vec<u8>,
+    pub(crate) tap: Arc<Tap>,
 }
 
 /// Items that go out together, with the bytes of their blocks.
@@ -89,6 +91,7 @@ impl Writer {
             let total = encoded + group.blocks.len();
             self.place.up.pay(total).await;
             self.write(&group).await?;
+            self.tap.sent(group.items, group.bytes, &group.readable);
             self.report(&spans, &group.readable).await?;
             buffer = group.blocks;
         }
