@@ -4,6 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha1::{Digest as _, Sha1};
+use sha2::Sha256;
 use thiserror::Error;
 
 /// A hexadecimal id that could not be read.
@@ -129,6 +131,14 @@ impl InfoHashes {
     /// From what a message or a file gave; `None` when it gave neither.
     pub fn from_options(v1: Option<InfoHash>, v2: Option<InfoHashV2>) -> Option<Self> {
         (v1.is_some() || v2.is_some()).then_some(Self { v1, v2 })
+    }
+
+    /// Whether these are names of the info dictionary with these bytes: every hash that is known is its
+    /// hash.
+    pub fn name(&self, info: &[u8]) -> bool {
+        let v1 = self.v1.is_none_or(|hash| hash.0 == <[u8; 20]>::from(Sha1::digest(info)));
+        let v2 = self.v2.is_none_or(|hash| hash.0 == <[u8; 32]>::from(Sha256::digest(info)));
+        v1 && v2
     }
 
     /// The v1 hash, where there is one.

@@ -10,6 +10,8 @@ use crate::torrent::Torrent;
 
 /// Silence after which an old connection gives way to a new one of the same peer.
 const STALE: Duration = Duration::from_secs(5);
+/// Pieces that are told one by one when the content becomes known during a connection.
+const MOST_LATE: u32 = 4096;
 /// How long an address is left alone that turned out to be ourselves, or complete as we are.
 const LONG_REST: Duration = Duration::from_secs(1800);
 
@@ -34,6 +36,7 @@ impl Torrent {
         let pieces = self.download.content.layout.pieces();
         self.peers.insert(peer, Peer::new(identity, pieces, self.config.max_requests_in_flight, now));
         self.tell_pieces(peer, now);
+        self.greet(peer, now);
     }
 
     fn reason_against(&mut self, new: &Identity, now: Moment) -> Option<CloseReason> {
@@ -65,7 +68,7 @@ impl Torrent {
 
     /// The first message of a connection: what we have.
     pub(crate) fn tell_pieces(&mut self, key: PeerKey, now: Moment) {
-        let Some(peer) = self.peers.get_mut(&key).filter(|_| self.content_known) else { return };
+        let Some(peer) = self.peers.get_mut(&key) else { return };
         let have = &self.download.have;
         let message = match (peer.identity.fast, have.count()) {
             (true, 0) => Message::HaveNone,
@@ -74,6 +77,21 @@ impl Torrent {
             _ => Message::Bitfield(bytes::Bytes::copy_from_slice(have.as_bytes())),
         };
         self.out.send(peer, message, now);
+    }
+
+    /// The content has become known: what of it was here already is told piece by piece, as a list may
+    /// only be the first message.
+    pub(crate) fn tell_late(&mut self, now: Moment) {
+        let few = self.download.have.count() <= MOST_LATE;
+        for key in self.peers.keys().copied().collect::<Vec<_>>() {
+            if !few || self.peers.get(&key).is_some_and(|peer| peer.early_lost) {
+                self.close(key, CloseReason::Anew, now);
+            } else if let Some(peer) = self.peers.get_mut(&key) {
+                for piece in self.download.have.ones() {
+                    self.out.send(peer, Message::Have(piece.get()), now);
+                }
+            }
+        }
     }
 
     /// Ends a connection on our side.
@@ -105,6 +123,7 @@ impl Torrent {
         for address in dialled.into_iter().chain(peer.dial_address) {
             self.list.disconnected(address, lasted, &mut self.dice, now);
         }
+        self.seek_metadata(now);
     }
 
     /// Something came from `key`.

@@ -303,6 +303,10 @@ pub enum CloseReason {
     /// The torrent is paused.
     #[error("the torrent is paused")]
     Paused,
+    /// What both sides have is told anew on a new connection: too much of it came, or would have to be
+    /// sent, after the first message.
+    #[error("connects anew to tell all pieces at once")]
+    Anew,
     /// The torrent is being stopped.
     #[error("the torrent is stopped")]
     Stopped,
@@ -358,6 +362,9 @@ pub enum Breach {
     /// Hashes that we did not ask for or that do not lead to the root.
     #[error("hashes that prove nothing")]
     FalseHashes,
+    /// Pieces of the info dictionary that do not fit the info hash (BEP 9).
+    #[error("false pieces of the info dictionary")]
+    FalseMetadata,
     /// Useless messages in such numbers that they are an attack.
     #[error("{count} useless messages")]
     Flood {

@@ -25,6 +25,8 @@ impl Torrent {
         if !self.content_known && is_about_pieces(&message) {
             if peer.early.len() < MOST_EARLY {
                 peer.early.push(message);
+            } else {
+                peer.early_lost = true;
             }
             return;
         }
@@ -35,9 +37,8 @@ impl Torrent {
             }),
             Message::Cancel(range) => self.act(now, |_, upload, turn| upload.cancel(key, range, turn)),
             Message::HashRequest(range) => self.hash_request(key, range, now),
-            Message::Unknown(_) | Message::Port(_) | Message::Piece { .. } | Message::Extended { .. } => {
-                self.nuisance(key, now);
-            }
+            Message::Extended { id, payload } => self.extended(key, id, &payload, now),
+            Message::Unknown(_) | Message::Port(_) | Message::Piece { .. } => self.nuisance(key, now),
             Message::KeepAlive => {}
             _ => self.act(now, |download, upload, turn| match message {
                 Message::Choke => download.choked(key, turn),
@@ -134,7 +135,8 @@ impl Torrent {
             && range.proof_layers <= height
     }
 
-    fn nuisance(&mut self, key: PeerKey, now: Moment) {
+    /// A message of no use came from `key`: too many of them are an attack.
+    pub(crate) fn nuisance(&mut self, key: PeerKey, now: Moment) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
         peer.nuisance += 1;
         let count = peer.nuisance;

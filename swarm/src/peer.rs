@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use shared::{Bitfield, BlockRef, Moment, PeerId, PieceIndex, Span};
 
+use wire::extended::handshake::ExtendedHandshake;
+
 use crate::io::PeerKey;
+use crate::metadata::MetadataExchange;
 use crate::piece_download::Sender;
 use crate::pipeline::Pipeline;
 use crate::rate::Rate;
@@ -20,7 +23,6 @@ pub(crate) struct Identity {
     pub(crate) address: SocketAddr,
     pub(crate) outgoing: bool,
     pub(crate) fast: bool,
-    #[expect(dead_code, reason = "the extension handshake needs it")]
     pub(crate) extended: bool,
     pub(crate) v2: bool,
 }
@@ -113,8 +115,14 @@ pub(crate) struct Peer {
     pub(crate) supply: Supply,
     /// Where it can be dialled, when the connection came from its side.
     pub(crate) dial_address: Option<SocketAddr>,
+    /// What its extension handshakes said, all taken together (BEP 10).
+    pub(crate) said: Option<ExtendedHandshake>,
+    /// The exchange of the info dictionary with it (BEP 9).
+    pub(crate) metadata: MetadataExchange,
     /// Messages about pieces that came before the content was known.
     pub(crate) early: Vec<wire::Message>,
+    /// There were more of them than are kept.
+    pub(crate) early_lost: bool,
     /// Useless messages so far.
     pub(crate) nuisance: u32,
     /// Since when neither side has needed anything.
@@ -169,7 +177,10 @@ impl Peer {
                 rate: Rate::new(window),
             },
             dial_address: None,
+            said: None,
+            metadata: MetadataExchange::default(),
             early: Vec::new(),
+            early_lost: false,
             nuisance: 0,
             useless_since: None,
             refused_hashes: None,

@@ -50,6 +50,12 @@ impl Pipeline {
         }
     }
 
+    /// The far side holds no more than `most` requests for us.
+    pub(crate) fn allow(&mut self, most: usize) {
+        self.most = self.most.min(most.max(1));
+        self.depth = self.depth.min(self.most);
+    }
+
     /// How many requests may be open now.
     pub(crate) fn depth(&self) -> usize {
         if self.snubbed { 1 } else { self.depth }

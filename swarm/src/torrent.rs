@@ -11,6 +11,7 @@ use crate::content::Content;
 use crate::dice::{self, Dice};
 use crate::download::Download;
 use crate::io::{Alert, CloseReason, Command, Input, Output, PeerKey};
+use crate::metadata::MetadataFetch;
 use crate::outbox::Outbox;
 use crate::peer::Peer;
 use crate::peer_list::PeerList;
@@ -46,6 +47,7 @@ pub struct Torrent {
     pub(crate) list: PeerList,
     pub(crate) download: Download,
     pub(crate) upload: Upload,
+    pub(crate) metadata: MetadataFetch,
     pub(crate) content_known: bool,
     pub(crate) paused: bool,
     pub(crate) stopped: bool,
@@ -67,6 +69,7 @@ impl Torrent {
             dice: dice::seeded(seed),
             out: Outbox::default(),
             peers: BTreeMap::new(),
+            metadata: MetadataFetch::default(),
             content_known,
             paused: start.paused,
             stopped: false,
@@ -194,6 +197,7 @@ impl Torrent {
 
     fn tick(&mut self, now: Moment) {
         self.look_after_connections(now);
+        self.metadata_tick(now);
         self.act(now, |download, upload, turn| {
             download.tick(turn);
             upload.tick(download.is_complete(), turn);
@@ -255,9 +259,8 @@ impl Torrent {
             peer.holdings.has = Bitfield::empty(pieces);
             early.extend(std::mem::take(&mut peer.early).into_iter().map(|message| (peer.key(), message)));
         }
-        for key in self.peers.keys().copied().collect::<Vec<_>>() {
-            self.tell_pieces(key, now);
-        }
+        self.tell_late(now);
+        self.greet_all(now);
         for (peer, message) in early {
             self.message(peer, message, now);
         }

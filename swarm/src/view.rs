@@ -16,6 +16,10 @@ pub struct PeerView {
     pub peer_id: PeerId,
     /// The far end.
     pub address: SocketAddr,
+    /// Where it takes connections, as far as known.
+    pub listens_at: Option<SocketAddr>,
+    /// What it calls itself (BEP 10). From outside: to be escaped before it is shown.
+    pub client: Option<String>,
     /// Whether we dialled it.
     pub outgoing: bool,
     /// Pieces it has.
@@ -55,6 +59,8 @@ impl Torrent {
                 peer: peer.key(),
                 peer_id: peer.identity.peer_id,
                 address: peer.identity.address,
+                listens_at: peer.listens_at(),
+                client: peer.said.as_ref().and_then(|said| said.version.clone()),
                 outgoing: peer.identity.outgoing,
                 pieces: peer.holdings.has.count(),
                 complete: peer.is_complete(),

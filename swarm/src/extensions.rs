@@ -1,0 +1,148 @@
+//! The extensions that we take (BEP 10), one line each, and the handshake that tells of them.
+//!
+//! An extension is added with its line in [`TABLE`], the condition on which it is offered in
+//! `Torrent::offers`, and the part that deals with its messages in `Torrent::extension`. Nothing wrong
+//! in an extended message ends a connection at once: it counts as a nuisance.
+
+use bytes::Bytes;
+use shared::Moment;
+use wire::Message;
+use wire::extended::handshake::ExtendedHandshake;
+use wire::extended::{HANDSHAKE_ID, ut_metadata};
+
+use crate::io::PeerKey;
+use crate::peer::Peer;
+use crate::torrent::Torrent;
+
+/// An extension that we speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extension {
+    /// The info dictionary in pieces (BEP 9).
+    Metadata,
+}
+
+/// Each extension with the number under which we take its messages, and its name.
+const TABLE: &[(Extension, u8, &str)] = &[(Extension::Metadata, 1, ut_metadata::NAME)];
+
+impl Extension {
+    fn of(number: u8) -> Option<Self> {
+        TABLE.iter().find(|(_, known, _)| *known == number).map(|(extension, _, _)| *extension)
+    }
+
+    fn name(self) -> &'static str {
+        TABLE.iter().find(|(extension, _, _)| *extension == self).map_or("", |(_, _, name)| name)
+    }
+}
+
+impl Peer {
+    /// The number under which the far side takes messages of `extension`; `None` when it does not.
+    pub(crate) fn takes(&self, extension: Extension) -> Option<u8> {
+        self.said.as_ref()?.id_of(extension.name())
+    }
+
+    /// A message of `extension`, for a far side that takes it.
+    pub(crate) fn extended(&self, extension: Extension, payload: Vec<u8>) -> Option<Message> {
+        self.takes(extension).map(|id| Message::Extended { id, payload: payload.into() })
+    }
+
+    /// Where the far side takes connections, as far as known: where we dialled it, or the port of its
+    /// extension handshake.
+    pub(crate) fn listens_at(&self) -> Option<std::net::SocketAddr> {
+        if self.identity.outgoing {
+            return Some(self.identity.address);
+        }
+        let port = self.said.as_ref().and_then(|said| said.port);
+        port.map(|port| (self.identity.address.ip(), port).into()).or(self.dial_address)
+    }
+}
+
+impl Torrent {
+    /// Whether we take messages of `extension` now.
+    #[expect(clippy::unused_self, reason = "the next one depends on the torrent")]
+    fn offers(&self, extension: Extension) -> bool {
+        match extension {
+            Extension::Metadata => true,
+        }
+    }
+
+    /// A message of `extension` came from `key`.
+    fn extension(&mut self, extension: Extension, key: PeerKey, payload: &Bytes, now: Moment) {
+        match extension {
+            Extension::Metadata => self.metadata_message(key, payload, now),
+        }
+    }
+
+    /// Sends our extension handshake to `key`: at the start, and again when what it says has changed.
+    pub(crate) fn greet(&mut self, key: PeerKey, now: Moment) {
+        let taken = TABLE.iter().filter(|(extension, _, _)| self.offers(*extension));
+        let m = taken.map(|(_, number, name)| ((*name).to_owned(), *number)).collect();
+        let raw_info = self.download.content.raw_info.as_ref();
+        let size = raw_info.and_then(|raw| u32::try_from(raw.len()).ok());
+        let complete = self.content_known && self.download.is_complete();
+        let Some(peer) = self.peers.get_mut(&key).filter(|peer| peer.identity.extended) else { return };
+        let said = ExtendedHandshake {
+            m,
+            version: Some(self.config.client.clone()),
+            port: self.config.listen_port,
+            metadata_size: size.filter(|size| (1..=ut_metadata::MAX_METADATA_SIZE).contains(size)),
+            reqq: u32::try_from(self.config.max_queued_requests).ok(),
+            yourip: Some(peer.identity.address.ip()),
+            upload_only: complete,
+        };
+        let message = Message::Extended { id: HANDSHAKE_ID, payload: said.encode().into() };
+        self.out.send(peer, message, now);
+    }
+
+    /// Sends our extension handshake to everybody again.
+    pub(crate) fn greet_all(&mut self, now: Moment) {
+        for key in self.peers.keys().copied().collect::<Vec<_>>() {
+            self.greet(key, now);
+        }
+    }
+
+    /// An extended message came from `key`.
+    pub(crate) fn extended(&mut self, key: PeerKey, id: u8, payload: &Bytes, now: Moment) {
+        if id == HANDSHAKE_ID {
+            self.greeted(key, payload, now);
+        } else if let Some(extension) = Extension::of(id).filter(|extension| self.offers(*extension)) {
+            self.extension(extension, key, payload, now);
+        } else {
+            self.nuisance(key, now);
+        }
+    }
+
+    /// The extension handshake of `key`, the first or a later one.
+    fn greeted(&mut self, key: PeerKey, payload: &Bytes, now: Moment) {
+        let Ok(said) = ExtendedHandshake::decode(payload) else {
+            self.nuisance(key, now);
+            return;
+        };
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        if let Some(before) = peer.said.as_mut() {
+            // Each may say more than before, but not without end.
+            peer.nuisance += 1;
+            before.update(said);
+        } else {
+            peer.said = Some(said);
+        }
+        if let Some(most) = peer.said.as_ref().and_then(|said| said.reqq) {
+            peer.leech.pipeline.allow(most as usize);
+        }
+        self.metadata_offered(key, now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_extension_has_its_own_number_and_name() {
+        for (at, (extension, number, name)) in TABLE.iter().enumerate() {
+            assert_ne!(*number, HANDSHAKE_ID);
+            assert_eq!((Extension::of(*number), extension.name()), (Some(*extension), *name));
+            assert!(TABLE.iter().skip(at + 1).all(|(_, other, said)| other != number && said != name));
+        }
+        assert_eq!(Extension::of(250), None);
+    }
+}
