@@ -6,6 +6,7 @@
 //! reported as [`Input::Timeout`]. The same inputs at the same moments with the same seed give the
 //! same outputs.
 
+pub mod announce;
 mod availability;
 mod choker;
 pub mod config;
@@ -37,6 +38,7 @@ mod verdict;
 mod verify;
 pub mod view;
 
+pub use announce::Announcer;
 pub use config::TorrentConfig;
 pub use content::{Content, FileTree};
 pub use io::{Alert, Breach, CloseReason, Command, DialFailure, Input, Output, PeerKey, PeerSource};
