@@ -4,7 +4,7 @@
 //! Numbers that a stranger chose are bounded here, once for all doors.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use thiserror::Error;
@@ -122,7 +122,7 @@ impl Announce {
 }
 
 /// What the tracker answers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AnnounceReply {
     /// Seconds until the peer shall announce again.
     pub interval: u32,
@@ -132,8 +132,16 @@ pub struct AnnounceReply {
     pub seeds: u32,
     /// Peers that do not.
     pub leechers: u32,
+    /// How often the torrent was completed, where the tracker says it.
+    pub completed: Option<u32>,
     /// Where others can be reached.
     pub peers: Vec<SocketAddr>,
+    /// A sentence for the person; the answer counts all the same. Text from a stranger.
+    pub warning: Option<String>,
+    /// What the peer shall say as `trackerid` when it announces again.
+    pub tracker_id: Option<Vec<u8>>,
+    /// The peer's own address as the tracker sees it (BEP 24).
+    pub external_ip: Option<IpAddr>,
 }
 
 /// How one torrent fares (BEP 48).

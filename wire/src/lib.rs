@@ -8,6 +8,7 @@ pub mod extended;
 pub mod handshake;
 pub mod message;
 pub mod text;
+pub mod tracker;
 pub mod violation;
 
 pub use extended::ExtendedError;

@@ -8,6 +8,7 @@ mod control;
 pub mod mutate;
 mod nouns;
 mod swarm;
+mod tracker;
 mod wire;
 
 /// One decoder under fire.
@@ -27,6 +28,9 @@ pub const TARGETS: &[Target] = &[
     Target { name: "control_from_tracker", body: control::from_tracker, cost: 1 },
     Target { name: "control_request", body: control::request, cost: 1 },
     Target { name: "torrent", body: swarm::torrent, cost: 20 },
+    Target { name: "tracker_datagram", body: tracker::datagram, cost: 1 },
+    Target { name: "tracker_query", body: tracker::query, cost: 1 },
+    Target { name: "tracker_reply", body: tracker::reply, cost: 1 },
     Target { name: "extended_handshake", body: wire::extended_handshake, cost: 1 },
     Target { name: "extended_text", body: wire::extended_text, cost: 4 },
     Target { name: "lt_donthave", body: wire::lt_donthave, cost: 1 },

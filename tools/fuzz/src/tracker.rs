@@ -1,0 +1,82 @@
+//! Laws of what clients and trackers say to each other over HTTP and UDP.
+
+use ::wire::tracker::compact::{Family, MAX_ADDRESSES, is_dialable};
+use ::wire::tracker::http::{
+    AnnounceQuery, HttpReply, MAX_TEXT, MAX_TRACKER_ID, PeersForm, ScrapeQuery, ScrapeReply,
+};
+use ::wire::tracker::udp::{Request, Response};
+use shared::announce::{AnnounceReply, MAX_SCRAPE, MAX_WANTED};
+
+/// What stands behind the `?` of an announce or a scrape: bounded, and the same when written again.
+pub(crate) fn query(bytes: &[u8]) {
+    match AnnounceQuery::parse(bytes) {
+        Ok(said) => {
+            assert!(said.announce.wanted <= MAX_WANTED, "peers without end");
+            assert!(said.told.len() <= 3, "addresses without end");
+            assert!(said.tracker_id.as_ref().is_none_or(|id| id.len() <= MAX_TRACKER_ID));
+            let again = AnnounceQuery::parse(said.encode().as_bytes());
+            // A query says each kind of address once; `ip` may have said a second one of a kind.
+            if said.told.len() < 2 {
+                assert_eq!(again, Ok(said), "the same when it is written again");
+            }
+        }
+        Err(error) => assert!(!error.to_string().contains(char::is_control), "a refusal is one line"),
+    }
+    match ScrapeQuery::parse(bytes) {
+        Ok(said) => {
+            assert!((1..=MAX_SCRAPE).contains(&said.hashes.len()), "a scrape of everything");
+            assert_eq!(ScrapeQuery::parse(said.encode().as_bytes()), Ok(said), "written again");
+        }
+        Err(error) => assert!(!error.to_string().contains(char::is_control), "a refusal is one line"),
+    }
+}
+
+/// A bencoded answer: bounded, and the same when it is written again.
+pub(crate) fn reply(bytes: &[u8]) {
+    if let Ok(reply) = HttpReply::decode(bytes) {
+        check(&reply);
+        for form in [PeersForm::Compact, PeersForm::Dictionaries] {
+            let written = HttpReply { reply: &reply, ids: &[], form }.encode();
+            let mut again = HttpReply::decode(&written).unwrap_or_else(|error| panic!("{error}"));
+            again.peers.sort();
+            let mut told = reply.clone();
+            told.peers.iter_mut().for_each(|peer| peer.set_ip(peer.ip().to_canonical()));
+            told.peers.sort();
+            if told.peers.len() <= MAX_ADDRESSES {
+                assert_eq!(again, told, "the same when it is written again");
+            }
+        }
+    }
+    if let Ok(reply) = ScrapeReply::decode(bytes) {
+        assert!(reply.files.len() <= MAX_SCRAPE, "torrents without end");
+        assert_eq!(ScrapeReply::decode(&reply.encode()), Ok(reply), "written again");
+    }
+}
+
+/// A datagram, read as a request and as an answer.
+pub(crate) fn datagram(bytes: &[u8]) {
+    match Request::decode(bytes) {
+        Ok(request) => {
+            if let Request::Scrape { hashes, .. } = &request {
+                assert!((1..=MAX_SCRAPE).contains(&hashes.len()), "a scrape of everything");
+            }
+            assert!(request.encode().len() <= bytes.len(), "nothing was made up");
+        }
+        Err(error) => assert!(!error.to_string().contains(char::is_control), "a refusal is one line"),
+    }
+    for family in [Family::V4, Family::V6] {
+        let Ok(response) = Response::decode(bytes, family) else { continue };
+        if let Response::Announce { reply, .. } = &response {
+            check(reply);
+        }
+        let again = Response::decode(&response.encode(family), family);
+        assert_eq!(again.map(|again| again.transaction()), Ok(response.transaction()));
+    }
+}
+
+fn check(reply: &AnnounceReply) {
+    assert!(reply.peers.len() <= 2 * MAX_ADDRESSES, "peers without end");
+    assert!(reply.peers.iter().all(|peer| is_dialable(*peer)), "a peer that cannot be dialled");
+    assert!(reply.warning.as_ref().is_none_or(|text| text.len() <= MAX_TEXT), "a sentence without end");
+    assert!(reply.tracker_id.as_ref().is_none_or(|id| id.len() <= MAX_TRACKER_ID));
+}
