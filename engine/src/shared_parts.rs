@@ -1,6 +1,7 @@
 //! What every torrent of a session uses: threads, memory, limits, the clock, the way to tell alerts.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use runtime::Clock;
 use shared::{InfoHash, InfoHashes, PeerId};
@@ -40,6 +41,10 @@ pub(crate) struct Parts {
     /// One permit for each dial under way.
     pub(crate) dials: Arc<Semaphore>,
     pub(crate) torrents: Mutex<Torrents>,
+    /// The UDP port of our DHT node, once there is one.
+    pub(crate) dht_port: OnceLock<u16>,
+    /// Where the addresses of other nodes go that peers tell of, once there is one.
+    pub(crate) dht_nodes: OnceLock<mpsc::Sender<SocketAddr>>,
     /// What survives a restart.
     pub(crate) recorder: Arc<Recorder>,
     /// A torrent came.
@@ -82,6 +87,8 @@ impl Parts {
             dials: Arc::new(Semaphore::new(config.max_dials)),
             torrents: Mutex::default(),
             torrents_changed: Notify::new(),
+            dht_port: OnceLock::new(),
+            dht_nodes: OnceLock::new(),
             end: CancellationToken::new(),
             alerts,
             config,

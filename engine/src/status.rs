@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use shared::{InfoHash, InfoHashes, PeerId};
+use swarm::PeerSource;
 
 use crate::error::TorrentError;
 
@@ -94,6 +95,10 @@ pub struct PeerStatus {
     pub address: SocketAddr,
     /// Whether we dialled it.
     pub outgoing: bool,
+    /// Who told us of it first; `None` when it came by itself.
+    pub source: Option<PeerSource>,
+    /// Whether the connection runs over uTP.
+    pub utp: bool,
     /// Pieces it has.
     pub pieces: u32,
     /// Whether it has every piece.

@@ -11,6 +11,8 @@ pub struct TorrentConfig {
     pub peer_id: PeerId,
     /// The port we listen on, told in the extension handshake (BEP 10).
     pub listen_port: Option<u16>,
+    /// The UDP port of our DHT node, told to peers that run one too (BEP 5); `None` when there is none.
+    pub dht_port: Option<u16>,
     /// What we call ourselves in the extension handshake.
     pub client: String,
     /// Exactly four slots every 10 s and one optimistic every 30 s, however idle the link is.
@@ -50,6 +52,7 @@ impl Default for TorrentConfig {
         Self {
             peer_id: PeerId([0; 20]),
             listen_port: None,
+            dht_port: None,
             client: String::from("Enjambre"),
             classic_choke: false,
             regular_slots: 4,

@@ -18,10 +18,11 @@ const LONG_REST: Duration = Duration::from_secs(1800);
 impl Torrent {
     /// A connection has shaken hands: it stays unless there is a reason against it.
     pub(crate) fn connected(&mut self, input: &Input, now: Moment) {
-        let Input::Connected { peer, peer_id, address, outgoing, fast, extended, v2 } = *input else {
+        let Input::Connected { peer, peer_id, address, outgoing, fast, extended, v2, dht, utp } = *input
+        else {
             return;
         };
-        let identity = Identity { key: peer, peer_id, address, outgoing, fast, extended, v2 };
+        let identity = Identity { key: peer, peer_id, address, outgoing, fast, extended, v2, dht, utp };
         if let Some(reason) = self.reason_against(&identity, now) {
             if outgoing {
                 let rest = if reason == CloseReason::Duplicate { STALE * 12 } else { LONG_REST };
@@ -37,6 +38,7 @@ impl Torrent {
         self.peers.insert(peer, Peer::new(identity, pieces, self.config.max_requests_in_flight, now));
         self.tell_pieces(peer, now);
         self.greet(peer, now);
+        self.tell_dht_port(peer, now);
     }
 
     fn reason_against(&mut self, new: &Identity, now: Moment) -> Option<CloseReason> {
@@ -51,6 +53,9 @@ impl Torrent {
         }
         if self.list.is_banned(&new.peer_id) {
             return Some(CloseReason::Banned);
+        }
+        if self.is_forbidden(new) {
+            return Some(CloseReason::Private);
         }
         let old = self.peers.values().find(|peer| peer.identity.peer_id == new.peer_id);
         if let Some(old) = old {

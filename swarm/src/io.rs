@@ -33,6 +33,27 @@ pub enum PeerSource {
     Dht,
 }
 
+impl PeerSource {
+    /// Whether the torrent's own tracker or the person stands for it: the only sources that a private
+    /// torrent takes (BEP 27).
+    pub fn is_vouched(self) -> bool {
+        matches!(self, Self::Tracker | Self::Asked)
+    }
+
+    /// One letter for a list of peers: T tracker, A asked, M magnet link or memory, X exchange, L local
+    /// discovery, D distributed hash table.
+    pub fn letter(self) -> char {
+        match self {
+            Self::Tracker => 'T',
+            Self::Asked => 'A',
+            Self::Remembered => 'M',
+            Self::Exchange => 'X',
+            Self::LocalDiscovery => 'L',
+            Self::Dht => 'D',
+        }
+    }
+}
+
 /// Why an address could not be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DialFailure {
@@ -55,6 +76,9 @@ pub enum Command {
     Resume,
     /// Close every connection and do nothing more.
     Stop,
+    /// Another tracker speaks for the torrent from now on: a private torrent drops and forgets all peers
+    /// (BEP 27); nothing happens to others.
+    TrackerChanged,
 }
 
 /// One thing that happened outside.
@@ -76,6 +100,10 @@ pub enum Input {
         extended: bool,
         /// The far side answers hash requests (BEP 52).
         v2: bool,
+        /// The far side runs a DHT node (BEP 5).
+        dht: bool,
+        /// The connection runs over uTP (BEP 29).
+        utp: bool,
     },
     /// A connection ended, by the far side or after [`Output::Close`].
     Disconnected {
@@ -241,6 +269,11 @@ pub enum Output {
         /// The dictionary as written.
         raw: Bytes,
     },
+    /// A DHT node listens here, by the word of a peer (BEP 5).
+    DhtNode {
+        /// Its UDP address.
+        address: SocketAddr,
+    },
     /// Something the person should know.
     Alert(Alert),
 }
@@ -300,6 +333,12 @@ pub enum CloseReason {
     /// There are as many connections as allowed.
     #[error("too many connections")]
     TooMany,
+    /// The torrent is private and its tracker did not name this peer.
+    #[error("not named by the tracker of a private torrent")]
+    Private,
+    /// Another tracker speaks for a private torrent now.
+    #[error("the tracker of a private torrent has changed")]
+    TrackerChanged,
     /// The torrent is paused.
     #[error("the torrent is paused")]
     Paused,

@@ -38,7 +38,8 @@ impl Torrent {
             Message::Cancel(range) => self.act(now, |_, upload, turn| upload.cancel(key, range, turn)),
             Message::HashRequest(range) => self.hash_request(key, range, now),
             Message::Extended { id, payload } => self.extended(key, id, &payload, now),
-            Message::Unknown(_) | Message::Port(_) | Message::Piece { .. } => self.nuisance(key, now),
+            Message::Port(port) => self.dht_port_told(key, port, now),
+            Message::Unknown(_) | Message::Piece { .. } => self.nuisance(key, now),
             Message::KeepAlive => {}
             _ => self.act(now, |download, upload, turn| match message {
                 Message::Choke => download.choked(key, turn),

@@ -25,6 +25,8 @@ pub(crate) struct Identity {
     pub(crate) fast: bool,
     pub(crate) extended: bool,
     pub(crate) v2: bool,
+    pub(crate) dht: bool,
+    pub(crate) utp: bool,
 }
 
 /// What the far side has.
@@ -123,6 +125,8 @@ pub(crate) struct Peer {
     pub(crate) early: Vec<wire::Message>,
     /// There were more of them than are kept.
     pub(crate) early_lost: bool,
+    /// DHT ports that it has told and that were passed on.
+    pub(crate) dht_ports: u8,
     /// Useless messages so far.
     pub(crate) nuisance: u32,
     /// Since when neither side has needed anything.
@@ -181,6 +185,7 @@ impl Peer {
             metadata: MetadataExchange::default(),
             early: Vec::new(),
             early_lost: false,
+            dht_ports: 0,
             nuisance: 0,
             useless_since: None,
             refused_hashes: None,

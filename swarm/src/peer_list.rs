@@ -17,8 +17,8 @@ use crate::io::PeerSource;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// Failures after which an address that only others told of is forgotten.
-const MOST_FAILURES: u32 = 12;
+/// Failures in a row after which an address is forgotten that only strangers told of.
+const MOST_FAILURES: u32 = 5;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -32,7 +32,10 @@ enum State {
 
 #[derive(Debug, Clone)]
 struct Known {
+    /// Who told first.
     source: PeerSource,
+    /// The tracker or the person has named it, first or later.
+    vouched: bool,
     failures: u32,
     state: State,
 }
@@ -63,7 +66,13 @@ impl PeerList {
         if address.port() == 0 || address.ip().is_unspecified() || address.ip().is_multicast() {
             return;
         }
-        let full = self.known.len() >= self.most;
+        // What strangers tell never takes the last places.
+        let vouched = source.is_vouched();
+        let most = if vouched { self.most } else { self.most.div_ceil(2) };
+        let full = self.known.len() >= most;
+        if let Some(known) = self.known.get_mut(&address) {
+            known.vouched |= vouched;
+        }
         match self.known.get_mut(&address) {
             // The person, or the peer itself, says that it is there now: no more pauses.
             Some(known) if source == PeerSource::Asked => {
@@ -75,7 +84,8 @@ impl PeerList {
             Some(_) => {}
             None if full => {}
             None => {
-                self.known.insert(address, Known { source, failures: 0, state: State::Shunned(now) });
+                self.known
+                    .insert(address, Known { source, vouched, failures: 0, state: State::Shunned(now) });
                 self.set(address, State::Waiting(now));
             }
         }
@@ -103,10 +113,10 @@ impl PeerList {
             return false;
         }
         known.failures += 1;
-        let (failures, source) = (known.failures, known.source);
-        if failures > MOST_FAILURES && matches!(source, PeerSource::Exchange | PeerSource::Dht) {
-            self.set(address, State::Shunned(now));
-            self.known.remove(&address);
+        let (failures, vouched) = (known.failures, known.vouched);
+        let hearsay = !vouched && matches!(known.source, PeerSource::Exchange | PeerSource::Dht);
+        if failures >= MOST_FAILURES && hearsay {
+            self.forget(address);
         } else {
             self.set(address, State::Waiting(now + pause(failures, dice)));
         }
@@ -141,6 +151,39 @@ impl PeerList {
         if self.known.contains_key(&address) {
             self.due.insert((until, address));
         }
+    }
+
+    /// Who told of `address` first; `None` when nobody did.
+    pub(crate) fn source(&self, address: SocketAddr) -> Option<PeerSource> {
+        self.known.get(&address).map(|known| known.source)
+    }
+
+    /// Whether the tracker or the person has named `address`.
+    pub(crate) fn is_vouched(&self, address: SocketAddr) -> bool {
+        self.known.get(&address).is_some_and(|known| known.vouched)
+    }
+
+    /// Forgets every address that neither the tracker nor the person has named.
+    pub(crate) fn forget_unvouched(&mut self) {
+        self.forget_where(|known| !known.vouched);
+    }
+
+    /// Forgets every address but those that are left alone for a while.
+    pub(crate) fn forget_all(&mut self) {
+        self.forget_where(|known| !matches!(known.state, State::Shunned(_)));
+    }
+
+    fn forget_where(&mut self, gone: impl Fn(&Known) -> bool) {
+        let gone = self.known.iter().filter(|(_, known)| gone(known));
+        for address in gone.map(|(address, _)| *address).collect::<Vec<_>>() {
+            self.forget(address);
+        }
+    }
+
+    fn forget(&mut self, address: SocketAddr) {
+        // Out of the books first.
+        self.set(address, State::Shunned(Moment::START));
+        self.known.remove(&address);
     }
 
     /// Never speaks to `peer_id` again; says whether that is news.
@@ -236,13 +279,37 @@ mod tests {
     }
 
     #[test]
+    fn what_strangers_tell_is_forgotten_sooner_unless_the_tracker_says_it_too() {
+        let mut dice = seeded(1);
+        let mut list = PeerList::new(10);
+        list.found(address(1), PeerSource::Exchange, Moment::START);
+        list.found(address(2), PeerSource::Exchange, Moment::START);
+        list.found(address(2), PeerSource::Tracker, Moment::START);
+        assert_eq!(list.source(address(2)), Some(PeerSource::Exchange), "who told first");
+        let mut now = Moment::START;
+        for _ in 0..5 {
+            now = now + Duration::from_secs(100);
+            while let Some(address) = list.next(now) {
+                list.failed(address, &mut dice, now);
+            }
+        }
+        assert_eq!((list.source(address(1)), list.is_vouched(address(2))), (None, true));
+        list.check_invariants();
+    }
+
+    #[test]
     fn the_list_is_bounded_and_refuses_nonsense() {
         let mut list = PeerList::new(3);
         for port in 0..10 {
             list.found(address(port), PeerSource::Exchange, Moment::START);
         }
+        assert_eq!(list.next_due(), Some(Moment::START));
+        for port in 8..12 {
+            // Strangers have left room for whom the tracker names.
+            list.found(address(port), PeerSource::Tracker, Moment::START);
+        }
         list.found(SocketAddr::from(([0, 0, 0, 0], 5)), PeerSource::Asked, Moment::START);
         let dialled: Vec<_> = std::iter::from_fn(|| list.next(Moment::START)).collect();
-        assert_eq!(dialled, [address(1), address(2), address(3)]);
+        assert_eq!(dialled, [address(1), address(2), address(8)]);
     }
 }

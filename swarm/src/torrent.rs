@@ -92,9 +92,7 @@ impl Torrent {
                 }
             }
             Input::PeersFound { addresses, source } => {
-                for address in addresses {
-                    self.list.found(address, source, now);
-                }
+                self.peers_found(&addresses, source, now);
             }
             Input::ContentKnown { content, have } => self.content_known(content, have, now),
             Input::Command(command) => self.command(command, now),
@@ -220,10 +218,11 @@ impl Torrent {
                 self.download.halted = true;
                 self.close_all(CloseReason::Stopped, now);
             }
+            Command::TrackerChanged => self.tracker_changed(now),
         }
     }
 
-    fn close_all(&mut self, reason: CloseReason, now: Moment) {
+    pub(crate) fn close_all(&mut self, reason: CloseReason, now: Moment) {
         for peer in self.peers.keys().copied().collect::<Vec<_>>() {
             self.close(peer, reason, now);
         }
@@ -254,6 +253,7 @@ impl Torrent {
         self.download = Download::new(content, have);
         self.download.halted = halted;
         let pieces = self.download.content.layout.pieces();
+        self.enforce_private(now);
         let mut early = Vec::new();
         for peer in self.peers.values_mut() {
             peer.holdings.has = Bitfield::empty(pieces);
@@ -261,6 +261,9 @@ impl Torrent {
         }
         self.tell_late(now);
         self.greet_all(now);
+        for key in self.peers.keys().copied().collect::<Vec<_>>() {
+            self.tell_dht_port(key, now);
+        }
         for (peer, message) in early {
             self.message(peer, message, now);
         }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use shared::{Moment, PeerId, PieceIndex};
 
-use crate::io::PeerKey;
+use crate::io::{PeerKey, PeerSource};
 use crate::torrent::Torrent;
 
 /// One connection as the person may see it.
@@ -22,6 +22,10 @@ pub struct PeerView {
     pub client: Option<String>,
     /// Whether we dialled it.
     pub outgoing: bool,
+    /// Who told of it first, as far as we know where it listens; `None` when it came by itself.
+    pub source: Option<PeerSource>,
+    /// Whether the connection runs over uTP.
+    pub utp: bool,
     /// Pieces it has.
     pub pieces: u32,
     /// Whether it has every piece.
@@ -62,6 +66,8 @@ impl Torrent {
                 listens_at: peer.listens_at(),
                 client: peer.said.as_ref().and_then(|said| said.version.clone()),
                 outgoing: peer.identity.outgoing,
+                source: peer.listens_at().and_then(|address| self.list.source(address)),
+                utp: peer.identity.utp,
                 pieces: peer.holdings.has.count(),
                 complete: peer.is_complete(),
                 unchokes_us: peer.leech.unchoked,

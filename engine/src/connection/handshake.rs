@@ -18,6 +18,8 @@ pub(crate) struct Greeting {
     pub(crate) peer_id: PeerId,
     /// Both sides speak the fast extension.
     pub(crate) fast: bool,
+    /// The far side runs a DHT node.
+    pub(crate) dht: bool,
     /// Both sides speak the extension protocol.
     pub(crate) extended: bool,
     /// The far side answers hash requests of this torrent.
@@ -56,6 +58,7 @@ fn greeting(ours: Handshake, theirs: Handshake, hashes: &InfoHashes) -> Greeting
     Greeting {
         peer_id: theirs.peer_id,
         fast: theirs.reserved.fast(),
+        dht: theirs.reserved.dht(),
         extended: theirs.reserved.extended(),
         v2: hashes.get_v2().is_some() && (theirs.reserved.v2() || by_v2_hash),
         ours,

@@ -221,6 +221,8 @@ impl Task {
             fast: greeting.fast,
             extended: greeting.extended,
             v2: greeting.v2,
+            dht: greeting.dht,
+            utp: false,
         });
     }
 
@@ -300,6 +302,10 @@ impl Task {
             Output::Verified { piece } => self.verified(piece),
             Output::Completed => self.complete(),
             Output::InfoReceived { raw } => self.info_received(&raw),
+            Output::DhtNode { address } => {
+                // A node that has no time for more knows enough of them.
+                let _ = self.parts.dht_nodes.get().map(|nodes| nodes.try_send(address));
+            }
             Output::Alert(alert) => self.alert(alert),
         }
     }

@@ -161,6 +161,8 @@ impl View {
             peer_id: peer.peer_id,
             address: peer.address,
             outgoing: peer.outgoing,
+            source: peer.source,
+            utp: peer.utp,
             pieces: peer.pieces,
             complete: peer.complete,
             unchokes_us: peer.unchokes_us,

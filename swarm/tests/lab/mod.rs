@@ -132,7 +132,17 @@ impl Room {
             let address = SocketAddr::from(([10, 0, 0, u8::try_from(far).unwrap()], port));
             let peer_id = self.peers[far].id;
             let (fast, extended, v2) = (true, true, true);
-            let input = Input::Connected { peer, peer_id, address, outgoing, fast, extended, v2 };
+            let input = Input::Connected {
+                peer,
+                peer_id,
+                address,
+                outgoing,
+                fast,
+                extended,
+                v2,
+                dht: false,
+                utp: false,
+            };
             self.waiting.push_back((at, input));
         }
         self.settle();

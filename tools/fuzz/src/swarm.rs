@@ -137,6 +137,8 @@ impl World {
             fast: flags & 2 != 0,
             extended: flags & 4 != 0,
             v2: flags & 8 != 0,
+            dht: flags & 16 != 0,
+            utp: flags & 32 != 0,
         });
     }
 

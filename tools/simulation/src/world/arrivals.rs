@@ -96,6 +96,8 @@ impl World {
                     fast: true,
                     extended: true,
                     v2: true,
+                    dht: false,
+                    utp: false,
                 },
             );
         }

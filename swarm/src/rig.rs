@@ -1,0 +1,155 @@
+//! For tests: one torrent on a bench, with a clock that is turned by hand and everything that came out.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use shared::{Bitfield, InfoHash, InfoHashes, Layout, Moment, PeerId};
+
+use crate::config::TorrentConfig;
+use crate::content::Content;
+use crate::io::{CloseReason, Input, Output, PeerKey};
+use crate::torrent::{Torrent, TorrentStart};
+
+/// Pieces of the torrent on the bench, of 32 KiB each.
+pub(crate) const PIECES: u32 = 4;
+
+/// A torrent under test.
+pub(crate) struct Rig {
+    pub(crate) torrent: Torrent,
+    pub(crate) now: Moment,
+    /// All that came out so far.
+    pub(crate) seen: Vec<Output>,
+    content: Option<Content>,
+    next: u32,
+}
+
+/// How a connection begins.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Shake {
+    pub(crate) outgoing: bool,
+    pub(crate) dht: bool,
+    pub(crate) utp: bool,
+}
+
+/// Where peer number `port` listens.
+pub(crate) fn address(port: u16) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, u8::try_from(port % 250).unwrap() + 1], port))
+}
+
+fn content(private: bool) -> Content {
+    let length = 32 * 1024;
+    Content {
+        hashes: InfoHashes::v1(InfoHash([7; 20])),
+        layout: Layout::new(u64::from(PIECES * length), length.into()).unwrap(),
+        trees: Vec::new(),
+        piece_layers: BTreeMap::new(),
+        piece_hashes_v1: Some(vec![[0; 20]; PIECES as usize].into_boxed_slice()),
+        raw_info: None,
+        private,
+    }
+}
+
+impl Rig {
+    fn new(content: Option<Content>, config: TorrentConfig) -> Self {
+        let start = TorrentStart {
+            hashes: InfoHashes::v1(InfoHash([7; 20])),
+            content: content.clone().map(Arc::new),
+            have: Bitfield::empty(PIECES),
+            paused: false,
+        };
+        let torrent = Torrent::new(config, start, 1, Moment::START);
+        Self { torrent, now: Moment::START, seen: Vec::new(), content, next: 1 }
+    }
+
+    /// A torrent that anybody may name peers of; it has no piece yet.
+    pub(crate) fn public() -> Self {
+        Self::new(Some(content(false)), TorrentConfig::default())
+    }
+
+    /// A private torrent.
+    pub(crate) fn private() -> Self {
+        Self::new(Some(content(true)), TorrentConfig::default())
+    }
+
+    /// A torrent of which only the names are known.
+    pub(crate) fn unknown() -> Self {
+        Self::new(None, TorrentConfig::default())
+    }
+
+    /// The same from the start with other settings.
+    pub(crate) fn with(self, config: TorrentConfig) -> Self {
+        Self::new(self.content, config)
+    }
+
+    /// Hands one thing in and gives what comes out.
+    pub(crate) fn input(&mut self, input: Input) -> Vec<Output> {
+        self.torrent.handle_input(input, self.now);
+        let outputs: Vec<_> = std::iter::from_fn(|| self.torrent.poll_output()).collect();
+        self.seen.extend(outputs.iter().cloned());
+        outputs
+    }
+
+    /// Lets seconds pass, one at a time; gives what came out.
+    pub(crate) fn pass(&mut self, seconds: u64) -> Vec<Output> {
+        let mut outputs = Vec::new();
+        for _ in 0..seconds {
+            self.now = self.now + Duration::from_secs(1);
+            outputs.extend(self.input(Input::Timeout));
+        }
+        outputs
+    }
+
+    /// The info dictionary has come.
+    pub(crate) fn learn(&mut self, private: bool) -> Vec<Output> {
+        let content = Arc::new(content(private));
+        self.input(Input::ContentKnown { content, have: Bitfield::empty(PIECES) })
+    }
+
+    /// A connection with peer number `port`; its key counts from 1.
+    pub(crate) fn connect(&mut self, port: u16, shake: Shake) -> Vec<Output> {
+        let key = PeerKey(self.next);
+        self.next += 1;
+        self.input(Input::Connected {
+            peer: key,
+            peer_id: PeerId([u8::try_from(port % 250).unwrap() + 1; 20]),
+            address: if shake.outgoing { address(port) } else { (address(port).ip(), 50_000).into() },
+            outgoing: shake.outgoing,
+            fast: true,
+            extended: true,
+            v2: false,
+            dht: shake.dht,
+            utp: shake.utp,
+        })
+    }
+
+    /// We have reached peer number `port`.
+    pub(crate) fn dialled(&mut self, port: u16) -> PeerKey {
+        self.connect(port, Shake { outgoing: true, ..Shake::default() });
+        PeerKey(self.next - 1)
+    }
+
+    /// Peer number `port` has reached us.
+    pub(crate) fn came(&mut self, port: u16) -> PeerKey {
+        self.connect(port, Shake::default());
+        PeerKey(self.next - 1)
+    }
+
+    /// Why we ended the connection, if we did.
+    pub(crate) fn closed(&self, key: PeerKey) -> Option<CloseReason> {
+        self.seen.iter().find_map(|output| match output {
+            Output::Close { peer, reason } if *peer == key => Some(*reason),
+            _ => None,
+        })
+    }
+
+    /// Every address that was dialled, in order.
+    pub(crate) fn dials(&self) -> Vec<SocketAddr> {
+        let dials = self.seen.iter().filter_map(|output| match output {
+            Output::Dial { address } => Some(*address),
+            _ => None,
+        });
+        dials.collect()
+    }
+}
