@@ -7,6 +7,7 @@ pub mod codec;
 pub mod extended;
 pub mod handshake;
 pub mod message;
+pub mod mse;
 pub mod text;
 pub mod tracker;
 pub mod violation;

@@ -5,6 +5,7 @@
 //! every run; a fuzzer of one's choice can call the same bodies.
 
 mod control;
+mod mse;
 pub mod mutate;
 mod nouns;
 mod swarm;
@@ -27,6 +28,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "bitfield", body: nouns::bitfield, cost: 1 },
     Target { name: "control_from_tracker", body: control::from_tracker, cost: 1 },
     Target { name: "control_request", body: control::request, cost: 1 },
+    Target { name: "mse", body: mse::exchange, cost: 10 },
     Target { name: "torrent", body: swarm::torrent, cost: 20 },
     Target { name: "tracker_datagram", body: tracker::datagram, cost: 1 },
     Target { name: "tracker_query", body: tracker::query, cost: 1 },
