@@ -13,6 +13,7 @@ use wire::{Message, Range};
 use crate::content::Content;
 use crate::hashing::HashRequests;
 use crate::io::{Breach, PeerKey};
+use crate::layers::LayerRequests;
 use crate::outbox::range_of;
 use crate::peer::Peer;
 use crate::picker::Picker;
@@ -31,6 +32,7 @@ pub(crate) struct Download {
     pub(crate) picker: Picker,
     pub(crate) verifier: Verifier,
     pub(crate) hashing: HashRequests,
+    pub(crate) layers: LayerRequests,
     /// Peers that could be asked for more if there were anything to ask for.
     pub(crate) hungry: BTreeSet<PeerKey>,
     pub(crate) seen_generation: u64,
@@ -58,6 +60,7 @@ impl Download {
             picker: Picker::new(Arc::clone(&content), &have),
             verifier: Verifier::new(Arc::clone(&content)),
             hashing: HashRequests::default(),
+            layers: LayerRequests::new(&content),
             content,
             have,
             hungry: BTreeSet::new(),
@@ -165,6 +168,7 @@ impl Download {
             self.release(*block, key);
         }
         self.forget_holdings(peer);
+        self.layers.left(key, turn);
         for piece in self.hashing.left(key) {
             self.hashing.ask(piece, None, &self.verifier, turn);
             self.conclude(piece, turn);
@@ -189,6 +193,7 @@ impl Download {
             self.withdraw(key, turn, true);
             self.fill(key, turn);
         }
+        self.layers.tick(turn);
         for piece in self.hashing.tick(turn) {
             self.hashing.ask(piece, None, &self.verifier, turn);
             self.conclude(piece, turn);

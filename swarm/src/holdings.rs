@@ -47,6 +47,7 @@ impl Download {
             let wanted = has.ones().filter(|piece| !self.have.get(*piece)).count();
             peer.holdings.wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
         }
+        self.layers.ask(turn);
         self.update_interest(key, turn);
         self.fill(key, turn);
     }

@@ -3,6 +3,7 @@
 //! The shell reports what happened as [`Input`] and does what [`Output`] says. Nothing here acts.
 //! Both sides name a connection by its [`PeerKey`], a number the shell gives and never gives twice.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -273,6 +274,12 @@ pub enum Output {
     DhtNode {
         /// Its UDP address.
         address: SocketAddr,
+    },
+    /// The piece layers that the content came without are known and proven (BEP 52). Told once, all of
+    /// them.
+    PieceLayers {
+        /// The hashes of all pieces of each file that has more than one, by the root of its tree.
+        layers: BTreeMap<[u8; 32], Vec<[u8; 32]>>,
     },
     /// Something the person should know.
     Alert(Alert),

@@ -19,6 +19,7 @@ mod extensions;
 mod hashing;
 mod holdings;
 pub mod io;
+mod layers;
 pub mod merkle;
 mod messages;
 mod metadata;

@@ -133,6 +133,8 @@ pub(crate) struct Peer {
     pub(crate) useless_since: Option<Moment>,
     /// When it last refused to give hashes, or was silent about them.
     pub(crate) refused_hashes: Option<Moment>,
+    /// ... or piece layers.
+    pub(crate) refused_layers: Option<Moment>,
 }
 
 impl Peer {
@@ -189,6 +191,7 @@ impl Peer {
             nuisance: 0,
             useless_since: None,
             refused_hashes: None,
+            refused_layers: None,
         }
     }
 

@@ -114,6 +114,13 @@ impl Download {
 
     /// Hashes came from `key`.
     pub(crate) fn hashes(&mut self, key: PeerKey, range: &HashRange, hashes: &Bytes, turn: &mut Turn<'_>) {
+        if self.layers.concerns(key, range) {
+            if let Some(layers) = self.layers.answered(key, range, hashes, turn) {
+                turn.out.push(Output::PieceLayers { layers: layers.clone() });
+                self.verifier.know(layers);
+            }
+            return;
+        }
         for piece in self.hashing.answered(key, range, hashes, &mut self.verifier, turn) {
             self.leaves_known(piece, turn);
         }
@@ -121,6 +128,10 @@ impl Download {
 
     /// `key` will not give hashes: somebody else may.
     pub(crate) fn hashes_refused(&mut self, key: PeerKey, range: &HashRange, turn: &mut Turn<'_>) {
+        if self.layers.concerns(key, range) {
+            self.layers.refused(key, range, turn);
+            return;
+        }
         if let Some(piece) = self.hashing.refused(key, range, turn) {
             self.hashing.ask(piece, None, &self.verifier, turn);
             self.conclude(piece, turn);

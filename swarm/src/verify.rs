@@ -12,6 +12,7 @@ use shared::{BLOCK_LENGTH, PieceIndex};
 use wire::HashRange;
 
 use crate::content::{Content, FileTree};
+use crate::layers::PieceLayers;
 use crate::merkle;
 
 /// The most hashes that one request asks for (BEP 52).
@@ -53,6 +54,8 @@ impl Place {
 pub(crate) struct Verifier {
     content: Arc<Content>,
     by_root: BTreeMap<[u8; 32], Vec<FileTree>>,
+    /// Piece layers that came later than the content.
+    layers: PieceLayers,
     learnt: BTreeMap<PieceIndex, [u8; 32]>,
     leaves: BTreeMap<PieceIndex, Vec<Option<[u8; 32]>>>,
 }
@@ -64,7 +67,18 @@ impl Verifier {
         for tree in &content.trees {
             by_root.entry(tree.pieces_root).or_default().push(tree.clone());
         }
-        Self { content, by_root, learnt: BTreeMap::new(), leaves: BTreeMap::new() }
+        Self {
+            content,
+            by_root,
+            layers: PieceLayers::new(),
+            learnt: BTreeMap::new(),
+            leaves: BTreeMap::new(),
+        }
+    }
+
+    /// These piece layers are proven.
+    pub(crate) fn know(&mut self, layers: PieceLayers) {
+        self.layers = layers;
     }
 
     /// Whether blocks are judged by a tree.
@@ -187,8 +201,8 @@ impl Verifier {
         if place.single {
             return Some(place.root);
         }
-        let from_file =
-            self.content.piece_layers.get(&place.root).and_then(|layer| layer.get(place.piece as usize));
+        let layer = self.content.piece_layers.get(&place.root).or_else(|| self.layers.get(&place.root));
+        let from_file = layer.and_then(|layer| layer.get(place.piece as usize));
         from_file.or_else(|| self.learnt.get(&piece)).copied()
     }
 

@@ -52,7 +52,7 @@ impl World {
                     node.done_at = Some(now);
                 }
             }
-            Output::InfoReceived { .. } | Output::DhtNode { .. } => {}
+            Output::InfoReceived { .. } | Output::PieceLayers { .. } | Output::DhtNode { .. } => {}
             Output::Alert(alert) => {
                 if let Some(node) = self.nodes.get_mut(node) {
                     node.alerts.push(alert);
