@@ -94,7 +94,7 @@ impl Session {
 
     /// The torrent file of a torrent, as far as it is known.
     pub fn metainfo(&self, id: InfoHash) -> Option<Arc<Metainfo>> {
-        self.find(id).ok().and_then(|torrent| torrent.metainfo.get().map(Arc::clone))
+        self.find(id).ok().and_then(|torrent| torrent.metainfo.get())
     }
 
     /// Stops sharing; the files stay where they are.

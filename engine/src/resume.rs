@@ -150,7 +150,7 @@ impl Session {
     fn go_on_with(&self, entry: &Entry, circumstances: Circumstances) -> Result<(), &'static str> {
         let id = entry.hashes.primary();
         let metainfo = read_torrent(&self.folder().torrent(id)).ok_or("its torrent file is unreadable")?;
-        if metainfo.info.hashes() != entry.hashes {
+        if !entry.hashes.name(metainfo.info.raw()) {
             return Err("its torrent file is of another torrent");
         }
         let rename = SafePath::name(&entry.final_name).map_err(|_| "its name is no file name")?;

@@ -28,6 +28,7 @@ use crate::listener;
 use crate::resume;
 use crate::shared_parts::Parts;
 use crate::status::{Limits, PeerStatus, State, TorrentStatus};
+use crate::torrent::known::KnownMetainfo;
 use crate::torrent::prepare::{Left, Prepared, Shape};
 use crate::torrent::task::{Ears, Outgoing, Task};
 use crate::torrent::view::View;
@@ -250,7 +251,7 @@ impl Session {
         let (news_sender, news) = mpsc::channel(16);
         let (changes_sender, changes) = mpsc::channel(16);
         let (status_sender, status) = watch::channel(first_status(hashes, shape.as_ref(), &begin));
-        let known = Arc::new(metainfo.map(OnceLock::from).unwrap_or_default());
+        let known = Arc::new(KnownMetainfo::new(metainfo));
         let place = Arc::new(Place {
             torrent: hashes.primary(),
             traces: Arc::clone(&parts.traces),

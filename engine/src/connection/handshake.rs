@@ -60,7 +60,8 @@ fn greeting(ours: Handshake, theirs: Handshake, hashes: &InfoHashes) -> Greeting
         fast: theirs.reserved.fast(),
         dht: theirs.reserved.dht(),
         extended: theirs.reserved.extended(),
-        v2: hashes.get_v2().is_some() && (theirs.reserved.v2() || by_v2_hash),
+        // We may know of the other hash only later.
+        v2: theirs.reserved.v2() || by_v2_hash,
         ours,
         theirs,
     }

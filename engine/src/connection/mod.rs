@@ -41,6 +41,8 @@ pub(crate) enum Event {
     Gone(PeerKey),
     /// A finished download has its final name, or could not get it.
     Finished(Result<Finished, TorrentError>),
+    /// The torrent file was written with all that is known of it, or could not be.
+    Kept(Result<(), TorrentError>),
     /// A file cannot be read or written.
     FileTrouble(TorrentError),
     /// So many bytes are free on the disk that was full.

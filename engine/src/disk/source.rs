@@ -30,6 +30,8 @@ const MOST_TREES: usize = 16;
 pub(crate) struct Source {
     storage: Arc<Storage>,
     content: Arc<Content>,
+    /// The content with piece layers that came later.
+    completed: OnceLock<Arc<Content>>,
     watch: Mutex<Option<Watch>>,
     /// Leaves of pieces that somebody asked for.
     leaves: Mutex<BTreeMap<PieceIndex, Leaves>>,
@@ -67,6 +69,7 @@ impl Source {
         Self {
             storage,
             content,
+            completed: OnceLock::new(),
             watch: Mutex::new(None),
             leaves: Mutex::default(),
             upper: Mutex::default(),
@@ -89,7 +92,7 @@ impl Source {
     /// Leaves of a piece that was just verified. They are kept when they are the right ones: a block
     /// may have come again, and false, after the piece was whole.
     pub(crate) fn offer_leaves(&self, piece: PieceIndex, leaves: Vec<[u8; 32]>) {
-        if let Some((expected, width)) = verify::expected_root(&self.content, piece)
+        if let Some((expected, width)) = verify::expected_root(self.content(), piece)
             && verify::root(leaves.clone(), width) == expected
         {
             let mut known = self.leaves.lock().unwrap_or_else(PoisonError::into_inner);
@@ -105,7 +108,7 @@ impl Source {
         if let Some(upper) = known.get(pieces_root) {
             return Some(Arc::clone(upper));
         }
-        let upper = Arc::new(Upper::over(&self.content, pieces_root)?);
+        let upper = Arc::new(Upper::over(self.content(), pieces_root)?);
         if known.len() >= MOST_TREES {
             known.pop_first();
         }
@@ -124,7 +127,14 @@ impl Source {
 
     /// What the torrent says.
     pub(crate) fn content(&self) -> &Arc<Content> {
-        &self.content
+        self.completed.get().unwrap_or(&self.content)
+    }
+
+    /// These piece layers, which the content came without, are proven.
+    pub(crate) fn know_layers(&self, layers: &BTreeMap<[u8; 32], Vec<[u8; 32]>>) {
+        let mut content = (*self.content).clone();
+        content.piece_layers.extend(layers.iter().map(|(root, layer)| (*root, layer.clone())));
+        let _ = self.completed.set(Arc::new(content)).is_ok();
     }
 
     /// Whether there are SHA-256 trees to compare blocks with.
@@ -168,7 +178,7 @@ impl Source {
         drop(leaves);
         let made = verify::leaves_of_piece(&self.storage, piece, &mut Vec::new()).ok()?;
         // A file that has changed gives other leaves; whoever got those would take us for a liar.
-        let (expected, width) = verify::expected_root(&self.content, piece)?;
+        let (expected, width) = verify::expected_root(self.content(), piece)?;
         if verify::root(made.clone(), width) != expected {
             return None;
         }
@@ -288,7 +298,7 @@ impl Source {
         if !doubtful {
             return Ok(());
         }
-        let right = verify::piece_is_right(&self.storage, &self.content, piece, &mut Vec::new());
+        let right = verify::piece_is_right(&self.storage, self.content(), piece, &mut Vec::new());
         let mut lock = self.lock();
         let Some(watch) = lock.as_mut() else { return Ok(()) };
         watch.doubtful.clear(piece);

@@ -129,7 +129,7 @@ impl Session {
                 && metainfo.info.name() == name
                 && metainfo.info.is_private() == options.private
                 && source.stamps() == stamps;
-            same.then(|| shared(metainfo, found.notes.clone(), true))
+            same.then(|| shared(&metainfo, found.notes.clone(), true))
         })
     }
 

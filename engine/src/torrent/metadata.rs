@@ -1,12 +1,14 @@
 //! A torrent of which only the names were known: its description has come from peers.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use shared::Bitfield;
 use shared::metainfo::{Info, Metainfo};
 use shared::path::SafePath;
+use shared::{Bitfield, InfoHashes};
 
+use crate::connection::Event;
 use crate::content::{self, Names};
 use crate::error::TorrentError;
 use crate::folder::write_atomically;
@@ -27,16 +29,48 @@ impl Task {
             Ok(info) => info,
             Err(error) => return self.fail(TorrentError::Info { reason: error.to_string() }),
         };
+        self.rename(info.hashes());
         let metainfo = Arc::new(Metainfo::of_info(info));
         let path = self.kept.join(format!("{}.torrent", self.id()));
         if let Err(error) = write_atomically(&path, &metainfo.to_bytes(), true) {
             return self.fail(file_error(&path, &error));
         }
         let shape = content::shape(&metainfo, self.rename.as_ref(), Names::Portable);
-        let _ = self.metainfo.set(metainfo).is_ok();
+        self.metainfo.set(metainfo);
         self.view.named(&shape);
         self.shape = Some(shape.clone());
         self.prepare(shape, None);
+    }
+
+    /// The dictionary may have another name beside those that were known: it is found under that one as
+    /// well. What it is called in every call stays.
+    fn rename(&mut self, hashes: InfoHashes) {
+        self.parts.torrents().rename(self.id(), hashes);
+        if hashes.primary() == self.id() {
+            self.hashes = hashes;
+            self.view.renamed(hashes);
+        }
+    }
+
+    /// The piece layers are known now: hash requests of others can be answered, and the torrent file is
+    /// kept with them.
+    pub(crate) fn layers_received(&mut self, layers: BTreeMap<[u8; 32], Vec<[u8; 32]>>) {
+        if let Some(source) = self.place.source.get() {
+            source.know_layers(&layers);
+        }
+        let Some(known) = self.metainfo.get() else { return };
+        let mut metainfo = (*known).clone();
+        metainfo.piece_layers.extend(layers);
+        let metainfo = Arc::new(metainfo);
+        self.metainfo.set(Arc::clone(&metainfo));
+        let path = self.kept.join(format!("{}.torrent", self.id()));
+        let inbox = self.own_inbox.clone();
+        self.on_disk += 1;
+        self.parts.disk.submit(move || {
+            let written = write_atomically(&path, &metainfo.to_bytes(), true);
+            let outcome = written.map_err(|error| file_error(&path, &error));
+            let _ = inbox.blocking_send(Event::Kept(outcome)).is_ok();
+        });
     }
 
     /// Looks for a place, in a task beside this one.

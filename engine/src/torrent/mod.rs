@@ -3,6 +3,7 @@
 pub(crate) mod disk_full;
 pub(crate) mod files;
 pub(crate) mod finish;
+pub(crate) mod known;
 mod life;
 mod metadata;
 pub(crate) mod prepare;
@@ -13,15 +14,15 @@ pub(crate) mod view;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use shared::metainfo::Metainfo;
 use shared::{InfoHash, InfoHashes};
 use swarm::PeerSource;
 use tokio::sync::{oneshot, watch};
 
 use crate::connection::{Inbox, Place};
 use crate::status::{PeerStatus, TorrentStatus};
+use crate::torrent::known::KnownMetainfo;
 
 /// What the session may want of a torrent.
 #[derive(Debug)]
@@ -47,7 +48,7 @@ pub(crate) struct TorrentHandle {
     pub(crate) status: watch::Receiver<TorrentStatus>,
     pub(crate) place: Arc<Place>,
     /// The torrent file; not there until it is known.
-    pub(crate) metainfo: Arc<OnceLock<Arc<Metainfo>>>,
+    pub(crate) metainfo: Arc<KnownMetainfo>,
 }
 
 impl TorrentHandle {
@@ -105,6 +106,21 @@ impl Torrents {
         }
         self.by_id.insert(torrent.id, torrent);
         true
+    }
+
+    /// More names of a torrent are known now; those that it had are among them.
+    pub(crate) fn rename(&mut self, id: InfoHash, hashes: InfoHashes) {
+        let Some(known) = self.by_id.get_mut(&id) else { return };
+        *known = Arc::new(TorrentHandle {
+            id,
+            hashes,
+            inbox: known.inbox.clone(),
+            status: known.status.clone(),
+            place: Arc::clone(&known.place),
+            metainfo: Arc::clone(&known.metainfo),
+        });
+        let names = [hashes.get_v1(), hashes.get_v2().map(|v2| v2.truncated())];
+        self.aliases.extend(names.into_iter().flatten().filter(|name| *name != id).map(|name| (name, id)));
     }
 
     /// One less.

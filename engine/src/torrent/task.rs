@@ -2,10 +2,9 @@
 //! and does what comes out. Nothing in it waits for a disk, a socket or another torrent.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use shared::metainfo::Metainfo;
 use shared::path::SafePath;
 use shared::{BlockRef, InfoHashes, Moment, PeerId, PieceIndex};
 use swarm::{Input, Output, PeerKey, Torrent};
@@ -20,6 +19,7 @@ use crate::status::State;
 use crate::torrent::Command;
 use crate::torrent::disk_full::DiskFull;
 use crate::torrent::files;
+use crate::torrent::known::KnownMetainfo;
 use crate::torrent::prepare::{News, Shape};
 use crate::torrent::view::View;
 
@@ -61,7 +61,7 @@ pub(crate) struct Task {
     pub(crate) preparing: Option<tokio::task::JoinHandle<()>>,
     pub(crate) news: mpsc::Sender<News>,
     pub(crate) changes: mpsc::Sender<Changed>,
-    pub(crate) metainfo: Arc<OnceLock<Arc<Metainfo>>>,
+    pub(crate) metainfo: Arc<KnownMetainfo>,
     /// Where to put what only its names are known of.
     pub(crate) into: std::path::PathBuf,
     pub(crate) rename: Option<SafePath>,
@@ -158,6 +158,12 @@ impl Task {
                 match outcome {
                     Ok(finished) => self.finished(finished),
                     Err(error) => self.fail(error),
+                }
+            }
+            Event::Kept(outcome) => {
+                self.on_disk -= 1;
+                if let Err(error) = outcome {
+                    self.fail(error);
                 }
             }
             Event::FileTrouble(error) => self.fail(error),
@@ -302,6 +308,7 @@ impl Task {
             Output::Verified { piece } => self.verified(piece),
             Output::Completed => self.complete(),
             Output::InfoReceived { raw } => self.info_received(&raw),
+            Output::PieceLayers { layers } => self.layers_received(layers),
             Output::DhtNode { address } => {
                 // A node that has no time for more knows enough of them.
                 let _ = self.parts.dht_nodes.get().map(|nodes| nodes.try_send(address));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use shared::{Bitfield, Moment, PeerId, PieceIndex};
+use shared::{Bitfield, InfoHashes, Moment, PeerId, PieceIndex};
 use swarm::{PeerView, Torrent};
 use tokio::sync::watch;
 
@@ -70,6 +70,11 @@ impl View {
             status.size = layout.data_total();
             status.pieces = layout.pieces();
         });
+    }
+
+    /// More of its names are known.
+    pub(crate) fn renamed(&self, hashes: InfoHashes) {
+        self.sender.send_modify(|status| status.hashes = hashes);
     }
 
     /// One more piece.
