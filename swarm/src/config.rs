@@ -13,6 +13,10 @@ pub struct TorrentConfig {
     pub listen_port: Option<u16>,
     /// The UDP port of our DHT node, told to peers that run one too (BEP 5); `None` when there is none.
     pub dht_port: Option<u16>,
+    /// Whether peers tell each other of peers (BEP 11); never in a private torrent.
+    pub pex: bool,
+    /// Whether the shell can dial and be dialled by uTP, so that we take part in hole punching (BEP 55).
+    pub utp: bool,
     /// What we call ourselves in the extension handshake.
     pub client: String,
     /// Exactly four slots every 10 s and one optimistic every 30 s, however idle the link is.
@@ -53,6 +57,8 @@ impl Default for TorrentConfig {
             peer_id: PeerId([0; 20]),
             listen_port: None,
             dht_port: None,
+            pex: true,
+            utp: false,
             client: String::from("Enjambre"),
             classic_choke: false,
             regular_slots: 4,

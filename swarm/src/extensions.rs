@@ -8,7 +8,7 @@ use bytes::Bytes;
 use shared::Moment;
 use wire::Message;
 use wire::extended::handshake::ExtendedHandshake;
-use wire::extended::{HANDSHAKE_ID, ut_metadata};
+use wire::extended::{HANDSHAKE_ID, ut_holepunch, ut_metadata, ut_pex};
 
 use crate::io::PeerKey;
 use crate::peer::Peer;
@@ -19,10 +19,18 @@ use crate::torrent::Torrent;
 pub(crate) enum Extension {
     /// The info dictionary in pieces (BEP 9).
     Metadata,
+    /// Who is connected to whom (BEP 11).
+    PeerExchange,
+    /// Meeting through a third (BEP 55).
+    Holepunch,
 }
 
 /// Each extension with the number under which we take its messages, and its name.
-const TABLE: &[(Extension, u8, &str)] = &[(Extension::Metadata, 1, ut_metadata::NAME)];
+const TABLE: &[(Extension, u8, &str)] = &[
+    (Extension::Metadata, 1, ut_metadata::NAME),
+    (Extension::PeerExchange, 2, ut_pex::NAME),
+    (Extension::Holepunch, 4, ut_holepunch::NAME),
+];
 
 impl Extension {
     fn of(number: u8) -> Option<Self> {
@@ -58,10 +66,11 @@ impl Peer {
 
 impl Torrent {
     /// Whether we take messages of `extension` now.
-    #[expect(clippy::unused_self, reason = "the next one depends on the torrent")]
     fn offers(&self, extension: Extension) -> bool {
         match extension {
             Extension::Metadata => true,
+            Extension::PeerExchange => self.exchanges_peers(),
+            Extension::Holepunch => self.punches_holes(),
         }
     }
 
@@ -69,19 +78,26 @@ impl Torrent {
     fn extension(&mut self, extension: Extension, key: PeerKey, payload: &Bytes, now: Moment) {
         match extension {
             Extension::Metadata => self.metadata_message(key, payload, now),
+            Extension::PeerExchange => self.acquaintances_told(key, payload, now),
+            Extension::Holepunch => self.holepunch_message(key, payload, now),
         }
     }
 
     /// Sends our extension handshake to `key`: at the start, and again when what it says has changed.
     pub(crate) fn greet(&mut self, key: PeerKey, now: Moment) {
-        let taken = TABLE.iter().filter(|(extension, _, _)| self.offers(*extension));
-        let m = taken.map(|(_, number, name)| ((*name).to_owned(), *number)).collect();
+        let taken: Vec<_> =
+            TABLE.iter().map(|entry| entry.0).filter(|extension| self.offers(*extension)).collect();
         let raw_info = self.download.content.raw_info.as_ref();
         let size = raw_info.and_then(|raw| u32::try_from(raw.len()).ok());
         let complete = self.content_known && self.download.is_complete();
         let Some(peer) = self.peers.get_mut(&key).filter(|peer| peer.identity.extended) else { return };
+        // What was offered and is not any more is switched off by number 0.
+        let known = TABLE.iter().filter(|entry| taken.contains(&entry.0) || peer.offered.contains(&entry.0));
+        let m = known.map(|(extension, number, name)| {
+            ((*name).to_owned(), if taken.contains(extension) { *number } else { 0 })
+        });
         let said = ExtendedHandshake {
-            m,
+            m: m.collect(),
             version: Some(self.config.client.clone()),
             port: self.config.listen_port,
             metadata_size: size.filter(|size| (1..=ut_metadata::MAX_METADATA_SIZE).contains(size)),
@@ -89,6 +105,7 @@ impl Torrent {
             yourip: Some(peer.identity.address.ip()),
             upload_only: complete,
         };
+        peer.offered = taken;
         let message = Message::Extended { id: HANDSHAKE_ID, payload: said.encode().into() };
         self.out.send(peer, message, now);
     }

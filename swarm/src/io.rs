@@ -270,6 +270,12 @@ pub enum Output {
         /// The dictionary as written.
         raw: Bytes,
     },
+    /// Connect to this address by uTP and shake hands: its owner dials us at this moment (BEP 55).
+    /// [`Input::Connected`] or [`Input::DialFailed`] follow as after [`Output::Dial`].
+    Punch {
+        /// The far end.
+        address: SocketAddr,
+    },
     /// A DHT node listens here, by the word of a peer (BEP 5).
     DhtNode {
         /// Its UDP address.

@@ -6,6 +6,7 @@
 //! reported as [`Input::Timeout`]. The same inputs at the same moments with the same seed give the
 //! same outputs.
 
+mod addresses;
 pub mod announce;
 mod availability;
 mod choker;
@@ -18,6 +19,7 @@ mod download;
 mod extensions;
 mod hashing;
 mod holdings;
+mod holepunch;
 pub mod io;
 mod layers;
 pub mod merkle;
@@ -26,6 +28,7 @@ mod metadata;
 mod outbox;
 mod peer;
 mod peer_list;
+mod pex;
 mod picker;
 mod piece_download;
 mod pipeline;

@@ -9,8 +9,11 @@ use shared::{Bitfield, BlockRef, Moment, PeerId, PieceIndex, Span};
 
 use wire::extended::handshake::ExtendedHandshake;
 
+use crate::extensions::Extension;
+use crate::holepunch::Meddling;
 use crate::io::PeerKey;
 use crate::metadata::MetadataExchange;
+use crate::pex::Acquaintances;
 use crate::piece_download::Sender;
 use crate::pipeline::Pipeline;
 use crate::rate::Rate;
@@ -119,6 +122,12 @@ pub(crate) struct Peer {
     pub(crate) dial_address: Option<SocketAddr>,
     /// What its extension handshakes said, all taken together (BEP 10).
     pub(crate) said: Option<ExtendedHandshake>,
+    /// Extensions that we offered to it last (BEP 10).
+    pub(crate) offered: Vec<Extension>,
+    /// What it and we have told each other about other peers (BEP 11).
+    pub(crate) acquaintances: Acquaintances,
+    /// How much hole punching it has asked for (BEP 55).
+    pub(crate) meddling: Meddling,
     /// The exchange of the info dictionary with it (BEP 9).
     pub(crate) metadata: MetadataExchange,
     /// Messages about pieces that came before the content was known.
@@ -184,6 +193,9 @@ impl Peer {
             },
             dial_address: None,
             said: None,
+            offered: Vec::new(),
+            acquaintances: Acquaintances::default(),
+            meddling: Meddling::default(),
             metadata: MetadataExchange::default(),
             early: Vec::new(),
             early_lost: false,

@@ -101,6 +101,15 @@ impl PeerList {
         Some(address)
     }
 
+    /// Books `address` as being dialled, due or not; `false` when it is not to be dialled.
+    pub(crate) fn take(&mut self, address: SocketAddr) -> bool {
+        let waits = matches!(self.known.get(&address), Some(Known { state: State::Waiting(_), .. }));
+        if waits {
+            self.set(address, State::Dialling);
+        }
+        waits
+    }
+
     /// When the next address may be dialled.
     pub(crate) fn next_due(&self) -> Option<Moment> {
         self.due.first().map(|(at, _)| *at)

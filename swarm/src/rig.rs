@@ -7,10 +7,18 @@ use std::time::Duration;
 
 use shared::{Bitfield, InfoHash, InfoHashes, Layout, Moment, PeerId};
 
+use wire::Message;
+use wire::extended::handshake::ExtendedHandshake;
+use wire::extended::{HANDSHAKE_ID, ut_holepunch, ut_pex};
+
 use crate::config::TorrentConfig;
 use crate::content::Content;
 use crate::io::{CloseReason, Input, Output, PeerKey};
 use crate::torrent::{Torrent, TorrentStart};
+
+/// The numbers under which peers on the bench take these extensions.
+pub(crate) const PEX: u8 = 10;
+pub(crate) const PUNCH: u8 = 11;
 
 /// Pieces of the torrent on the bench, of 32 KiB each.
 pub(crate) const PIECES: u32 = 4;
@@ -53,10 +61,14 @@ fn content(private: bool) -> Content {
 
 impl Rig {
     fn new(content: Option<Content>, config: TorrentConfig) -> Self {
+        Self::holding(content, Bitfield::empty(PIECES), config)
+    }
+
+    fn holding(content: Option<Content>, have: Bitfield, config: TorrentConfig) -> Self {
         let start = TorrentStart {
             hashes: InfoHashes::v1(InfoHash([7; 20])),
             content: content.clone().map(Arc::new),
-            have: Bitfield::empty(PIECES),
+            have,
             paused: false,
         };
         let torrent = Torrent::new(config, start, 1, Moment::START);
@@ -78,6 +90,11 @@ impl Rig {
         Self::new(None, TorrentConfig::default())
     }
 
+    /// A torrent that is complete.
+    pub(crate) fn complete() -> Self {
+        Self::holding(Some(content(false)), Bitfield::full(PIECES), TorrentConfig::default())
+    }
+
     /// The same from the start with other settings.
     pub(crate) fn with(self, config: TorrentConfig) -> Self {
         Self::new(self.content, config)
@@ -91,12 +108,16 @@ impl Rig {
         outputs
     }
 
-    /// Lets seconds pass, one at a time; gives what came out.
+    /// Lets seconds pass, one at a time, while every peer says that it is alive; gives what came out.
     pub(crate) fn pass(&mut self, seconds: u64) -> Vec<Output> {
         let mut outputs = Vec::new();
         for _ in 0..seconds {
             self.now = self.now + Duration::from_secs(1);
             outputs.extend(self.input(Input::Timeout));
+            for view in self.torrent.peers(self.now) {
+                let alive = Input::Message { peer: view.peer, message: Message::KeepAlive };
+                outputs.extend(self.input(alive));
+            }
         }
         outputs
     }
@@ -109,12 +130,23 @@ impl Rig {
 
     /// A connection with peer number `port`; its key counts from 1.
     pub(crate) fn connect(&mut self, port: u16, shake: Shake) -> Vec<Output> {
+        let from = if shake.outgoing { address(port) } else { (address(port).ip(), 50_000).into() };
+        self.shake_hands(from, u8::try_from(port % 250).unwrap() + 1, shake)
+    }
+
+    /// A connection with a peer at some other address.
+    pub(crate) fn connect_from(&mut self, address: &str, shake: Shake) -> PeerKey {
+        self.shake_hands(address.parse().unwrap(), 255, shake);
+        PeerKey(self.next - 1)
+    }
+
+    fn shake_hands(&mut self, address: SocketAddr, id: u8, shake: Shake) -> Vec<Output> {
         let key = PeerKey(self.next);
         self.next += 1;
         self.input(Input::Connected {
             peer: key,
-            peer_id: PeerId([u8::try_from(port % 250).unwrap() + 1; 20]),
-            address: if shake.outgoing { address(port) } else { (address(port).ip(), 50_000).into() },
+            peer_id: PeerId([id; 20]),
+            address,
             outgoing: shake.outgoing,
             fast: true,
             extended: true,
@@ -134,6 +166,24 @@ impl Rig {
     pub(crate) fn came(&mut self, port: u16) -> PeerKey {
         self.connect(port, Shake::default());
         PeerKey(self.next - 1)
+    }
+
+    /// The extension handshake of a peer: it takes all that the bench knows.
+    pub(crate) fn greet(&mut self, peer: PeerKey, mut said: ExtendedHandshake) {
+        for (name, number) in [(ut_pex::NAME, PEX), (ut_holepunch::NAME, PUNCH)] {
+            said.m.entry(name.to_owned()).or_insert(number);
+        }
+        let message = Message::Extended { id: HANDSHAKE_ID, payload: said.encode().into() };
+        self.input(Input::Message { peer, message });
+    }
+
+    /// The number that our last extension handshake gives to an extension; `None` when it is not there.
+    pub(crate) fn number_of(&self, name: &str) -> Option<u8> {
+        let last = self.seen.iter().rev().find_map(|output| match output {
+            Output::Send { message: Message::Extended { id: HANDSHAKE_ID, payload }, .. } => Some(payload),
+            _ => None,
+        });
+        ExtendedHandshake::decode(last.unwrap()).unwrap().m.get(name).copied()
     }
 
     /// Why we ended the connection, if we did.

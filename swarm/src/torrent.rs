@@ -10,6 +10,7 @@ use crate::config::TorrentConfig;
 use crate::content::Content;
 use crate::dice::{self, Dice};
 use crate::download::Download;
+use crate::holepunch::Meetings;
 use crate::io::{Alert, CloseReason, Command, Input, Output, PeerKey};
 use crate::metadata::MetadataFetch;
 use crate::outbox::Outbox;
@@ -45,6 +46,7 @@ pub struct Torrent {
     pub(crate) out: Outbox,
     pub(crate) peers: BTreeMap<PeerKey, Peer>,
     pub(crate) list: PeerList,
+    pub(crate) meetings: Meetings,
     pub(crate) download: Download,
     pub(crate) upload: Upload,
     pub(crate) metadata: MetadataFetch,
@@ -63,6 +65,7 @@ impl Torrent {
         let content = start.content.unwrap_or_else(|| Arc::new(nothing_known(start.hashes)));
         let mut torrent = Self {
             list: PeerList::new(config.max_known_peers),
+            meetings: Meetings::default(),
             download: Download::new(content, start.have),
             upload: Upload::new(now),
             config,
@@ -90,6 +93,7 @@ impl Torrent {
                 if self.list.failed(address, &mut self.dice, now) {
                     self.out.alert(Alert::Unreachable { address });
                 }
+                self.seek_meeting(address, now);
             }
             Input::PeersFound { addresses, source } => {
                 self.peers_found(&addresses, source, now);
@@ -195,6 +199,8 @@ impl Torrent {
 
     fn tick(&mut self, now: Moment) {
         self.look_after_connections(now);
+        self.tell_acquaintances(now);
+        self.look_after_meetings(now);
         self.metadata_tick(now);
         self.act(now, |download, upload, turn| {
             download.tick(turn);

@@ -309,6 +309,11 @@ impl Task {
             Output::Completed => self.complete(),
             Output::InfoReceived { raw } => self.info_received(&raw),
             Output::PieceLayers { layers } => self.layers_received(layers),
+            Output::Punch { address } => {
+                // Nothing here speaks uTP.
+                let reason = swarm::DialFailure::Network;
+                self.input(Input::DialFailed { address, reason });
+            }
             Output::DhtNode { address } => {
                 // A node that has no time for more knows enough of them.
                 let _ = self.parts.dht_nodes.get().map(|nodes| nodes.try_send(address));

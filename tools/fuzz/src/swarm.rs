@@ -82,10 +82,16 @@ impl World {
             raw_info: None,
             private: false,
         };
+        let config = TorrentConfig {
+            listen_port: Some(7000),
+            dht_port: Some(7001),
+            utp: true,
+            ..TorrentConfig::default()
+        };
         let have = Bitfield::empty(layout.pieces());
         let start = TorrentStart { hashes, content: Some(Arc::new(content)), have, paused: false };
         Self {
-            torrent: Torrent::new(TorrentConfig::default(), start, 1, Moment::default()),
+            torrent: Torrent::new(config, start, 1, Moment::default()),
             layout,
             now: Moment::default(),
             disk: vec![0; truth.len()],
@@ -235,6 +241,12 @@ impl World {
                 let bytes: u32 = on_its_way.iter().map(|span| span.length()).sum();
                 assert!(bytes <= MOST_ON_ITS_WAY, "{bytes} bytes on their way to one peer");
             }
+            Output::Dial { address } | Output::Punch { address } => {
+                let ip = address.ip();
+                let possible = !ip.is_unspecified() && !ip.is_multicast() && !ip.is_loopback();
+                assert!(address.port() != 0 && possible, "dials {address}");
+            }
+            Output::DhtNode { address } => assert_ne!(address.port(), 0, "a node without a port"),
             Output::Close { peer, .. } => {
                 self.requests.remove(&peer);
                 self.on_their_way.remove(&peer);

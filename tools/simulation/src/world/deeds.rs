@@ -52,7 +52,10 @@ impl World {
                     node.done_at = Some(now);
                 }
             }
-            Output::InfoReceived { .. } | Output::PieceLayers { .. } | Output::DhtNode { .. } => {}
+            Output::InfoReceived { .. }
+            | Output::PieceLayers { .. }
+            | Output::DhtNode { .. }
+            | Output::Punch { .. } => {}
             Output::Alert(alert) => {
                 if let Some(node) = self.nodes.get_mut(node) {
                     node.alerts.push(alert);
