@@ -11,6 +11,19 @@ pub const DOWNLOAD_FOLDER: &str = "Archivos_a_b_c";
 /// Everything private of a peer lies in this folder inside its own.
 pub const PRIVATE_FOLDER: &str = ".enjambre";
 
+/// What to do about Message Stream Encryption (MSE, also PE): the exchange in front of the handshake that
+/// some clients demand. It hides the protocol from middle boxes; it protects nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MseMode {
+    /// Both kinds are taken. Others are dialled plain first, and with MSE when they close on that.
+    #[default]
+    Accept,
+    /// Only connections that are hidden to the end, in both directions. A part of the swarm is lost.
+    Require,
+    /// None: who begins with it is closed.
+    Off,
+}
+
 /// How one session behaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionConfig {
@@ -40,6 +53,8 @@ pub struct SessionConfig {
     pub disk_threads: usize,
     /// Threads that hash in `share` and when data is checked; 0: one for each core.
     pub hash_threads: usize,
+    /// What to do about Message Stream Encryption, which some clients demand.
+    pub mse: MseMode,
     /// How long a dial may take until TCP is connected.
     pub dial_timeout: Duration,
     /// How long the handshake may take after that, in all.
@@ -71,6 +86,7 @@ impl SessionConfig {
             receive_memory: 16 * 1024 * 1024,
             disk_threads: 2,
             hash_threads: 0,
+            mse: MseMode::Accept,
             dial_timeout: Duration::from_secs(10),
             handshake_timeout: Duration::from_secs(10),
             disk_full_retry: Duration::from_secs(30),

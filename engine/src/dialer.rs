@@ -1,15 +1,19 @@
 //! Outgoing connections: a bounded number at once, each with a deadline for TCP and one for the
-//! handshake.
+//! handshake. Who closes on a plain handshake is tried again behind Message Stream Encryption.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use shared::InfoHashes;
 use swarm::{DialFailure, Input};
 use tokio::time::timeout;
+use wire::mse::Methods;
 
+use crate::config::MseMode;
 use crate::connection::handshake::{self, HandshakeError};
+use crate::connection::stream::Stream;
 use crate::connection::{Event, Inbox, Shaken};
 use crate::shared_parts::Parts;
 
@@ -30,30 +34,97 @@ pub(crate) fn dial(parts: &Arc<Parts>, hashes: InfoHashes, address: SocketAddr, 
     });
 }
 
+/// The most addresses that are remembered; beyond that all are forgotten.
+const MOST_SHY: usize = 1024;
+
+/// Addresses that closed on a plain handshake and answered to Message Stream Encryption.
+#[derive(Debug, Default)]
+pub(crate) struct Shy(Mutex<BTreeSet<SocketAddr>>);
+
+impl Shy {
+    fn addresses(&self) -> std::sync::MutexGuard<'_, BTreeSet<SocketAddr>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn learn(&self, address: SocketAddr, shy: bool) {
+        let mut addresses = self.addresses();
+        if shy {
+            if addresses.len() >= MOST_SHY {
+                addresses.clear();
+            }
+            addresses.insert(address);
+        } else {
+            addresses.remove(&address);
+        }
+    }
+
+    /// The ways to begin, in the order in which they are tried.
+    fn ways(&self, address: SocketAddr, mode: MseMode) -> Vec<Option<Methods>> {
+        match mode {
+            MseMode::Off => vec![None],
+            MseMode::Require => vec![Some(Methods::RC4)],
+            MseMode::Accept if self.addresses().contains(&address) => vec![Some(Methods::ANY), None],
+            MseMode::Accept => vec![None, Some(Methods::ANY)],
+        }
+    }
+}
+
 async fn attempt(parts: &Parts, hashes: &InfoHashes, address: SocketAddr) -> Result<Shaken, DialFailure> {
     // Both semaphores live as long as the session.
     let _dialling = parts.dials.acquire().await.map_err(|_| DialFailure::Network)?;
     let permit = Arc::clone(&parts.connections).try_acquire_owned().map_err(|_| DialFailure::Network)?;
+    let mut failure = DialFailure::Network;
+    for offer in parts.shy.ways(address, parts.config.mse) {
+        let mut stream = connect(parts, address).await?;
+        let shaken = handshake::outgoing(&mut stream, hashes, parts.peer_id, offer);
+        let error = match timeout(parts.config.handshake_timeout, shaken).await {
+            Ok(Ok(greeting)) => {
+                parts.shy.learn(address, offer.is_some());
+                return Ok(Shaken { stream, address, outgoing: true, greeting, permit });
+            }
+            Ok(Err(error)) => error,
+            Err(_) => return Err(DialFailure::TimedOut),
+        };
+        tracing::debug!(%address, %error, hidden = offer.is_some(), "handshake failed");
+        failure = match error {
+            // Closed without a word: perhaps it wants another beginning.
+            HandshakeError::Lost(_) => DialFailure::Network,
+            HandshakeError::Mse(_) => DialFailure::Handshake,
+            _ => return Err(DialFailure::Handshake),
+        };
+    }
+    Err(failure)
+}
+
+async fn connect(parts: &Parts, address: SocketAddr) -> Result<Stream, DialFailure> {
     let connected = runtime::net::connect(address, parts.config.dial_timeout).await;
-    let mut stream = connected.map_err(|error| {
+    connected.map(Stream::from).map_err(|error| {
         tracing::debug!(%address, %error, "dial failed");
         match error.kind() {
             io::ErrorKind::ConnectionRefused => DialFailure::Refused,
             io::ErrorKind::TimedOut => DialFailure::TimedOut,
             _ => DialFailure::Network,
         }
-    })?;
-    let shaken = handshake::outgoing(&mut stream, hashes, parts.peer_id);
-    let greeting = match timeout(parts.config.handshake_timeout, shaken).await {
-        Ok(Ok(greeting)) => greeting,
-        Ok(Err(error)) => {
-            tracing::debug!(%address, %error, "handshake failed");
-            return Err(match error {
-                HandshakeError::Lost(_) => DialFailure::Network,
-                _ => DialFailure::Handshake,
-            });
-        }
-        Err(_) => return Err(DialFailure::TimedOut),
-    };
-    Ok(Shaken { stream, address, outgoing: true, greeting, permit })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_worked_is_tried_first_the_next_time() {
+        let shy = Shy::default();
+        let address = |port| SocketAddr::from(([10, 0, 0, 1], port));
+        let (plain, hidden) = (None, Some(Methods::ANY));
+        assert_eq!(shy.ways(address(1), MseMode::Accept), [plain, hidden]);
+        shy.learn(address(1), true);
+        assert_eq!(shy.ways(address(1), MseMode::Accept), [hidden, plain]);
+        assert_eq!(shy.ways(address(1), MseMode::Off), [plain]);
+        assert_eq!(shy.ways(address(2), MseMode::Require), [Some(Methods::RC4)]);
+        shy.learn(address(1), false);
+        assert_eq!(shy.ways(address(1), MseMode::Accept), [plain, hidden]);
+        (0..=1024).for_each(|port| shy.learn(address(port), true));
+        assert!(shy.addresses().len() <= MOST_SHY);
+    }
 }

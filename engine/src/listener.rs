@@ -10,6 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::connection::handshake;
+use crate::connection::stream::Stream;
 use crate::connection::{Event, Shaken};
 use crate::error::StartError;
 use crate::shared_parts::Parts;
@@ -70,14 +71,15 @@ pub(crate) async fn accept(listener: TcpListener, parts: Arc<Parts>) {
 }
 
 async fn greet(
-    mut stream: TcpStream,
+    stream: TcpStream,
     address: SocketAddr,
     permit: OwnedSemaphorePermit,
     place: OwnedSemaphorePermit,
     parts: Arc<Parts>,
 ) {
     let _ = runtime::net::tune(&stream).is_ok();
-    let shaken = handshake::incoming(&mut stream, parts.peer_id, |hash| parts.find(hash));
+    let mut stream = Stream::from(stream);
+    let shaken = handshake::incoming(&mut stream, parts.peer_id, parts.config.mse, &*parts);
     let outcome = tokio::select! {
         outcome = timeout(parts.config.handshake_timeout, shaken) => outcome,
         () = parts.end.cancelled() => return,

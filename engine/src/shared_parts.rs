@@ -7,12 +7,15 @@ use runtime::Clock;
 use shared::{InfoHash, InfoHashes, PeerId};
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
+use wire::mse::Sought;
 
 use crate::alert::Alert;
 use crate::bandwidth::Bucket;
 use crate::checkpoint::Recorder;
 use crate::config::SessionConfig;
+use crate::connection::handshake::{Offered, names};
 use crate::connection::trace::Traces;
+use crate::dialer::Shy;
 use crate::disk::block_disk::BlockDisk;
 use crate::disk::open_files::OpenFiles;
 use crate::error::StartError;
@@ -38,6 +41,8 @@ pub(crate) struct Parts {
     pub(crate) traces: Arc<Traces>,
     /// One permit for each connection.
     pub(crate) connections: Arc<Semaphore>,
+    /// Which addresses want Message Stream Encryption.
+    pub(crate) shy: Shy,
     /// One permit for each dial under way.
     pub(crate) dials: Arc<Semaphore>,
     pub(crate) torrents: Mutex<Torrents>,
@@ -84,6 +89,7 @@ impl Parts {
             down: Bucket::new(config.limit_down, None),
             traces: Arc::default(),
             connections: Arc::new(Semaphore::new(config.max_connections)),
+            shy: Shy::default(),
             dials: Arc::new(Semaphore::new(config.max_dials)),
             torrents: Mutex::default(),
             torrents_changed: Notify::new(),
@@ -111,5 +117,17 @@ impl Parts {
     /// The torrent that twenty bytes from outside mean.
     pub(crate) fn find(&self, hash: &InfoHash) -> Option<(InfoHashes, Arc<TorrentHandle>)> {
         self.torrents().find(hash).map(|torrent| (torrent.hashes, torrent))
+    }
+}
+
+impl Offered for Parts {
+    type Torrent = Arc<TorrentHandle>;
+
+    fn find(&self, hash: &InfoHash) -> Option<(InfoHashes, Arc<TorrentHandle>)> {
+        self.find(hash)
+    }
+
+    fn seek(&self, sought: &Sought) -> Option<InfoHash> {
+        self.torrents().iter().flat_map(|torrent| names(&torrent.hashes)).find(|hash| sought.is(hash))
     }
 }

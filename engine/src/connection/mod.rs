@@ -1,8 +1,10 @@
 //! One peer's connection: a reader and a writer task, which end together.
 
 pub(crate) mod handshake;
+pub(crate) mod mse;
 pub(crate) mod outbox;
 pub(crate) mod reader;
+pub(crate) mod stream;
 pub(crate) mod trace;
 pub(crate) mod writer;
 
@@ -11,7 +13,6 @@ use std::sync::{Arc, OnceLock};
 
 use shared::{InfoHash, Span};
 use swarm::{Input, PeerKey};
-use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
 use wire::Range;
@@ -20,6 +21,7 @@ use crate::bandwidth::Bucket;
 use crate::connection::handshake::Greeting;
 use crate::connection::outbox::Outbox;
 use crate::connection::reader::Reader;
+use crate::connection::stream::Stream;
 use crate::connection::trace::{Names, Tap, Traces};
 use crate::connection::writer::Writer;
 use crate::disk::source::Source;
@@ -57,7 +59,7 @@ pub(crate) type Inbox = mpsc::Sender<Event>;
 /// A connection that has shaken hands and belongs to nobody yet.
 #[derive(Debug)]
 pub(crate) struct Shaken {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Stream,
     pub(crate) address: SocketAddr,
     pub(crate) outgoing: bool,
     pub(crate) greeting: Greeting,
@@ -124,12 +126,12 @@ impl Connection {
             ours: Arc::default(),
             theirs: Names::default(),
         });
-        tap.greeted(&shaken.greeting, shaken.outgoing);
+        tap.greeted(&shaken);
         let outbox = Arc::new(Outbox::new(Arc::clone(&tap.ours)));
         let end = CancellationToken::new();
         let connection = Self { outbox: Arc::clone(&outbox), end: end.clone() };
         let Shaken { stream, address, permit, .. } = shaken;
-        let (read_half, write_half) = stream.into_split();
+        let (read_half, write_half, rest) = stream.into_halves();
         let (write_inbox, write_place) = (inbox.clone(), Arc::clone(&place));
         let write_end = end.clone();
         let mut writer = Writer {
@@ -148,7 +150,7 @@ impl Connection {
                 () = write_end.cancelled() => {}
             }
         });
-        let mut reader = Reader { half: read_half, peer, inbox: inbox.clone(), place, rest: Vec::new(), tap };
+        let mut reader = Reader { half: read_half, peer, inbox: inbox.clone(), place, rest, tap };
         let read_end = end;
         let _detached = runtime::spawn("connection reader", async move {
             let guard = read_end.clone().drop_guard();

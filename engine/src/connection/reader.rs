@@ -8,9 +8,9 @@ use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 use swarm::{Input, PeerKey};
 use thiserror::Error;
-use tokio::net::tcp::OwnedReadHalf;
 use wire::{Message, Range};
 
+use crate::connection::stream::ReadHalf;
 use crate::connection::trace::Tap;
 use crate::connection::{Event, Inbox, Place};
 use crate::receive_memory::{BUFFER_LENGTH, Buffer};
@@ -35,7 +35,7 @@ pub(crate) enum ReadEnd {
 /// Reads one peer until the connection ends.
 #[derive(Debug)]
 pub(crate) struct Reader {
-    pub(crate) half: OwnedReadHalf,
+    pub(crate) half: ReadHalf,
     pub(crate) peer: PeerKey,
     pub(crate) inbox: Inbox,
     pub(crate) place: Arc<Place>,
@@ -47,6 +47,11 @@ pub(crate) struct Reader {
 impl Reader {
     /// Never returns while the connection is good.
     pub(crate) async fn run(&mut self) -> ReadEnd {
+        // What came with the handshake.
+        let early = std::mem::take(&mut self.rest);
+        if let Err(end) = self.hand_on(early.into()).await {
+            return end;
+        }
         loop {
             if let Err(end) = self.turn().await {
                 return end;
@@ -58,7 +63,7 @@ impl Reader {
     async fn turn(&mut self) -> Result<(), ReadEnd> {
         self.half.readable().await?;
         let wanted = wire::codec::frame_length(&self.rest)?.unwrap_or(0);
-        let (mut bytes, came) = if wanted > BUFFER_LENGTH {
+        let (bytes, came) = if wanted > BUFFER_LENGTH {
             let came = self.read_long(wanted)?;
             self.place.down.pay(came).await;
             if self.rest.len() < wanted {
@@ -69,6 +74,11 @@ impl Reader {
             self.read().await?
         };
         self.place.down.pay(came).await;
+        self.hand_on(bytes).await
+    }
+
+    /// Cuts out whole messages; the head of one more stays here.
+    async fn hand_on(&mut self, mut bytes: Bytes) -> Result<(), ReadEnd> {
         let mut inputs = Vec::new();
         let traced = self.tap.is_open();
         while let Some(message) = wire::codec::decode(&mut bytes)? {

@@ -17,7 +17,7 @@ use wire::extended::handshake::ExtendedHandshake;
 use wire::text::ExtendedText;
 use wire::{Handshake, Message, Range};
 
-use crate::connection::handshake::Greeting;
+use crate::connection::Shaken;
 use crate::connection::outbox::Item;
 
 /// How many lines may wait for a listener.
@@ -135,14 +135,15 @@ impl Tap {
     }
 
     /// The two messages that opened the connection.
-    pub(crate) fn greeted(&self, greeting: &Greeting, outgoing: bool) {
+    pub(crate) fn greeted(&self, shaken: &Shaken) {
         if !self.is_open() {
             return;
         }
-        let ours = (TraceDirection::Out, &greeting.ours);
-        let theirs = (TraceDirection::In, &greeting.theirs);
-        for (direction, handshake) in if outgoing { [ours, theirs] } else { [theirs, ours] } {
-            self.tell(direction, || HandshakeText(handshake).to_string());
+        let ours = (TraceDirection::Out, &shaken.greeting.ours);
+        let theirs = (TraceDirection::In, &shaken.greeting.theirs);
+        let carrier = shaken.stream.carrier();
+        for (direction, handshake) in if shaken.outgoing { [ours, theirs] } else { [theirs, ours] } {
+            self.tell(direction, || HandshakeText { handshake, carrier }.to_string());
         }
     }
 
@@ -233,12 +234,15 @@ fn text(message: &Message, names: &Names) -> String {
     }
 }
 
-struct HandshakeText<'a>(&'a Handshake);
+struct HandshakeText<'a> {
+    handshake: &'a Handshake,
+    carrier: &'static str,
+}
 
 impl fmt::Display for HandshakeText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Handshake { reserved, hash, .. } = self.0;
-        write!(f, "handshake for {hash}")?;
+        let Handshake { reserved, hash, .. } = self.handshake;
+        write!(f, "handshake for {hash} over {}", self.carrier)?;
         let speaks = [
             (reserved.extended(), "extensions"),
             (reserved.fast(), "fast"),
@@ -358,9 +362,12 @@ mod tests {
             hash: InfoHash([1; 20]),
             peer_id: PeerId([2; 20]),
         };
-        let text = HandshakeText(&handshake).to_string();
-        assert_eq!(text, format!("handshake for {}; speaks fast, v2", "01".repeat(20)));
-        let plain = HandshakeText(&Handshake { reserved: Reserved::default(), ..handshake }).to_string();
-        assert_eq!(plain, format!("handshake for {}", "01".repeat(20)));
+        let text = |reserved| {
+            let handshake = Handshake { reserved, ..handshake };
+            HandshakeText { handshake: &handshake, carrier: "TCP" }.to_string()
+        };
+        let front = format!("handshake for {} over TCP", "01".repeat(20));
+        assert_eq!(text(handshake.reserved), format!("{front}; speaks fast, v2"));
+        assert_eq!(text(Reserved::default()), front);
     }
 }

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use shared::Span;
 use swarm::{Input, PeerKey};
 use thiserror::Error;
-use tokio::net::tcp::OwnedWriteHalf;
 use wire::codec::PIECE_HEADER_LENGTH;
 
 use crate::connection::outbox::{Batch, Item, Outbox};
+use crate::connection::stream::WriteHalf;
 use crate::connection::trace::Tap;
 use crate::connection::{Event, Inbox, Place};
 
@@ -31,7 +31,7 @@ const IDLE: std::time::Duration = std::time::Duration::from_secs(1);
 /// Writes to one peer until the connection ends.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    pub(crate) half: OwnedWriteHalf,
+    pub(crate) half: WriteHalf,
     pub(crate) peer: PeerKey,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) inbox: Inbox,
@@ -100,19 +100,10 @@ impl Writer {
     }
 
     /// Writes a whole group.
-    async fn write(&self, group: &Group<'_>) -> Result<(), WriteEnd> {
+    async fn write(&mut self, group: &Group<'_>) -> Result<(), WriteEnd> {
         let headers = group.headers();
         let mut slices = group.slices(&headers);
-        let mut rest = slices.as_mut_slice();
-        while !rest.is_empty() {
-            match self.half.try_write_vectored(rest.get(..rest.len().min(1024)).unwrap_or_default()) {
-                Ok(written) => io::IoSlice::advance_slices(&mut rest, written),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.half.writable().await?,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(())
+        Ok(self.half.write_all(&mut slices).await?)
     }
 
     async fn report(&self, spans: &[Span], readable: &[bool]) -> Result<(), WriteEnd> {

@@ -29,6 +29,15 @@ impl Peer {
         Self { dir, session, alerts }
     }
 
+    /// With other settings than usual.
+    pub async fn start_with(change: impl FnOnce(&mut SessionConfig)) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = config(dir.path());
+        change(&mut config);
+        let (session, alerts) = Session::start(config).await.unwrap();
+        Self { dir, session, alerts }
+    }
+
     /// Ends it in order and starts it again in the same folder.
     pub async fn restart(self) -> Self {
         self.session.stop().await;
