@@ -27,6 +27,38 @@ pub(crate) fn accept(hello: &Hello, seen: IpAddr) -> Vec<SocketAddr> {
     addresses
 }
 
+/// The addresses of a client that announces: its port at the address that it comes from, then those
+/// that it claims, by the same rule. What it had of the other family stays, as one that speaks IPv4
+/// and IPv6 announces once by each.
+pub(crate) fn announced(
+    from: IpAddr,
+    port: u16,
+    claimed: &[IpAddr],
+    before: &[SocketAddr],
+) -> Vec<SocketAddr> {
+    let from = from.to_canonical();
+    if port == 0 {
+        return Vec::new();
+    }
+    let claimed = claimed
+        .iter()
+        .map(IpAddr::to_canonical)
+        .filter(|ip| *ip == from || (is_local(*ip) && (!ip.is_loopback() || from.is_loopback())));
+    let mut addresses: Vec<SocketAddr> = Vec::new();
+    for ip in std::iter::once(from).chain(claimed) {
+        let address = SocketAddr::new(ip, port);
+        if !addresses.contains(&address) && addresses.len() < MAX {
+            addresses.push(address);
+        }
+    }
+    let families = |v4: bool| addresses.iter().any(|address| address.is_ipv4() == v4);
+    let (v4, v6) = (families(true), families(false));
+    let others = before.iter().filter(|old| if old.is_ipv4() { !v4 } else { !v6 });
+    let others: Vec<SocketAddr> = others.take(MAX - addresses.len()).copied().collect();
+    addresses.extend(others);
+    addresses
+}
+
 /// Who asks for addresses.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asker {

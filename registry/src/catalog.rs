@@ -93,11 +93,19 @@ pub(crate) struct Catalog {
     /// Items without sources, those first that have none for longest.
     idle: BTreeSet<(u64, InfoHash)>,
     info_bytes: usize,
+    /// Items that nobody shared: they have no name and stand on no list.
+    unlisted: usize,
 }
 
 impl Catalog {
+    /// How many are listed.
     pub(crate) fn len(&self) -> usize {
-        self.items.len()
+        self.items.len() - self.unlisted
+    }
+
+    /// How many torrents are known by their hash only.
+    pub(crate) fn unlisted(&self) -> usize {
+        self.unlisted
     }
 
     pub(crate) fn get(&self, key: InfoHash) -> Option<&Item> {
@@ -108,8 +116,15 @@ impl Catalog {
         self.items.get_mut(&key)
     }
 
+    /// All that is listed.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&InfoHash, &Item)> {
-        self.items.iter()
+        self.items.iter().filter(|(_, item)| item.about.listed)
+    }
+
+    /// The item with this hash, which may be its v1 hash or its truncated v2 hash.
+    pub(crate) fn of_hash(&self, hash: InfoHash) -> Option<(InfoHash, &Item)> {
+        let key = *self.by_hash.get(&hash)?;
+        self.items.get(&key).map(|item| (key, item))
     }
 
     /// Bytes of all info dictionaries.
@@ -154,12 +169,18 @@ impl Catalog {
 
     /// What `find` means.
     pub(crate) fn locate(&self, find: &Find) -> Located {
-        let one = |found: Option<InfoHash>| found.map_or(Located::None(Vec::new()), Located::One);
+        let one =
+            |found: Option<InfoHash>| self.listed(found).map_or(Located::None(Vec::new()), Located::One);
         match find {
             Find::Entry { entry } => one(self.of_id(entry)),
             Find::Hash { info_hash } => one(self.by_hash.get(info_hash).copied()),
             Find::Name { name } => self.of_name(name),
         }
+    }
+
+    /// Only what somebody shared can be found.
+    fn listed(&self, key: Option<InfoHash>) -> Option<InfoHash> {
+        key.filter(|key| self.get(*key).is_some_and(|item| item.about.listed))
     }
 
     /// An exact name before the same name in other letters, before a name that only begins so;
@@ -188,7 +209,8 @@ impl Catalog {
                     }
                 }
             }
-            if let Some(key) = self.of_id(&EntryId(name.trim_start_matches('#').to_lowercase())) {
+            let id = EntryId(name.trim_start_matches('#').to_lowercase());
+            if let Some(key) = self.listed(self.of_id(&id)) {
                 return Located::One(key);
             }
         }
@@ -197,15 +219,25 @@ impl Catalog {
 
     /// Names like one that nothing has.
     pub(crate) fn near(&self, name: &str) -> Vec<String> {
-        nearest(name, self.items.values().take(MAX_NEAR).map(|item| item.about.name.as_str()), 3)
+        nearest(name, self.iter().take(MAX_NEAR).map(|(_, item)| item.about.name.as_str()), 3)
     }
 
-    /// A new entry, or nothing when it has no hash.
-    pub(crate) fn add(&mut self, new: &NewEntry) {
-        let Some(hashes) = new.hashes() else { return };
+    /// A new entry, or nothing when it has no hash. It takes over the swarms of torrents that were
+    /// known by one of its hashes only; their keys are given back.
+    pub(crate) fn add(&mut self, new: &NewEntry) -> Vec<InfoHash> {
+        let Some(hashes) = new.hashes() else { return Vec::new() };
         let key = hashes.primary();
+        let mut item = Item::new(new, hashes);
+        let mut taken = Vec::new();
+        for hash in names(&hashes) {
+            let known = self.of_hash(hash).filter(|(_, known)| !known.about.listed).map(|(key, _)| key);
+            if let Some(known) = known.and_then(|known| self.remove(known)) {
+                taken.push(known.hashes.primary());
+                item.swarm.merge(known.swarm);
+            }
+        }
         self.remove(key);
-        for hash in hashes.get_v1().into_iter().chain(hashes.get_v2().map(|v2| v2.truncated())) {
+        for hash in names(&hashes) {
             self.by_hash.insert(hash, key);
         }
         if let Some(root) = new.root {
@@ -213,7 +245,9 @@ impl Catalog {
         }
         self.by_id.insert(new.entry.clone(), key);
         self.info_bytes += new.info.as_ref().map_or(0, Vec::len);
-        self.items.insert(key, Item::new(new, hashes));
+        self.unlisted += usize::from(!new.listed);
+        self.items.insert(key, item);
+        taken
     }
 
     /// The info dictionary of an entry that had none.
@@ -251,7 +285,8 @@ impl Catalog {
     /// An entry is gone.
     pub(crate) fn remove(&mut self, key: InfoHash) -> Option<Item> {
         let item = self.items.remove(&key)?;
-        for hash in item.hashes.get_v1().into_iter().chain(item.hashes.get_v2().map(|v2| v2.truncated())) {
+        self.unlisted -= usize::from(!item.about.listed);
+        for hash in names(&item.hashes) {
             if self.by_hash.get(&hash) == Some(&key) {
                 self.by_hash.remove(&hash);
             }
@@ -268,4 +303,9 @@ impl Catalog {
         }
         Some(item)
     }
+}
+
+/// The hashes that a handshake or an announce may say.
+pub(crate) fn names(hashes: &InfoHashes) -> impl Iterator<Item = InfoHash> + use<> {
+    hashes.get_v1().into_iter().chain(hashes.get_v2().map(|v2| v2.truncated()))
 }

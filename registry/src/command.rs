@@ -3,17 +3,83 @@
 use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
+use shared::InfoHash;
+use shared::PeerId;
+use shared::announce::{Announce, AnnounceReply};
 use shared::control::{Answer, Departure, Hello, Push, Refusal, Request};
 
 use crate::event::Event;
+use crate::identity::MemberId;
 
 /// One connection, numbered by the shell; a number is used once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SessionKey(pub u64);
 
+/// By which door somebody came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Door {
+    /// The control protocol.
+    Json,
+    /// An announce over HTTP.
+    Http,
+    /// An announce over UDP.
+    Udp,
+}
+
+/// An announce with what the door knows about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Announcement {
+    /// Where it comes from.
+    pub from: SocketAddr,
+    /// The tracker's own address on that way.
+    pub via: IpAddr,
+    /// By which door.
+    pub door: Door,
+    /// Addresses that the client claims.
+    pub told: Vec<IpAddr>,
+    /// What it says.
+    pub announce: Announce,
+}
+
+/// The answer to an announce.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Announced {
+    /// What is answered.
+    pub reply: AnnounceReply,
+    /// The ids of its peers, in their order.
+    pub ids: Vec<PeerId>,
+    /// Whom the registry took the client for, and the hash that it said: what is watched for silence.
+    pub(crate) watched: Option<(MemberId, InfoHash)>,
+}
+
+/// Why an announce is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unannounced {
+    /// The torrent is not known, and is not taken from there.
+    NotRegistered,
+    /// There are too many clients or torrents, here or from that address.
+    Full {
+        /// What there is too much of.
+        what: &'static str,
+        /// The limit.
+        limit: usize,
+    },
+}
+
+impl std::fmt::Display for Unannounced {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NotRegistered => f.write_str("this torrent is not registered here"),
+            Self::Full { what, limit } => write!(f, "too many {what} (limit {limit})"),
+        }
+    }
+}
+
 /// What may be asked.
 #[derive(Debug, Clone)]
 pub enum Command {
+    /// A BitTorrent client announces.
+    Announce(Box<Announcement>),
     /// A connection says who it is.
     Hello {
         /// The connection.
@@ -89,6 +155,8 @@ pub struct Ended {
 pub struct Decision {
     /// The answer to whoever asked.
     pub reply: Option<Result<Answer, Refusal>>,
+    /// The answer to an announce.
+    pub announced: Option<Result<Announced, Unannounced>>,
     /// What is to happen.
     pub events: Vec<Event>,
     /// What is to be told to others.
@@ -104,6 +172,11 @@ impl Decision {
 
     pub(crate) fn refuse(refusal: Refusal) -> Self {
         Self { reply: Some(Err(refusal)), ..Self::default() }
+    }
+
+    /// The connection of a member ends, if it has one.
+    pub(crate) fn end(&mut self, session: Option<SessionKey>, last: Option<Push>) {
+        self.ended.extend(session.map(|session| Ended { session, last }));
     }
 
     pub(crate) fn deliver(&mut self, to: Vec<SessionKey>, urgency: Urgency, push: Push) {

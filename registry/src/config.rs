@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use shared::control::MessageLog;
 
 /// So many at once, and so many more each second.
@@ -11,6 +12,19 @@ pub struct Rate {
     pub burst: u64,
     /// What flows in each second.
     pub per_second: u64,
+}
+
+/// Whose announces of torrents are taken that nobody shared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unknown {
+    /// Everybody's.
+    Accept,
+    /// Those of this machine, a LAN or a VPN.
+    #[default]
+    Local,
+    /// Nobody's.
+    Refuse,
 }
 
 /// The knobs of the registry.
@@ -24,6 +38,22 @@ pub struct Config {
     pub announce: Vec<String>,
     /// Time between the heartbeats of a peer; three of them in silence and it is lost.
     pub heartbeat: Duration,
+    /// Time between the announces of a client; after two and a half of them in silence it is lost.
+    pub announce_interval: Duration,
+    /// The least time between two announces of a client for one torrent.
+    pub min_interval: Duration,
+    /// Announces in a row that may come earlier and still get peers.
+    pub max_early: u8,
+    /// Whose announces of torrents are taken that nobody shared.
+    pub unknown: Unknown,
+    /// How many such torrents are known at once.
+    pub max_unlisted: usize,
+    /// Clients that only announce.
+    pub max_announcers: usize,
+    /// The same from one IPv4 address or IPv6 network of 64 bits.
+    pub max_announcers_per_address: usize,
+    /// Torrents in which such clients of one address are, each client counted.
+    pub max_announced_per_address: usize,
     /// How much of a message is logged.
     pub message_log: MessageLog,
     /// Peers that may be here at once.
@@ -52,6 +82,14 @@ impl Default for Config {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             announce: Vec::new(),
             heartbeat: Duration::from_secs(30),
+            announce_interval: Duration::from_secs(120),
+            min_interval: Duration::from_secs(30),
+            max_early: 5,
+            unknown: Unknown::default(),
+            max_unlisted: 50_000,
+            max_announcers: 20_000,
+            max_announcers_per_address: 256,
+            max_announced_per_address: 4_000,
             message_log: MessageLog::Full,
             max_members: 10_000,
             max_entries: 200_000,

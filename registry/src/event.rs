@@ -6,19 +6,24 @@ use serde::{Deserialize, Serialize};
 use shared::control::{Departure, EntryId, Have, Kind, MessageLog};
 use shared::{InfoHash, InfoHashV2, InfoHashes, PeerId};
 
-use crate::command::SessionKey;
+use crate::command::{Door, SessionKey};
+use crate::identity::{Mark, MemberId};
 
 /// A peer as it comes in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewMember {
-    /// Its connection.
-    pub session: SessionKey,
+    /// Its connection; `None` for a client that only announces.
+    pub session: Option<SessionKey>,
     /// The name of its session, which it may say when it comes back.
     pub token: String,
+    /// By which door it came.
+    pub door: Door,
     /// What it is called here.
     pub nick: String,
     /// Who it is.
     pub peer_id: PeerId,
+    /// What sets it apart from others that say the same id.
+    pub mark: Mark,
     /// Where its connection comes from.
     pub address: SocketAddr,
     /// The tracker's own address on that connection.
@@ -27,6 +32,13 @@ pub struct NewMember {
     pub addresses: Vec<SocketAddr>,
     /// Its program.
     pub agent: String,
+}
+
+impl NewMember {
+    /// Who it is.
+    pub fn id(&self) -> MemberId {
+        MemberId { peer_id: self.peer_id, mark: self.mark }
+    }
 }
 
 /// An entry as it enters the catalog.
@@ -56,6 +68,9 @@ pub struct NewEntry {
     pub comment: Option<String>,
     /// Whether it may be told to nobody but through the tracker.
     pub private: bool,
+    /// Whether somebody shared it: a torrent that clients only announced has no name yet and stands
+    /// on no list.
+    pub listed: bool,
 }
 
 impl NewEntry {
@@ -114,7 +129,7 @@ pub enum Event {
     /// A peer went, and all its sources with it.
     Left {
         /// Who.
-        peer: PeerId,
+        peer: MemberId,
         /// What it was called.
         nick: String,
         /// How.
@@ -129,7 +144,7 @@ pub enum Event {
     /// A peer gives an entry.
     Shared {
         /// Who.
-        peer: PeerId,
+        peer: MemberId,
         /// What it is called.
         nick: String,
         /// The entry's first hash.
@@ -156,7 +171,7 @@ pub enum Event {
     /// A peer gives an entry no longer.
     Unshared {
         /// Who.
-        peer: PeerId,
+        peer: MemberId,
         /// What it is called.
         nick: String,
         /// The entry's first hash.
@@ -168,6 +183,22 @@ pub enum Event {
         /// Sources that remain; without any the entry leaves the catalog.
         sources: usize,
     },
+    /// Clients announce a torrent that nobody shared.
+    Met {
+        /// What little is known of it.
+        new: Box<NewEntry>,
+        /// When.
+        at: u64,
+    },
+    /// A client that announces can be reached elsewhere too, or now.
+    Moved {
+        /// Who.
+        peer: MemberId,
+        /// Where it was seen last.
+        address: SocketAddr,
+        /// Where its wire listens.
+        addresses: Vec<SocketAddr>,
+    },
     /// An entry that nobody has any more left the catalog to make room.
     Forgotten {
         /// The entry's first hash.
@@ -176,7 +207,7 @@ pub enum Event {
     /// A peer wants to be told of an entry's sources, or no longer.
     Subscribed {
         /// Who.
-        peer: PeerId,
+        peer: MemberId,
         /// The entry's first hash.
         key: InfoHash,
         /// Whether it wants.
@@ -185,7 +216,7 @@ pub enum Event {
     /// A peer says how far it is.
     Progressed {
         /// Who.
-        peer: PeerId,
+        peer: MemberId,
         /// What it is called.
         nick: String,
         /// The entry's first hash.
@@ -206,6 +237,8 @@ pub enum Event {
         uploaded: u64,
         /// What is worth a line, if anything.
         milestone: Option<Milestone>,
+        /// How many announces in a row came before their time.
+        early: u8,
         /// When.
         at: u64,
     },

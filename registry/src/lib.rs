@@ -24,16 +24,21 @@ mod decide;
 mod event;
 mod flood;
 mod fold;
+mod identity;
 mod members;
 mod page;
+mod program;
 mod registry;
 mod silence;
 mod state;
 mod swarm;
 mod talk;
 
-pub use command::{Command, Decision, Delivery, Ended, SessionKey, Urgency};
-pub use config::{Config, Rate};
+pub use command::{
+    Announced, Announcement, Command, Decision, Delivery, Door, Ended, SessionKey, Unannounced, Urgency,
+};
+pub use config::{Config, Rate, Unknown};
 pub use event::{Event, Milestone, NewEntry, NewMember};
+pub use identity::{Mark, MemberId};
 pub use registry::Registry;
 pub use state::State;

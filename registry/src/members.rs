@@ -5,21 +5,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
+use shared::InfoHash;
 use shared::control::{MAX_NICK_COLUMNS, Person};
-use shared::{InfoHash, PeerId};
 use unicode_width::UnicodeWidthStr as _;
 
 use crate::addresses::{Asker, for_asker};
 use crate::command::SessionKey;
 use crate::event::NewMember;
 use crate::fold::{nearest, nick_key};
+use crate::identity::MemberId;
 
 /// Someone who is here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Member {
     pub(crate) nick: String,
-    pub(crate) peer_id: PeerId,
-    pub(crate) session: SessionKey,
+    pub(crate) id: MemberId,
+    /// Its connection; `None` for a client that only announces.
+    pub(crate) session: Option<SessionKey>,
     pub(crate) token: String,
     pub(crate) address: SocketAddr,
     pub(crate) via: IpAddr,
@@ -34,6 +36,23 @@ pub(crate) struct Member {
 }
 
 impl Member {
+    /// Someone who has just come.
+    pub(crate) fn new(new: &NewMember, at: u64) -> Self {
+        Self {
+            nick: new.nick.clone(),
+            id: new.id(),
+            session: new.session,
+            token: new.token.clone(),
+            address: new.address,
+            via: new.via,
+            addresses: new.addresses.clone(),
+            agent: new.agent.clone(),
+            since: at,
+            entries: BTreeSet::new(),
+            subscriptions: BTreeSet::new(),
+        }
+    }
+
     pub(crate) fn asker(&self) -> Asker {
         Asker { ip: self.address.ip(), via: self.via }
     }
@@ -41,13 +60,14 @@ impl Member {
     pub(crate) fn person(&self, asker: Asker, shares: u64, bytes: u64) -> Person {
         Person {
             nick: self.nick.clone(),
-            peer_id: self.peer_id,
+            peer_id: self.id.peer_id,
             address: self.address,
             addresses: for_asker(&self.addresses, asker),
             agent: self.agent.clone(),
             shares,
             bytes,
             since: self.since,
+            chat: self.session.is_some(),
         }
     }
 }
@@ -55,9 +75,11 @@ impl Member {
 /// All who are here.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Members {
-    peers: BTreeMap<PeerId, Member>,
-    sessions: BTreeMap<SessionKey, PeerId>,
-    nicks: BTreeMap<String, PeerId>,
+    peers: BTreeMap<MemberId, Member>,
+    sessions: BTreeMap<SessionKey, MemberId>,
+    nicks: BTreeMap<String, MemberId>,
+    /// Clients that only announce, by where they were seen last.
+    announcers: BTreeMap<IpAddr, BTreeSet<MemberId>>,
 }
 
 impl Members {
@@ -69,11 +91,11 @@ impl Members {
         self.peers.values()
     }
 
-    pub(crate) fn get(&self, peer: PeerId) -> Option<&Member> {
+    pub(crate) fn get(&self, peer: MemberId) -> Option<&Member> {
         self.peers.get(&peer)
     }
 
-    pub(crate) fn get_mut(&mut self, peer: PeerId) -> Option<&mut Member> {
+    pub(crate) fn get_mut(&mut self, peer: MemberId) -> Option<&mut Member> {
         self.peers.get_mut(&peer)
     }
 
@@ -86,8 +108,39 @@ impl Members {
     }
 
     /// The connections of all but one.
-    pub(crate) fn sessions_except(&self, peer: PeerId) -> Vec<SessionKey> {
-        self.iter().filter(|member| member.peer_id != peer).map(|member| member.session).collect()
+    pub(crate) fn sessions_except(&self, peer: MemberId) -> Vec<SessionKey> {
+        self.iter().filter(|member| member.id != peer).filter_map(|member| member.session).collect()
+    }
+
+    /// How many have a connection.
+    pub(crate) fn connected(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Clients that only announce, seen last in the network of `ip`.
+    pub(crate) fn announcers(&self, ip: IpAddr) -> impl Iterator<Item = &Member> {
+        let found = self.announcers.get(&network(ip)).into_iter().flatten();
+        found.filter_map(|id| self.peers.get(id))
+    }
+
+    /// A client that announces was seen elsewhere, or tells more addresses.
+    pub(crate) fn moved(&mut self, peer: MemberId, address: SocketAddr, addresses: &[SocketAddr]) {
+        let Some(member) = self.peers.get_mut(&peer).filter(|member| member.session.is_none()) else {
+            return;
+        };
+        let before = std::mem::replace(&mut member.address, address);
+        member.addresses = addresses.to_vec();
+        self.leave_network(before.ip(), peer);
+        self.announcers.entry(network(address.ip())).or_default().insert(peer);
+    }
+
+    fn leave_network(&mut self, ip: IpAddr, peer: MemberId) {
+        if let Some(there) = self.announcers.get_mut(&network(ip)) {
+            there.remove(&peer);
+            if there.is_empty() {
+                self.announcers.remove(&network(ip));
+            }
+        }
     }
 
     /// Nicks like the one that nobody has.
@@ -96,43 +149,34 @@ impl Members {
     }
 
     /// The nick that `peer` can have: the wanted one, or with the first number that is free.
-    pub(crate) fn grant(&self, wanted: &str, peer: PeerId) -> Option<String> {
+    pub(crate) fn grant(&self, wanted: &str, peer: MemberId) -> Option<String> {
         let free = |nick: &str| self.nicks.get(&nick_key(nick)).is_none_or(|owner| *owner == peer);
         if free(wanted) {
             return Some(wanted.to_owned());
         }
-        (2..1_000).map(|number| numbered(wanted, number)).find(|nick| free(nick))
+        (2..100_000).map(|number| numbered(wanted, number)).find(|nick| free(nick))
     }
 
     /// Someone came. Whoever had the same id, connection or nick is gone.
     pub(crate) fn add(&mut self, new: &NewMember, at: u64) {
-        self.remove(new.peer_id);
+        self.remove(new.id());
         if let Some(other) = self.nicks.get(&nick_key(&new.nick)).copied() {
             self.remove(other);
         }
-        let member = Member {
-            nick: new.nick.clone(),
-            peer_id: new.peer_id,
-            session: new.session,
-            token: new.token.clone(),
-            address: new.address,
-            via: new.via,
-            addresses: new.addresses.clone(),
-            agent: new.agent.clone(),
-            since: at,
-            entries: BTreeSet::new(),
-            subscriptions: BTreeSet::new(),
-        };
-        self.sessions.insert(new.session, new.peer_id);
-        self.nicks.insert(nick_key(&new.nick), new.peer_id);
-        self.peers.insert(new.peer_id, member);
+        let member = Member::new(new, at);
+        match new.session {
+            Some(session) => drop(self.sessions.insert(session, new.id())),
+            None => drop(self.announcers.entry(network(new.address.ip())).or_default().insert(new.id())),
+        }
+        self.nicks.insert(nick_key(&new.nick), new.id());
+        self.peers.insert(new.id(), member);
     }
 
     /// Someone who is here continues on another connection, with all it had.
     pub(crate) fn resume(&mut self, new: &NewMember, at: u64) {
-        let Some(old) = self.remove(new.peer_id) else { return self.add(new, at) };
+        let Some(old) = self.remove(new.id()) else { return self.add(new, at) };
         self.add(new, at);
-        if let Some(member) = self.peers.get_mut(&new.peer_id) {
+        if let Some(member) = self.peers.get_mut(&new.id()) {
             member.since = old.since;
             member.entries = old.entries;
             member.subscriptions = old.subscriptions;
@@ -140,11 +184,22 @@ impl Members {
     }
 
     /// Someone went.
-    pub(crate) fn remove(&mut self, peer: PeerId) -> Option<Member> {
+    pub(crate) fn remove(&mut self, peer: MemberId) -> Option<Member> {
         let member = self.peers.remove(&peer)?;
-        self.sessions.remove(&member.session);
+        match member.session {
+            Some(session) => drop(self.sessions.remove(&session)),
+            None => self.leave_network(member.address.ip(), peer),
+        }
         self.nicks.remove(&nick_key(&member.nick));
         Some(member)
+    }
+}
+
+/// What counts as one place: an IPv4 address, or the 64 bits of an IPv6 one that a household gets.
+pub(crate) fn network(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::from((v6.to_bits() & !u128::from(u64::MAX)).to_be_bytes()),
+        v4 @ IpAddr::V4(_) => v4,
     }
 }
 

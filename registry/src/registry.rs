@@ -3,15 +3,18 @@
 use std::time::Duration;
 
 use rand::Rng;
-use shared::Moment;
+use shared::announce::Scrape;
 use shared::control::{Counters, Departure, Entry, Message, Person, Request, write_push};
+use shared::{InfoHash, Moment};
 
 use crate::addresses::Asker;
-use crate::command::{Command, Decision, SessionKey};
+use crate::catalog::names;
+use crate::command::{Announced, Command, Decision, SessionKey};
 use crate::config::Config;
 use crate::decide::Decider;
 use crate::event::Event;
 use crate::flood::{Flood, Meter};
+use crate::identity::{Mark, MemberId};
 use crate::silence::Silence;
 use crate::state::State;
 
@@ -21,7 +24,9 @@ pub struct Registry {
     config: Config,
     state: State,
     flood: Flood,
-    silence: Silence,
+    silence: Silence<SessionKey>,
+    /// Clients that only announce, each by the hash that it says.
+    announces: Silence<(MemberId, InfoHash)>,
     refused: u64,
 }
 
@@ -29,11 +34,13 @@ impl Registry {
     /// Nobody is here and nothing is shared.
     pub fn new(config: Config) -> Self {
         let patience = config.heartbeat * 3;
+        let announce_patience = config.announce_interval * 5 / 2;
         Self {
             config,
             state: State::default(),
             flood: Flood::default(),
             silence: Silence::new(patience),
+            announces: Silence::new(announce_patience),
             refused: 0,
         }
     }
@@ -61,22 +68,46 @@ impl Registry {
     /// Lets an event happen.
     pub fn apply(&mut self, event: &Event, now: Moment) {
         match event {
-            Event::Joined { member, .. } => self.silence.watch(member.session, now),
+            Event::Joined { member, .. } => self.watch(member.session, now),
             Event::Resumed { member, .. } => {
-                if let Some(old) = self.state.members.get(member.peer_id) {
-                    self.silence.forget(old.session);
-                }
-                self.silence.watch(member.session, now);
+                let old = self.state.members.get(member.id()).and_then(|old| old.session);
+                self.unwatch(old);
+                self.watch(member.session, now);
             }
             Event::Left { peer, .. } => {
                 if let Some(old) = self.state.members.get(*peer) {
-                    self.silence.forget(old.session);
+                    let (session, entries) = (old.session, old.entries.clone());
+                    self.unwatch(session);
+                    for key in entries {
+                        self.forget_announces(*peer, key);
+                    }
                 }
-                self.flood.forget(*peer);
+                if peer.mark == Mark::Session {
+                    self.flood.forget(peer.peer_id);
+                }
             }
+            Event::Progressed { peer, key, have: None, .. } => self.forget_announces(*peer, *key),
             _ => {}
         }
         self.state.apply(event);
+    }
+
+    fn watch(&mut self, session: Option<SessionKey>, now: Moment) {
+        if let Some(session) = session {
+            self.silence.watch(session, now);
+        }
+    }
+
+    fn unwatch(&mut self, session: Option<SessionKey>) {
+        if let Some(session) = session {
+            self.silence.forget(session);
+        }
+    }
+
+    fn forget_announces(&mut self, peer: MemberId, key: InfoHash) {
+        if let Some(item) = self.state.catalog.get(key) {
+            names(&item.hashes).for_each(|hash| self.announces.forget((peer, hash)));
+        }
     }
 
     /// Decides and applies: refuses what comes too fast, and takes each command as a sign of life.
@@ -88,7 +119,15 @@ impl Registry {
         for event in &decision.events {
             self.apply(event, now);
         }
-        self.refused += u64::from(matches!(decision.reply, Some(Err(_))));
+        if let Some(Ok(Announced { watched: Some(watched), .. })) = decision.announced {
+            if self.announces.is_watched(watched) {
+                self.announces.heard(watched, now);
+            } else {
+                self.announces.watch(watched, now);
+            }
+        }
+        let refused = matches!(decision.reply, Some(Err(_))) || matches!(decision.announced, Some(Err(_)));
+        self.refused += u64::from(refused);
         decision
     }
 
@@ -96,13 +135,13 @@ impl Registry {
         let Command::Request { session, request } = command else { return Ok(()) };
         self.silence.heard(*session, now);
         let Some(member) = self.state.members.of_session(*session) else { return Ok(()) };
-        let peer = member.peer_id;
+        let peer = member.id.peer_id;
         let mut wanted = vec![(Meter::Requests(peer), self.config.requests, 1)];
         match request.as_ref() {
             Request::Message(message) => {
                 wanted.push((Meter::Messages(peer), self.config.messages, 1));
                 let meter = match self.state.members.of_nick(&message.to) {
-                    Some(receiver) => Meter::BytesTo(receiver.peer_id),
+                    Some(receiver) => Meter::BytesTo(receiver.id.peer_id),
                     None => Meter::BytesToAll,
                 };
                 wanted.push((meter, self.config.message_bytes, line_length(message)));
@@ -116,14 +155,47 @@ impl Registry {
 
     /// When to call [`Self::expire`].
     pub fn next_timeout(&self) -> Option<Moment> {
-        self.silence.next()
+        [self.silence.next(), self.announces.next()].into_iter().flatten().min()
     }
 
-    /// Connections that have been silent for three heartbeats are lost: what follows for each.
-    pub fn expire(&mut self, now: Moment, at: u64, rng: &mut impl Rng) -> Vec<(SessionKey, Decision)> {
-        let expired = self.silence.expired(now);
+    /// Connections that have been silent for three heartbeats are lost, and so are clients that missed
+    /// two announces: what follows for each, with its connection if it has one.
+    pub fn expire(
+        &mut self,
+        now: Moment,
+        at: u64,
+        rng: &mut impl Rng,
+    ) -> Vec<(Option<SessionKey>, Decision)> {
         let silent = self.config.heartbeat * 3;
-        expired.into_iter().map(|session| (session, self.lost(session, silent, now, at, rng))).collect()
+        let expired = self.silence.expired(now);
+        let sessions =
+            expired.into_iter().map(|session| (Some(session), self.lost(session, silent, now, at, rng)));
+        let mut decisions: Vec<_> = sessions.collect();
+        for (peer, hash) in self.announces.expired(now) {
+            let Some((key, item)) = self.state.catalog.of_hash(hash) else { continue };
+            // A client of a hybrid torrent announces by both hashes.
+            if names(&item.hashes).any(|other| self.announces.is_watched((peer, other))) {
+                continue;
+            }
+            let decision = self.decider(now, at).silent(peer, key);
+            for event in &decision.events {
+                self.apply(event, now);
+            }
+            decisions.push((None, decision));
+        }
+        decisions
+    }
+
+    /// How the torrent with that hash fares, if it is known.
+    pub fn scrape(&self, hash: InfoHash) -> Option<Scrape> {
+        let (_, item) = self.state.catalog.of_hash(hash)?;
+        let full = item.swarm.full();
+        let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        Some(Scrape {
+            seeds: number(full),
+            leechers: number(item.swarm.sources.len() - full),
+            completed: u32::try_from(item.swarm.completed).unwrap_or(u32::MAX),
+        })
     }
 
     fn lost(
@@ -162,8 +234,10 @@ impl Registry {
             .map(|member| {
                 let asker = Asker { ip: member.via, via: member.via };
                 let items = member.entries.iter().filter_map(|key| self.state.catalog.get(*key));
-                let bytes = items.fold(0_u64, |sum, item| sum.saturating_add(item.about.size));
-                member.person(asker, u64::try_from(member.entries.len()).unwrap_or(u64::MAX), bytes)
+                let items = items.filter(|item| item.about.listed);
+                let (shares, bytes) =
+                    items.fold((0, 0_u64), |(n, sum), item| (n + 1, sum.saturating_add(item.about.size)));
+                member.person(asker, shares, bytes)
             })
             .collect();
         people.sort_by(|a, b| a.nick.cmp(&b.nick));

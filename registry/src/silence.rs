@@ -5,39 +5,42 @@ use std::time::Duration;
 
 use shared::Moment;
 
-use crate::command::SessionKey;
-
-/// A watch over connections. A sign of life costs one map write; the queue of deadlines is put right
+/// A watch over connections, or over clients in swarms. A sign of life costs one map write; the queue of deadlines is put right
 /// only when its first one is reached.
 #[derive(Debug)]
-pub(crate) struct Silence {
+pub(crate) struct Silence<K> {
     patience: Duration,
-    heard: BTreeMap<SessionKey, Moment>,
-    deadlines: BTreeSet<(Moment, SessionKey)>,
+    heard: BTreeMap<K, Moment>,
+    deadlines: BTreeSet<(Moment, K)>,
 }
 
-impl Silence {
+impl<K: Copy + Ord> Silence<K> {
     /// Silent for longer than `patience` is too long.
     pub(crate) fn new(patience: Duration) -> Self {
         Self { patience, heard: BTreeMap::new(), deadlines: BTreeSet::new() }
     }
 
     /// Starts to watch.
-    pub(crate) fn watch(&mut self, session: SessionKey, now: Moment) {
+    pub(crate) fn watch(&mut self, session: K, now: Moment) {
         self.heard.insert(session, now);
         self.deadlines.insert((now + self.patience, session));
     }
 
     /// A sign of life.
-    pub(crate) fn heard(&mut self, session: SessionKey, now: Moment) {
+    pub(crate) fn heard(&mut self, session: K, now: Moment) {
         if let Some(at) = self.heard.get_mut(&session) {
             *at = now;
         }
     }
 
     /// Stops to watch.
-    pub(crate) fn forget(&mut self, session: SessionKey) {
+    pub(crate) fn forget(&mut self, session: K) {
         self.heard.remove(&session);
+    }
+
+    /// Whether it is watched.
+    pub(crate) fn is_watched(&self, session: K) -> bool {
+        self.heard.contains_key(&session)
     }
 
     /// When to look next.
@@ -46,7 +49,7 @@ impl Silence {
     }
 
     /// Those that have been silent for too long; they are watched no longer.
-    pub(crate) fn expired(&mut self, now: Moment) -> Vec<SessionKey> {
+    pub(crate) fn expired(&mut self, now: Moment) -> Vec<K> {
         let mut expired = Vec::new();
         while let Some((deadline, session)) = self.deadlines.first().copied().filter(|(at, _)| *at <= now) {
             self.deadlines.remove(&(deadline, session));
@@ -66,6 +69,7 @@ impl Silence {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::command::SessionKey;
 
     #[test]
     fn only_the_silent_expire() {

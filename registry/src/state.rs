@@ -1,11 +1,12 @@
 //! The state: the fold of all events. Nothing else changes it, and applying asks no questions.
 
+use shared::InfoHash;
 use shared::control::{Entry, Have, Past, Source};
-use shared::{InfoHash, PeerId};
 
 use crate::addresses::{Asker, for_asker};
 use crate::catalog::{Catalog, Item};
-use crate::event::{Event, Milestone};
+use crate::event::{Event, Milestone, NewEntry};
+use crate::identity::MemberId;
 use crate::members::{Member, Members};
 use crate::swarm::SourceState;
 use crate::talk::Talk;
@@ -46,7 +47,7 @@ impl State {
             Event::Left { peer, at, .. } => self.leave(*peer, *at),
             Event::Shared { peer, key, have, new, info, alias, at, .. } => {
                 if let Some(new) = new {
-                    self.catalog.add(new);
+                    self.add(new);
                 }
                 if let Some(info) = info {
                     self.catalog.add_info(*key, info);
@@ -62,6 +63,11 @@ impl State {
                     self.forget(*key);
                 }
             }
+            Event::Met { new, at } => {
+                self.add(new);
+                self.catalog.settle(new.hashes().map_or(InfoHash([0; 20]), |hashes| hashes.primary()), *at);
+            }
+            Event::Moved { peer, address, addresses } => self.members.moved(*peer, *address, addresses),
             Event::Forgotten { key } => self.forget(*key),
             Event::Subscribed { peer, key, wants } => self.subscribe(*peer, *key, *wants),
             Event::Progressed { .. } => self.progress(event),
@@ -81,7 +87,27 @@ impl State {
         }
     }
 
-    fn leave(&mut self, peer: PeerId, at: u64) {
+    /// A new item. Members of swarms that it takes over follow it.
+    fn add(&mut self, new: &NewEntry) {
+        let Some(key) = new.hashes().map(|hashes| hashes.primary()) else { return };
+        let taken = self.catalog.add(new);
+        let Some(item) = self.catalog.get(key).filter(|_| taken.iter().any(|old| *old != key)) else {
+            return;
+        };
+        for peer in item.swarm.sources.keys().chain(&item.swarm.subscribers) {
+            let Some(member) = self.members.get_mut(*peer) else { continue };
+            for old in &taken {
+                if member.entries.remove(old) {
+                    member.entries.insert(key);
+                }
+                if member.subscriptions.remove(old) {
+                    member.subscriptions.insert(key);
+                }
+            }
+        }
+    }
+
+    fn leave(&mut self, peer: MemberId, at: u64) {
         let Some(member) = self.members.get(peer) else { return };
         for key in member.entries.clone() {
             self.drop_source(peer, key, at);
@@ -91,6 +117,7 @@ impl State {
             if let Some(item) = self.catalog.get_mut(key) {
                 item.swarm.subscribers.remove(&peer);
             }
+            self.forget_unlisted(key);
         }
     }
 
@@ -108,7 +135,7 @@ impl State {
         }
     }
 
-    fn subscribe(&mut self, peer: PeerId, key: InfoHash, wants: bool) {
+    fn subscribe(&mut self, peer: MemberId, key: InfoHash, wants: bool) {
         let (Some(member), Some(item)) = (self.members.get_mut(peer), self.catalog.get_mut(key)) else {
             return;
         };
@@ -118,10 +145,11 @@ impl State {
         } else {
             member.subscriptions.remove(&key);
             item.swarm.subscribers.remove(&peer);
+            self.forget_unlisted(key);
         }
     }
 
-    fn share(&mut self, peer: PeerId, key: InfoHash, have: Have, at: u64) {
+    fn share(&mut self, peer: MemberId, key: InfoHash, have: Have, at: u64) {
         let (Some(member), Some(item)) = (self.members.get_mut(peer), self.catalog.get_mut(key)) else {
             return;
         };
@@ -139,14 +167,17 @@ impl State {
             downloaded: before.map_or(0, |before| before.downloaded),
             uploaded: before.map_or(0, |before| before.uploaded),
             started: before.and_then(|before| before.started),
+            heard: at,
+            early: 0,
         };
         item.swarm.sources.insert(peer, source);
         self.catalog.settle(key, at);
     }
 
     fn progress(&mut self, event: &Event) {
-        let Event::Progressed { peer, key, size, have, left, downloaded, uploaded, milestone, at, .. } =
-            event
+        let Event::Progressed {
+            peer, key, size, have, left, downloaded, uploaded, milestone, early, at, ..
+        } = event
         else {
             return;
         };
@@ -176,12 +207,14 @@ impl State {
             downloaded: *downloaded,
             uploaded: *uploaded,
             started,
+            heard: *at,
+            early: *early,
         };
         swarm.sources.insert(*peer, source);
         self.catalog.settle(*key, *at);
     }
 
-    fn drop_source(&mut self, peer: PeerId, key: InfoHash, at: u64) {
+    fn drop_source(&mut self, peer: MemberId, key: InfoHash, at: u64) {
         let nick = self.members.get_mut(peer).map(|member| {
             member.entries.remove(&key);
             member.nick.clone()
@@ -193,6 +226,15 @@ impl State {
             item.last_by = nick.into_iter().collect();
         }
         self.catalog.settle(key, at);
+        self.forget_unlisted(key);
+    }
+
+    /// A torrent without a name is known for as long as somebody is in its swarm or waits for it.
+    fn forget_unlisted(&mut self, key: InfoHash) {
+        let item = self.catalog.get(key).filter(|item| !item.about.listed);
+        if item.is_some_and(|item| item.swarm.sources.is_empty() && item.swarm.subscribers.is_empty()) {
+            self.forget(key);
+        }
     }
 
     /// An entry as it is told.
@@ -206,7 +248,7 @@ impl State {
     pub(crate) fn source(member: &Member, have: Have, asker: Asker) -> Source {
         Source {
             nick: member.nick.clone(),
-            peer_id: member.peer_id,
+            peer_id: member.id.peer_id,
             addresses: for_asker(&member.addresses, asker),
             have,
             agent: member.agent.clone(),

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rand::{Rng, RngExt as _};
-use shared::PeerId;
 use shared::control::Have;
+
+use crate::identity::MemberId;
 
 /// What one source has and did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,13 +21,17 @@ pub(crate) struct SourceState {
     pub(crate) uploaded: u64,
     /// When its download began: milliseconds since 1970, and what it had received before.
     pub(crate) started: Option<(u64, u64)>,
+    /// When it was last heard of: milliseconds since 1970.
+    pub(crate) heard: u64,
+    /// How many announces in a row came before their time.
+    pub(crate) early: u8,
 }
 
 /// The sources of one entry.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Swarm {
-    pub(crate) sources: BTreeMap<PeerId, SourceState>,
-    pub(crate) subscribers: BTreeSet<PeerId>,
+    pub(crate) sources: BTreeMap<MemberId, SourceState>,
+    pub(crate) subscribers: BTreeSet<MemberId>,
     /// Downloads that completed.
     pub(crate) completed: u64,
     /// Bytes received by those who left, and by those who are here.
@@ -42,7 +47,7 @@ impl Swarm {
     }
 
     /// A uniform random sample of at most `want` sources without `except`.
-    pub(crate) fn sample(&self, want: usize, except: PeerId, rng: &mut impl Rng) -> Vec<PeerId> {
+    pub(crate) fn sample(&self, want: usize, except: MemberId, rng: &mut impl Rng) -> Vec<MemberId> {
         let others = self.sources.len() - usize::from(self.sources.contains_key(&except));
         let mut chosen = BTreeSet::new();
         // Floyd: as many draws as there are results, whatever the size of the swarm.
@@ -54,6 +59,17 @@ impl Swarm {
         }
         let others = self.sources.keys().filter(|peer| **peer != except);
         others.enumerate().filter(|(index, _)| chosen.contains(index)).map(|(_, peer)| *peer).collect()
+    }
+
+    /// Takes over the peers of another swarm of the same torrent.
+    pub(crate) fn merge(&mut self, other: Self) {
+        for (peer, source) in other.sources {
+            self.sources.entry(peer).or_insert(source);
+        }
+        self.subscribers.extend(other.subscribers);
+        self.completed += other.completed;
+        self.downloaded = self.downloaded.saturating_add(other.downloaded);
+        self.uploaded = self.uploaded.saturating_add(other.uploaded);
     }
 
     /// What a source says it received and gave enters the sums; a count that went back starts anew.
@@ -68,8 +84,13 @@ impl Swarm {
 mod tests {
     use rand::SeedableRng as _;
     use rand::rngs::SmallRng;
+    use shared::PeerId;
 
     use super::*;
+
+    fn member(number: u8) -> MemberId {
+        MemberId::session(PeerId([number; 20]))
+    }
 
     fn swarm(size: u8) -> Swarm {
         let source = SourceState {
@@ -79,8 +100,10 @@ mod tests {
             downloaded: 0,
             uploaded: 0,
             started: None,
+            heard: 0,
+            early: 0,
         };
-        let sources = (0..size).map(|number| (PeerId([number; 20]), source)).collect();
+        let sources = (0..size).map(|number| (member(number), source)).collect();
         Swarm { sources, ..Swarm::default() }
     }
 
@@ -90,14 +113,14 @@ mod tests {
         let mut rng = SmallRng::seed_from_u64(1);
         let mut seen = BTreeMap::new();
         for _ in 0..19_000 {
-            let sample = swarm.sample(5, PeerId([3; 20]), &mut rng);
+            let sample = swarm.sample(5, member(3), &mut rng);
             assert_eq!(sample.len(), 5);
             for peer in sample {
                 *seen.entry(peer).or_insert(0_u32) += 1;
             }
         }
         assert_eq!(seen.len(), 19);
-        assert!(!seen.contains_key(&PeerId([3; 20])));
+        assert!(!seen.contains_key(&member(3)));
         // 5,000 each is expected; six standard deviations are about 360.
         assert!(seen.values().all(|count| (4_600..5_400).contains(count)), "{seen:?}");
     }
@@ -105,9 +128,9 @@ mod tests {
     #[test]
     fn a_small_swarm_is_given_whole() {
         let mut rng = SmallRng::seed_from_u64(1);
-        assert_eq!(swarm(3).sample(50, PeerId([9; 20]), &mut rng).len(), 3);
-        assert_eq!(swarm(3).sample(50, PeerId([1; 20]), &mut rng).len(), 2);
-        assert!(swarm(1).sample(50, PeerId([0; 20]), &mut rng).is_empty());
-        assert!(swarm(3).sample(0, PeerId([9; 20]), &mut rng).is_empty());
+        assert_eq!(swarm(3).sample(50, member(9), &mut rng).len(), 3);
+        assert_eq!(swarm(3).sample(50, member(1), &mut rng).len(), 2);
+        assert!(swarm(1).sample(50, member(0), &mut rng).is_empty());
+        assert!(swarm(3).sample(0, member(9), &mut rng).is_empty());
     }
 }

@@ -6,7 +6,8 @@ mod room;
 
 use proptest::prelude::*;
 use registry::{Command, SessionKey};
-use room::{PIECES, Room, SIZE, share};
+use room::{Client, PIECES, Room, SIZE, share};
+use shared::announce::Event as Why;
 use shared::control::{
     Answer, Bye, Departure, EntryId, Find, Have, Message, Progress, ProgressEvent, Search, SourcesOf,
     Unshare, Who,
@@ -24,6 +25,7 @@ enum Step {
     Message { session: u64, to: usize, nonce: bool },
     Kick { nick: usize },
     Wait { seconds: u64 },
+    Announce { client: u8, content: u8, key: bool, far: bool, left: u64, event: u32 },
 }
 
 const NICKS: [&str; 5] = ["ana", "Ana", "bob", "eva", "*"];
@@ -45,6 +47,10 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (session, 0_usize..5, any::<bool>())
             .prop_map(|(session, to, nonce)| Step::Message { session, to, nonce }),
         1 => (0_usize..4).prop_map(|nick| Step::Kick { nick }),
+        5 => (0_u8..5, 1_u8..6, any::<bool>(), any::<bool>(), 0_u64..3, 0_u32..4).prop_map(
+            |(client, content, key, far, left, event)| {
+                Step::Announce { client, content, key, far, left, event }
+            }),
         1 => (0_u64..100).prop_map(|seconds| Step::Wait { seconds }),
     ]
 }
@@ -91,6 +97,23 @@ fn take(room: &mut Room, step: Step) {
         }
         Step::Kick { nick } => {
             drop(room.execute(Command::Kick { nick: NICKS[nick].to_owned(), reason: String::new() }));
+        }
+        Step::Announce { client, content, key, far, left, event } => {
+            // Number 5 is shared by nobody; the first ids are those of members.
+            let from = if far { "203.0.113.9:40000" } else { "192.168.1.3:40000" };
+            let mut id = [0; 20];
+            id[0] = client;
+            let said = Client {
+                key: key.then_some(7),
+                left: Some(left * SIZE / 2),
+                event: Why::from_number(event).unwrap(),
+                port: 6881,
+                ..Client::new(&id, from, content)
+            };
+            if let Ok(answer) = room.announce(&said) {
+                let told = answer.reply.peers.len();
+                assert!(told <= usize::from(said.wanted) && told == answer.ids.len());
+            }
         }
         Step::Wait { seconds } => {
             room.wait(std::time::Duration::from_secs(seconds));

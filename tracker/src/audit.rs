@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use registry::{Event, Milestone, NewMember};
+use registry::{Door, Event, Milestone, NewMember};
 use runtime::telemetry::AUDIT;
 use shared::control::{Departure, Have, MessageLog};
 use shared::display::{Elapsed, Rate, Size, columns, escape, fit};
@@ -52,14 +52,25 @@ pub(crate) fn log(event: &Event) {
             let row = row("NOTICE", "all", &format!("\"{}\"", escape(text)), "");
             tracing::info!(target: AUDIT, action = "notice", text = %escape(text), "{row}");
         }
-        Event::Forgotten { .. } | Event::Subscribed { .. } | Event::Progressed { milestone: None, .. } => {}
+        Event::Met { new, .. } => {
+            tracing::debug!(info_hash = %new.entry, "clients announce a torrent that nobody shared");
+        }
+        Event::Moved { .. }
+        | Event::Forgotten { .. }
+        | Event::Subscribed { .. }
+        | Event::Progressed { milestone: None, .. } => {}
     }
 }
 
 fn connect(member: &NewMember, online: usize) {
     let address = member.addresses.first().copied().unwrap_or(member.address);
     let reach = if member.addresses.is_empty() { "  cannot be dialled" } else { "" };
-    let text = format!("{address}  {}{reach}", fit(&member.agent, 40));
+    let door = match member.door {
+        Door::Json => "",
+        Door::Http => "  by HTTP, cannot chat",
+        Door::Udp => "  by UDP, cannot chat",
+    };
+    let text = format!("{address}  {}{reach}{door}", fit(&member.agent, 40));
     let row = row("CONNECT", &member.nick, &text, &online_now(online));
     let (nick, agent) = (escape(&member.nick), escape(&member.agent));
     let from = member.address;

@@ -116,7 +116,9 @@ impl Hub {
             let inner = &mut *inner;
             let (now, at) = (clock.now(), runtime::clock::wall_millis());
             for (session, decision) in inner.registry.expire(now, at, &mut inner.rng) {
-                inner.end(session, Some(Push::Bye { reason: "you were silent for too long".to_owned() }));
+                if let Some(session) = session {
+                    inner.end(session, Some(Push::Bye { reason: "you were silent for too long".to_owned() }));
+                }
                 let (_, slow) = inner.carry_out(decision, None);
                 inner.cut(slow);
             }

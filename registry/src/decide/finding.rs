@@ -104,7 +104,7 @@ impl Decider<'_> {
             return Decision::refuse(Refusal::new(Code::TooMany, text));
         }
         let want = usize::try_from(ask.want).unwrap_or(MAX_WANT).min(MAX_WANT);
-        let sample = item.swarm.sample(want, member.peer_id, rng);
+        let sample = item.swarm.sample(want, member.id, rng);
         let sources = sample.iter().filter_map(|peer| {
             let (other, source) = (self.state.members.get(*peer)?, item.swarm.sources.get(peer)?);
             Some(State::source(other, source.have, member.asker()))
@@ -117,7 +117,7 @@ impl Decider<'_> {
             subscribed: ask.subscribe,
         }));
         if ask.subscribe != subscribed {
-            let (peer, wants) = (member.peer_id, ask.subscribe);
+            let (peer, wants) = (member.id, ask.subscribe);
             decision.events.push(Event::Subscribed { peer, key, wants });
         }
         decision
@@ -130,8 +130,8 @@ impl Decider<'_> {
             .iter()
             .map(|member| {
                 let shared = member.entries.iter().filter_map(|key| {
-                    let item = self.state.catalog.get(*key)?;
-                    let source = item.swarm.sources.get(&member.peer_id)?;
+                    let item = self.state.catalog.get(*key).filter(|item| item.about.listed)?;
+                    let source = item.swarm.sources.get(&member.id)?;
                     (source.sharer || source.have.is_full()).then_some(item.about.size)
                 });
                 let (shares, bytes) =

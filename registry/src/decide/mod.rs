@@ -1,17 +1,20 @@
 //! Deciding: what a command means for the state as it is. Nothing here changes anything.
 
+mod announcing;
 mod finding;
 mod presence;
+mod replying;
 mod sharing;
 mod talking;
 
 use rand::Rng;
 use shared::control::{Answer, Change, Code, Done, EntryId, Have, Pong, Push, Refusal, Request};
-use shared::{InfoHash, Moment, PeerId};
+use shared::{InfoHash, Moment};
 
 use crate::catalog::Item;
 use crate::command::{Command, Decision, Urgency};
 use crate::config::Config;
+use crate::identity::MemberId;
 use crate::members::Member;
 use crate::state::State;
 
@@ -31,6 +34,7 @@ impl Decider<'_> {
     pub(crate) fn decide(&self, command: Command, rng: &mut impl Rng) -> Decision {
         match command {
             Command::Hello { session, address, via, hello } => self.hello(session, address, via, &hello, rng),
+            Command::Announce(said) => self.announce(&said, rng),
             Command::Gone { session, how, detail } => self.gone(session, how, detail),
             Command::Notice { text } => self.notice(text),
             Command::Kick { nick, reason } => self.kick(&nick, reason),
@@ -78,19 +82,21 @@ impl Decider<'_> {
     /// Tells all who wait for news of an entry what `member` did with it.
     fn tell_subscribers(&self, to: &mut Decision, item: &Item, member: &Member, have: Have, change: Change) {
         for peer in &item.swarm.subscribers {
-            if *peer == member.peer_id {
+            if *peer == member.id {
                 continue;
             }
-            if let Some(subscriber) = self.state.members.get(*peer) {
+            if let Some(subscriber) = self.state.members.get(*peer)
+                && let Some(session) = subscriber.session
+            {
                 let peer = State::source(member, have, subscriber.asker());
                 let push = Push::Source { entry: item.about.entry.clone(), peer, change };
-                to.deliver(vec![subscriber.session], Urgency::Owed, push);
+                to.deliver(vec![session], Urgency::Owed, push);
             }
         }
     }
 
     /// Tells all others something that they can do without.
-    fn tell_others(&self, to: &mut Decision, peer: PeerId, push: Push) {
+    fn tell_others(&self, to: &mut Decision, peer: MemberId, push: Push) {
         to.deliver(self.state.members.sessions_except(peer), Urgency::Advisory, push);
     }
 }

@@ -10,8 +10,9 @@ use shared::control::{
 
 use super::{Decider, count, done};
 use crate::addresses::accept;
-use crate::command::{Decision, Ended, SessionKey, Urgency};
+use crate::command::{Decision, Door, SessionKey, Urgency};
 use crate::event::{Event, NewMember};
+use crate::identity::{Mark, MemberId};
 use crate::members::Member;
 
 impl Decider<'_> {
@@ -28,17 +29,19 @@ impl Decider<'_> {
             let text = format!("this connection is already registered as {:?}", member.nick);
             return Decision::refuse(Refusal::new(Code::AlreadyRegistered, text));
         }
-        let old = members.get(hello.peer_id);
-        if old.is_none() && members.len() >= self.config.max_members {
+        let old = members.get(MemberId::session(hello.peer_id));
+        if old.is_none() && members.connected() >= self.config.max_members {
             let text = format!("the tracker is full ({} peers)", self.config.max_members);
             return Decision::refuse(Refusal::new(Code::TooManySessions, text));
         }
-        let Some(nick) = members.grant(&hello.nick, hello.peer_id) else {
+        let Some(nick) = members.grant(&hello.nick, MemberId::session(hello.peer_id)) else {
             let text = format!("{:?} and its numbers are taken", hello.nick);
             return Decision::refuse(Refusal::new(Code::NameTaken, text).advise("choose another nick"));
         };
         let member = NewMember {
-            session,
+            session: Some(session),
+            door: Door::Json,
+            mark: Mark::Session,
             token: format!("{:032x}", rng.random::<u128>()),
             addresses: accept(hello, address.ip()),
             nick,
@@ -49,6 +52,13 @@ impl Decider<'_> {
         };
         let mut online = members.len() + 1;
         let mut decision = Decision::default();
+        // It announced before it came: one peer is one member.
+        for twin in members.announcers(address.ip()) {
+            if twin.id.peer_id == hello.peer_id && hello.ports.contains(&twin.address.port()) {
+                online -= 1;
+                self.leave(&mut decision, twin, Departure::Left, String::new(), online - 1);
+            }
+        }
         let mut resumed = false;
         if let Some(old) = old {
             online -= 1;
@@ -58,7 +68,7 @@ impl Decider<'_> {
                 self.leave(&mut decision, old, Departure::Lost, detail, online);
             }
             let reason = "this peer has a new connection".to_owned();
-            decision.ended.push(Ended { session: old.session, last: Some(Push::Bye { reason }) });
+            decision.end(old.session, Some(Push::Bye { reason }));
         }
         decision.reply = Some(Ok(self.welcome(&member, hello, online)));
         let at = self.at;
@@ -66,7 +76,7 @@ impl Decider<'_> {
             decision.events.push(Event::Resumed { member: Box::new(member), at });
         } else {
             let push = Push::PeerJoined { nick: member.nick.clone(), peer_id: member.peer_id };
-            self.tell_others(&mut decision, member.peer_id, push);
+            self.tell_others(&mut decision, member.id(), push);
             decision.events.push(Event::Joined { member: Box::new(member), at, online });
         }
         decision
@@ -106,7 +116,7 @@ impl Decider<'_> {
         let mut decision = done();
         let online = self.state.members.len() - 1;
         self.leave(&mut decision, member, Departure::Left, reason.unwrap_or_default(), online);
-        decision.ended.push(Ended { session: member.session, last: None });
+        decision.end(member.session, None);
         decision
     }
 
@@ -117,30 +127,49 @@ impl Decider<'_> {
         let mut decision = done();
         let online = self.state.members.len() - 1;
         self.leave(&mut decision, member, Departure::Kicked, reason.clone(), online);
-        decision.ended.push(Ended { session: member.session, last: Some(Push::Kick { reason }) });
+        decision.end(member.session, Some(Push::Kick { reason }));
         decision
     }
 
     pub(super) fn notice(&self, text: String) -> Decision {
         let mut decision = done();
-        let all = self.state.members.iter().map(|member| member.session).collect();
+        let all = self.state.members.iter().filter_map(|member| member.session).collect();
         decision.deliver(all, Urgency::Owed, Push::Notice { text: text.clone() });
         decision.events.push(Event::Noticed { text });
         decision
     }
 
-    fn leave(&self, to: &mut Decision, member: &Member, how: Departure, detail: String, online: usize) {
+    pub(super) fn leave(
+        &self,
+        to: &mut Decision,
+        member: &Member,
+        how: Departure,
+        detail: String,
+        online: usize,
+    ) {
         for key in &member.entries {
             if let Some(item) = self.state.catalog.get(*key)
-                && let Some(source) = item.swarm.sources.get(&member.peer_id)
+                && let Some(source) = item.swarm.sources.get(&member.id)
             {
                 self.tell_subscribers(to, item, member, source.have, Change::Left);
             }
         }
+        self.say_left(to, member, how, detail, online);
+    }
+
+    /// That a member is gone, after all that it had is.
+    pub(super) fn say_left(
+        &self,
+        to: &mut Decision,
+        member: &Member,
+        how: Departure,
+        detail: String,
+        online: usize,
+    ) {
         let push = Push::PeerLeft { nick: member.nick.clone(), reason: how };
-        self.tell_others(to, member.peer_id, push);
+        self.tell_others(to, member.id, push);
         to.events.push(Event::Left {
-            peer: member.peer_id,
+            peer: member.id,
             nick: member.nick.clone(),
             how,
             detail,

@@ -3,13 +3,14 @@
 use rand::Rng;
 use shared::InfoHash;
 use shared::control::{
-    Answer, Change, Code, EntryId, Have, Progress, ProgressEvent, Push, Refusal, Share, Shared,
+    Answer, Change, Code, EntryId, Have, Progress, ProgressEvent, Push, Refusal, Share, Shared, Source,
 };
 
-use super::{Decider, done};
-use crate::catalog::Item;
+use super::{Decider, count, done};
+use crate::catalog::{Item, names};
 use crate::command::Decision;
 use crate::event::{Event, Milestone, NewEntry};
+use crate::identity::MemberId;
 use crate::members::Member;
 use crate::state::{State, percent_of};
 use crate::swarm::SourceState;
@@ -22,11 +23,11 @@ const MAX_FROM: usize = 3;
 impl Decider<'_> {
     pub(super) fn share(&self, member: &Member, share: Share, rng: &mut impl Rng) -> Decision {
         match self.state.catalog.same(&share.hashes, share.root.filter(|_| share.files == 1), share.private) {
-            Some(key) => match self.state.catalog.get(key) {
+            Some(key) => match self.state.catalog.get(key).filter(|item| item.about.listed) {
                 Some(item) => self.share_known(member, key, item, share, rng),
-                None => self.share_new(member, share),
+                None => self.share_new(member, share, rng),
             },
-            None => self.share_new(member, share),
+            None => self.share_new(member, share, rng),
         }
     }
 
@@ -43,21 +44,16 @@ impl Decider<'_> {
                 format!("`size` is {} for the same content, which has {}", share.size, item.about.size);
             return Decision::refuse(Refusal::new(Code::BadField, text));
         }
-        let before = item.swarm.sources.get(&member.peer_id);
+        let before = item.swarm.sources.get(&member.id);
         if before.is_none() && member.entries.len() >= self.config.max_shares {
             return Decision::refuse(self.too_many_shares());
         }
-        let sample = item.swarm.sample(SAMPLE, member.peer_id, rng);
-        let sources = sample.iter().filter_map(|peer| {
-            let (other, source) = (self.state.members.get(*peer)?, item.swarm.sources.get(peer)?);
-            Some(State::source(other, source.have, member.asker()))
-        });
         let mut decision = Decision::answer(Answer::Shared(Shared {
             entry: item.about.entry.clone(),
             name: item.about.name.clone(),
             joined: true,
             hashes: item.hashes,
-            sources: sources.collect(),
+            sources: self.some_sources(item, member, rng),
         }));
         if before.is_some_and(|before| before.sharer && before.have == share.have) {
             return decision;
@@ -71,13 +67,13 @@ impl Decider<'_> {
         }
         if item.swarm.sources.is_empty() {
             let push = Push::Shared { nick: member.nick.clone(), entry: self.state.entry(item) };
-            self.tell_others(&mut decision, member.peer_id, push);
+            self.tell_others(&mut decision, member.id, push);
         }
         let same_hash = share.hashes.matches(&key);
         let info =
             share.info.filter(|info| same_hash && item.about.info.is_none() && self.has_room_for(info));
         decision.events.push(Event::Shared {
-            peer: member.peer_id,
+            peer: member.id,
             nick: member.nick.clone(),
             key,
             entry: item.about.entry.clone(),
@@ -93,7 +89,8 @@ impl Decider<'_> {
         decision
     }
 
-    fn share_new(&self, member: &Member, share: Share) -> Decision {
+    /// Content that nobody shared before; clients may have announced it by one of its hashes or by both.
+    fn share_new(&self, member: &Member, share: Share, rng: &mut impl Rng) -> Decision {
         if member.entries.len() >= self.config.max_shares {
             return Decision::refuse(self.too_many_shares());
         }
@@ -121,21 +118,35 @@ impl Decider<'_> {
             info,
             comment: share.comment,
             private: share.private,
+            listed: true,
         };
+        let mut known: Vec<&Item> = Vec::new();
+        for (_, item) in names(&share.hashes).filter_map(|hash| self.state.catalog.of_hash(hash)) {
+            if !known.iter().any(|other| std::ptr::eq(*other, item)) {
+                known.push(item);
+            }
+        }
+        let sources = known.iter().flat_map(|item| self.some_sources(item, member, rng)).take(SAMPLE);
         let mut decision = Decision::answer(Answer::Shared(Shared {
             entry: entry.clone(),
             name: new.name.clone(),
             joined: false,
             hashes: share.hashes,
-            sources: Vec::new(),
+            sources: sources.collect(),
         }));
+        for item in &known {
+            self.tell_subscribers(&mut decision, item, member, share.have, Change::Joined);
+        }
+        let before = known.iter().map(|item| item.swarm.sources.len()).sum::<usize>();
+        let full = known.iter().map(|item| item.swarm.full()).sum::<usize>();
         let mut told = Item::new(&new, share.hashes).entry(vec![member.nick.clone()]);
-        (told.sources, told.full) = (1, u64::from(share.have.is_full()));
+        told.sources = count(before + 1);
+        told.full = count(full + usize::from(share.have.is_full()));
         let push = Push::Shared { nick: member.nick.clone(), entry: told };
-        self.tell_others(&mut decision, member.peer_id, push);
+        self.tell_others(&mut decision, member.id, push);
         decision.events.extend(forgotten.map(|key| Event::Forgotten { key }));
         decision.events.push(Event::Shared {
-            peer: member.peer_id,
+            peer: member.id,
             nick: member.nick.clone(),
             key,
             entry,
@@ -145,10 +156,19 @@ impl Decider<'_> {
             new: Some(Box::new(new)),
             info: None,
             alias: None,
-            sources: 1,
+            sources: before + 1,
             at: self.at,
         });
         decision
+    }
+
+    fn some_sources(&self, item: &Item, member: &Member, rng: &mut impl Rng) -> Vec<Source> {
+        let sample = item.swarm.sample(SAMPLE, member.id, rng);
+        let sources = sample.iter().filter_map(|peer| {
+            let (other, source) = (self.state.members.get(*peer)?, item.swarm.sources.get(peer)?);
+            Some(State::source(other, source.have, member.asker()))
+        });
+        sources.collect()
     }
 
     fn has_room_for(&self, info: &[u8]) -> bool {
@@ -166,7 +186,7 @@ impl Decider<'_> {
             Ok(found) => found,
             Err(refusal) => return Decision::refuse(refusal),
         };
-        let Some(source) = item.swarm.sources.get(&member.peer_id) else {
+        let Some(source) = item.swarm.sources.get(&member.id) else {
             let text = format!("you do not share {:?}", item.about.name);
             return Decision::refuse(Refusal::new(Code::NotShared, text));
         };
@@ -174,9 +194,9 @@ impl Decider<'_> {
         self.tell_subscribers(&mut decision, item, member, source.have, Change::Left);
         let (nick, name) = (member.nick.clone(), item.about.name.clone());
         let push = Push::Unshared { nick: nick.clone(), entry: item.about.entry.clone(), name: name.clone() };
-        self.tell_others(&mut decision, member.peer_id, push);
+        self.tell_others(&mut decision, member.id, push);
         decision.events.push(Event::Unshared {
-            peer: member.peer_id,
+            peer: member.id,
             nick,
             key,
             entry: item.about.entry.clone(),
@@ -196,7 +216,7 @@ impl Decider<'_> {
             let text = format!("`left` is {}, but the whole has {size} bytes", progress.left);
             return Decision::refuse(Refusal::new(Code::BadField, text));
         }
-        let before = item.swarm.sources.get(&member.peer_id);
+        let before = item.swarm.sources.get(&member.id);
         let stopped = progress.event == Some(ProgressEvent::Stopped);
         if stopped && before.is_none() {
             return done();
@@ -221,7 +241,7 @@ impl Decider<'_> {
             self.tell_subscribers(&mut decision, item, member, have, change);
         }
         decision.events.push(Event::Progressed {
-            peer: member.peer_id,
+            peer: member.id,
             nick: member.nick.clone(),
             key,
             entry: item.about.entry.clone(),
@@ -231,16 +251,17 @@ impl Decider<'_> {
             left,
             downloaded: progress.downloaded,
             uploaded: progress.uploaded,
-            milestone: self.milestone(member, item, before, progress, have, left),
+            milestone: self.milestone(member.id, item, before, progress, have, left),
+            early: 0,
             at: self.at,
         });
         decision
     }
 
     /// What of it is worth a line.
-    fn milestone(
+    pub(super) fn milestone(
         &self,
-        member: &Member,
+        peer: MemberId,
         item: &Item,
         before: Option<&SourceState>,
         progress: &Progress,
@@ -264,7 +285,7 @@ impl Decider<'_> {
             });
         }
         let Some(before) = before.filter(|_| progress.event != Some(ProgressEvent::Started)) else {
-            let others = item.swarm.sources.iter().filter(|(peer, _)| **peer != member.peer_id);
+            let others = item.swarm.sources.iter().filter(|(other, _)| **other != peer);
             let mut others: Vec<_> = others.collect();
             others.sort_by_key(|(_, source)| !source.have.is_full());
             let nicks = others.into_iter().filter_map(|(peer, _)| self.state.members.get(*peer));

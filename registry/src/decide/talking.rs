@@ -8,6 +8,7 @@ use super::{Decider, count, done};
 use crate::addresses::for_asker;
 use crate::command::{Decision, Urgency};
 use crate::event::Event;
+use crate::identity::MemberId;
 use crate::members::Member;
 
 /// To all.
@@ -19,6 +20,9 @@ impl Decider<'_> {
             None
         } else {
             match self.state.members.of_nick(&message.to) {
+                Some(receiver) if receiver.session.is_none() => {
+                    return Decision::refuse(cannot_chat(receiver));
+                }
                 Some(receiver) => Some(receiver),
                 None => return Decision::refuse(self.no_such_user(&message.to)),
             }
@@ -31,13 +35,13 @@ impl Decider<'_> {
             Decision::answer(Answer::Sent(Sent { message, delivered, stored: 0, refused: 0, receivers }))
         };
         let before =
-            message.nonce.as_deref().and_then(|nonce| self.state.talk.sent_before(member.peer_id, nonce));
+            message.nonce.as_deref().and_then(|nonce| self.state.talk.sent_before(member.id.peer_id, nonce));
         if let Some((id, delivered)) = before {
             return sent(id, delivered);
         }
         let sessions = match receiver {
-            Some(receiver) => vec![receiver.session],
-            None => self.state.members.sessions_except(member.peer_id),
+            Some(receiver) => receiver.session.into_iter().collect(),
+            None => self.state.members.sessions_except(member.id),
         };
         let id = self.state.talk.next_id();
         let delivered = count(sessions.len());
@@ -54,10 +58,10 @@ impl Decider<'_> {
         decision.deliver(sessions, Urgency::Owed, push);
         decision.events.push(Event::Messaged {
             message: id,
-            peer: member.peer_id,
+            peer: member.id.peer_id,
             from: member.nick.clone(),
             to,
-            receiver: receiver.map(|receiver| receiver.peer_id),
+            receiver: receiver.map(|receiver| receiver.id.peer_id),
             text: message.text,
             nonce: message.nonce,
             delivered,
@@ -71,11 +75,11 @@ impl Decider<'_> {
         let with = match ask.with.as_deref() {
             None | Some(ALL) => None,
             Some(nick) => match self.state.members.of_nick(nick) {
-                Some(other) => Some(other.peer_id),
+                Some(other) => Some(other.id.peer_id),
                 None => return Decision::refuse(self.no_such_user(nick)),
             },
         };
-        let messages = self.state.talk.history(member.peer_id, ask, with);
+        let messages = self.state.talk.history(member.id.peer_id, ask, with);
         Decision::answer(Answer::Messages(Messages { messages }))
     }
 
@@ -84,22 +88,28 @@ impl Decider<'_> {
             Ok((_, item)) => item,
             Err(refusal) => return Decision::refuse(refusal),
         };
-        let Some(other) = self.state.members.get(back.peer_id) else {
+        let Some(other) = self.state.members.get(MemberId::session(back.peer_id)) else {
             return Decision::refuse(Self::no_such_peer(back.peer_id));
         };
         let addresses = for_asker(&member.addresses, other.asker());
-        if addresses.is_empty() || other.peer_id == member.peer_id {
+        if addresses.is_empty() || other.id == member.id {
             let text = "there is no address at which you could be dialled";
             return Decision::refuse(Refusal::new(Code::BadField, text).advise("say your ports in hello"));
         }
         let mut decision = done();
         let push = Push::Dial {
             nick: member.nick.clone(),
-            peer_id: member.peer_id,
+            peer_id: member.id.peer_id,
             addresses,
             entry: item.about.entry.clone(),
         };
-        decision.deliver(vec![other.session], Urgency::Owed, push);
+        decision.deliver(other.session.into_iter().collect(), Urgency::Owed, push);
         decision
     }
+}
+
+fn cannot_chat(receiver: &Member) -> Refusal {
+    let text =
+        format!("{:?} cannot chat: it is {}, which only exchanges files", receiver.nick, receiver.agent);
+    Refusal::new(Code::CannotChat, text).advise("who")
 }

@@ -9,7 +9,11 @@ use std::time::Duration;
 
 use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
-use registry::{Command, Config, Decision, Event, Milestone, Registry, SessionKey, State};
+use registry::{
+    Announced, Announcement, Command, Config, Decision, Door, Event, Milestone, Registry, SessionKey, State,
+    Unannounced,
+};
+use shared::announce::{Announce, Event as Why};
 use shared::control::{
     Answer, Departure, EntryId, Have, Hello, Kind, Push, Refusal, Request, Share, SourcesOf, VERSION, Welcome,
 };
@@ -39,6 +43,41 @@ pub fn share(name: &str, number: u8, root: Option<u8>) -> Share {
         have: Have::Full,
         comment: None,
         private: false,
+    }
+}
+
+/// A BitTorrent client that only announces.
+#[derive(Debug, Clone)]
+pub struct Client {
+    pub hash: InfoHash,
+    pub id: [u8; 20],
+    pub from: &'static str,
+    pub port: u16,
+    pub key: Option<u32>,
+    pub left: Option<u64>,
+    pub downloaded: u64,
+    pub event: Why,
+    pub wanted: u16,
+    pub door: Door,
+    pub told: Vec<&'static str>,
+}
+
+impl Client {
+    /// A seed of content `number`.
+    pub fn new(id: &[u8; 20], from: &'static str, number: u8) -> Self {
+        Self {
+            hash: InfoHash([number; 20]),
+            id: *id,
+            from,
+            port: 51413,
+            key: None,
+            left: Some(0),
+            downloaded: 0,
+            event: Why::Started,
+            wanted: 50,
+            door: Door::Http,
+            told: Vec::new(),
+        }
     }
 }
 
@@ -146,6 +185,33 @@ impl Room {
         self.execute(Command::Request { session: SessionKey(session), request }).unwrap()
     }
 
+    /// A client announces; the room's other helpers count its torrents by number.
+    pub fn announce(&mut self, client: &Client) -> Result<Announced, Unannounced> {
+        let announce = Announce {
+            hash: client.hash,
+            peer_id: PeerId(client.id),
+            port: client.port,
+            uploaded: 0,
+            downloaded: client.downloaded,
+            left: client.left,
+            event: client.event,
+            wanted: client.wanted,
+            key: client.key,
+        };
+        let command = Command::Announce(Box::new(Announcement {
+            from: client.from.parse().unwrap(),
+            via: "192.168.1.254".parse().unwrap(),
+            door: client.door,
+            told: client.told.iter().map(|told| told.parse().unwrap()).collect(),
+            announce,
+        }));
+        let mut decision = self.registry.execute(command, self.now, self.at(), &mut self.rng);
+        let announced = decision.announced.take();
+        self.take(decision);
+        assert_eq!(self.registry.state(), &self.folded, "the state is the fold of the events");
+        announced.unwrap()
+    }
+
     pub fn gone(&mut self, session: u64, how: Departure) {
         self.execute(Command::Gone { session: SessionKey(session), how, detail: String::new() });
     }
@@ -153,9 +219,9 @@ impl Room {
     pub fn expire(&mut self) -> Vec<u64> {
         let at = self.at();
         let expired = self.registry.expire(self.now, at, &mut self.rng);
-        let sessions = expired.into_iter().map(|(session, decision)| {
+        let sessions = expired.into_iter().filter_map(|(session, decision)| {
             self.take(decision);
-            session.0
+            session.map(|session| session.0)
         });
         let sessions = sessions.collect();
         assert_eq!(self.registry.state(), &self.folded, "the state is the fold of the events");

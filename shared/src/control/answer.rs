@@ -240,6 +240,18 @@ pub struct Person {
     pub bytes: u64,
     /// Since when it is here: milliseconds since 1970.
     pub since: u64,
+    /// Whether messages reach it: a BitTorrent client that only announces cannot chat.
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    pub chat: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_true(value: &bool) -> bool {
+    *value
 }
 
 /// Counters of the tracker or of one swarm.

@@ -304,6 +304,8 @@ codes! {
     "name_taken" NameTaken,
     /// No one of that name, or with that id, is here.
     "no_such_user" NoSuchUser,
+    /// The receiver is a BitTorrent client, which has no chat.
+    "cannot_chat" CannotChat,
     /// Nothing of that name or id is shared.
     "no_such_entry" NoSuchEntry,
     /// Several entries fit; they are listed.

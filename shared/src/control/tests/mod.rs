@@ -163,6 +163,7 @@ fn every_answer_comes_back_as_it_was() {
         shares: 1,
         bytes: 2,
         since: 3,
+        chat: false,
     };
     let who = WhoIsHere { peers: vec![person], total: 1 };
     answer(&who, &Answer::WhoIsHere(who.clone()));
