@@ -55,6 +55,11 @@ pub struct SessionConfig {
     pub hash_threads: usize,
     /// What to do about Message Stream Encryption, which some clients demand.
     pub mse: MseMode,
+    /// Speak uTP (BEP 29) on the UDP port with the number of the TCP port: taken from others, tried where
+    /// TCP does not get through, needed for meeting a peer behind another NAT (BEP 55). Off by default: on
+    /// a local network TCP is faster. Its congestion control is CUBIC, as that of TCP often is; it does not
+    /// yield to other traffic as LEDBAT would.
+    pub utp: bool,
     /// How long a dial may take until TCP is connected.
     pub dial_timeout: Duration,
     /// How long the handshake may take after that, in all.
@@ -87,6 +92,7 @@ impl SessionConfig {
             disk_threads: 2,
             hash_threads: 0,
             mse: MseMode::Accept,
+            utp: false,
             dial_timeout: Duration::from_secs(10),
             handshake_timeout: Duration::from_secs(10),
             disk_full_retry: Duration::from_secs(30),

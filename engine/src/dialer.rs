@@ -17,13 +17,22 @@ use crate::connection::stream::Stream;
 use crate::connection::{Event, Inbox, Shaken};
 use crate::shared_parts::Parts;
 
+/// What carries a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum By {
+    /// TCP; where that does not get through, uTP when it is on.
+    Any,
+    /// uTP only: the far side dials us at the same moment (BEP 55).
+    Utp,
+}
+
 /// Dials in a task of its own; the torrent hears [`Event::Attach`] or `DialFailed`.
-pub(crate) fn dial(parts: &Arc<Parts>, hashes: InfoHashes, address: SocketAddr, inbox: Inbox) {
+pub(crate) fn dial(parts: &Arc<Parts>, hashes: InfoHashes, address: SocketAddr, by: By, inbox: Inbox) {
     let parts = Arc::clone(parts);
     let _detached = runtime::spawn("dial", async move {
         let end = parts.end.clone();
         let outcome = tokio::select! {
-            outcome = attempt(&parts, &hashes, address) => outcome,
+            outcome = attempt(&parts, &hashes, address, by) => outcome,
             () = end.cancelled() => return,
         };
         let event = match outcome {
@@ -69,13 +78,18 @@ impl Shy {
     }
 }
 
-async fn attempt(parts: &Parts, hashes: &InfoHashes, address: SocketAddr) -> Result<Shaken, DialFailure> {
+async fn attempt(
+    parts: &Parts,
+    hashes: &InfoHashes,
+    address: SocketAddr,
+    by: By,
+) -> Result<Shaken, DialFailure> {
     // Both semaphores live as long as the session.
     let _dialling = parts.dials.acquire().await.map_err(|_| DialFailure::Network)?;
     let permit = Arc::clone(&parts.connections).try_acquire_owned().map_err(|_| DialFailure::Network)?;
     let mut failure = DialFailure::Network;
     for offer in parts.shy.ways(address, parts.config.mse) {
-        let mut stream = connect(parts, address).await?;
+        let mut stream = connect(parts, address, by).await?;
         let shaken = handshake::outgoing(&mut stream, hashes, parts.peer_id, offer);
         let error = match timeout(parts.config.handshake_timeout, shaken).await {
             Ok(Ok(greeting)) => {
@@ -96,9 +110,20 @@ async fn attempt(parts: &Parts, hashes: &InfoHashes, address: SocketAddr) -> Res
     Err(failure)
 }
 
-async fn connect(parts: &Parts, address: SocketAddr) -> Result<Stream, DialFailure> {
-    let connected = runtime::net::connect(address, parts.config.dial_timeout).await;
-    connected.map(Stream::from).map_err(|error| {
+async fn connect(parts: &Parts, address: SocketAddr, by: By) -> Result<Stream, DialFailure> {
+    let patience = parts.config.dial_timeout;
+    let tcp = match by {
+        By::Any => runtime::net::connect(address, patience).await.map(Stream::from),
+        By::Utp => Err(io::ErrorKind::Unsupported.into()),
+    };
+    let connected = match (tcp, parts.utp.get()) {
+        (Err(error), Some(utp)) => {
+            tracing::debug!(%address, %error, "not by TCP, so by uTP");
+            utp.connect(address, patience).await.map(Stream::from)
+        }
+        (tcp, _) => tcp,
+    };
+    connected.map_err(|error| {
         tracing::debug!(%address, %error, "dial failed");
         match error.kind() {
             io::ErrorKind::ConnectionRefused => DialFailure::Refused,

@@ -5,12 +5,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::connection::handshake;
 use crate::connection::stream::Stream;
+use crate::connection::utp::Utp;
 use crate::connection::{Event, Shaken};
 use crate::error::StartError;
 use crate::shared_parts::Parts;
@@ -39,9 +40,53 @@ pub(crate) fn listen(wanted: Option<SocketAddr>) -> Result<TcpListener, StartErr
     runtime::net::listen(any(0)).map_err(|source| failed(any(0), source))
 }
 
+/// A place for each connection that is in the middle of its handshake.
+#[derive(Debug, Clone)]
+pub(crate) struct Greetings(Arc<Semaphore>);
+
+impl Default for Greetings {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(GREETING_AT_ONCE)))
+    }
+}
+
+/// Binds the UDP port that belongs to this TCP port, and takes connections there. Without it, all goes
+/// on by TCP.
+pub(crate) async fn start_utp(address: SocketAddr, greetings: Greetings, parts: &Arc<Parts>) {
+    match Utp::bind(address, parts.config.max_connections, parts.end.clone()).await {
+        Ok(utp) => {
+            let _ = parts.utp.set(utp.clone()).is_ok();
+            let _detached = runtime::spawn("uTP listener", accept_utp(utp, greetings, Arc::clone(parts)));
+        }
+        Err(error) => tracing::warn!(%address, %error, "no uTP: the UDP port could not be taken"),
+    }
+}
+
+/// Takes uTP connections until the session ends, each when there is a place for it.
+async fn accept_utp(utp: Utp, greetings: Greetings, parts: Arc<Parts>) {
+    loop {
+        let next = async {
+            let place = Arc::clone(&greetings.0).acquire_owned().await.ok()?;
+            let permit = Arc::clone(&parts.connections).acquire_owned().await.ok()?;
+            let (stream, address) = utp.accept().await.ok()?;
+            Some((place, permit, stream, address))
+        };
+        let next = tokio::select! {
+            next = next => next,
+            () = parts.end.cancelled() => return,
+        };
+        let Some((place, permit, stream, address)) = next else {
+            tracing::warn!("the uTP socket has ended");
+            return;
+        };
+        let address = runtime::net::canonical(address);
+        let greet = greet(stream.into(), address, permit, place, Arc::clone(&parts));
+        let _detached = runtime::spawn("greet", greet);
+    }
+}
+
 /// Takes connections until the session ends. Errors of the system pass; they never end it.
-pub(crate) async fn accept(listener: TcpListener, parts: Arc<Parts>) {
-    let greeting = Arc::new(Semaphore::new(GREETING_AT_ONCE));
+pub(crate) async fn accept(listener: TcpListener, greetings: Greetings, parts: Arc<Parts>) {
     let mut wait = BACK_OFF.0;
     loop {
         let accepted = tokio::select! {
@@ -52,12 +97,13 @@ pub(crate) async fn accept(listener: TcpListener, parts: Arc<Parts>) {
             Ok((stream, address)) => {
                 wait = BACK_OFF.0;
                 let places = (
-                    Arc::clone(&greeting).try_acquire_owned(),
+                    Arc::clone(&greetings.0).try_acquire_owned(),
                     Arc::clone(&parts.connections).try_acquire_owned(),
                 );
                 if let (Ok(place), Ok(permit)) = places {
                     let address = runtime::net::canonical(address);
-                    let greet = greet(stream, address, permit, place, Arc::clone(&parts));
+                    let _ = runtime::net::tune(&stream).is_ok();
+                    let greet = greet(stream.into(), address, permit, place, Arc::clone(&parts));
                     let _detached = runtime::spawn("greet", greet);
                 }
             }
@@ -71,14 +117,12 @@ pub(crate) async fn accept(listener: TcpListener, parts: Arc<Parts>) {
 }
 
 async fn greet(
-    stream: TcpStream,
+    mut stream: Stream,
     address: SocketAddr,
     permit: OwnedSemaphorePermit,
     place: OwnedSemaphorePermit,
     parts: Arc<Parts>,
 ) {
-    let _ = runtime::net::tune(&stream).is_ok();
-    let mut stream = Stream::from(stream);
     let shaken = handshake::incoming(&mut stream, parts.peer_id, parts.config.mse, &*parts);
     let outcome = tokio::select! {
         outcome = timeout(parts.config.handshake_timeout, shaken) => outcome,

@@ -92,7 +92,11 @@ impl Session {
             "checkpoint",
             recorder.run(Arc::clone(&parts), Arc::clone(&writers), ended_sender),
         );
-        let _detached = runtime::spawn("listener", listener::accept(listener, Arc::clone(&parts)));
+        let greetings = listener::Greetings::default();
+        if parts.config.utp {
+            listener::start_utp(listen_address, greetings.clone(), &parts).await;
+        }
+        let _detached = runtime::spawn("listener", listener::accept(listener, greetings, Arc::clone(&parts)));
         if parts.config.lsd {
             let _detached = runtime::spawn("lsd", lsd::run(Arc::clone(&parts), listen_address));
         }

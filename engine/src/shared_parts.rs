@@ -15,6 +15,7 @@ use crate::checkpoint::Recorder;
 use crate::config::SessionConfig;
 use crate::connection::handshake::{Offered, names};
 use crate::connection::trace::Traces;
+use crate::connection::utp::Utp;
 use crate::dialer::Shy;
 use crate::disk::block_disk::BlockDisk;
 use crate::disk::open_files::OpenFiles;
@@ -41,6 +42,8 @@ pub(crate) struct Parts {
     pub(crate) traces: Arc<Traces>,
     /// One permit for each connection.
     pub(crate) connections: Arc<Semaphore>,
+    /// The uTP socket, when uTP is on and the port was free.
+    pub(crate) utp: OnceLock<Utp>,
     /// Which addresses want Message Stream Encryption.
     pub(crate) shy: Shy,
     /// One permit for each dial under way.
@@ -89,6 +92,7 @@ impl Parts {
             down: Bucket::new(config.limit_down, None),
             traces: Arc::default(),
             connections: Arc::new(Semaphore::new(config.max_connections)),
+            utp: OnceLock::new(),
             shy: Shy::default(),
             dials: Arc::new(Semaphore::new(config.max_dials)),
             torrents: Mutex::default(),

@@ -6,6 +6,7 @@ pub(crate) mod outbox;
 pub(crate) mod reader;
 pub(crate) mod stream;
 pub(crate) mod trace;
+pub(crate) mod utp;
 pub(crate) mod writer;
 
 use std::net::SocketAddr;

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::connection::{Connection, Event, Inbox, Place, Shaken};
-use crate::dialer;
+use crate::dialer::{self, By};
 use crate::disk::source::{Changed, Source};
 use crate::shared_parts::Parts;
 use crate::status::State;
@@ -271,7 +271,7 @@ impl Task {
     fn output(&mut self, output: Output) {
         match output {
             Output::Dial { address } => {
-                dialer::dial(&self.parts, self.hashes, address, self.own_inbox.clone());
+                dialer::dial(&self.parts, self.hashes, address, By::Any, self.own_inbox.clone());
             }
             Output::Close { peer, reason } => {
                 if let Some((connection, _)) = self.connections.get(&peer) {
@@ -310,9 +310,7 @@ impl Task {
             Output::InfoReceived { raw } => self.info_received(&raw),
             Output::PieceLayers { layers } => self.layers_received(layers),
             Output::Punch { address } => {
-                // Nothing here speaks uTP.
-                let reason = swarm::DialFailure::Network;
-                self.input(Input::DialFailed { address, reason });
+                dialer::dial(&self.parts, self.hashes, address, By::Utp, self.own_inbox.clone());
             }
             Output::DhtNode { address } => {
                 // A node that has no time for more knows enough of them.
