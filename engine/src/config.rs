@@ -41,6 +41,8 @@ pub struct SessionConfig {
     pub limit_down: Option<u64>,
     /// Exactly four upload slots every 10 s and one optimistic every 30 s, however idle the link is.
     pub classic_choke: bool,
+    /// Peers tell us of peers, and we them (BEP 11); never about a private torrent.
+    pub pex: bool,
     /// Most connections of the whole session.
     pub max_connections: usize,
     /// Most dials under way at once in the whole session.
@@ -85,6 +87,7 @@ impl SessionConfig {
             limit_up: None,
             limit_down: None,
             classic_choke: false,
+            pex: true,
             max_connections: 200,
             max_dials: 30,
             max_open_files: 256,

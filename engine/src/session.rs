@@ -375,6 +375,7 @@ fn first_status(hashes: InfoHashes, shape: Option<&Shape>, begin: &Begin) -> Tor
         verified_bytes: 0,
         pieces_verified: 0,
         pieces: shape.map_or(0, |shape| shape.content.layout.pieces()),
+        private: shape.is_some_and(|shape| shape.content.private),
         downloaded: 0,
         uploaded: 0,
         wasted: 0,

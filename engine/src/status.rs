@@ -49,6 +49,8 @@ pub struct TorrentStatus {
     pub pieces_verified: u32,
     /// All pieces; 0 while unknown.
     pub pieces: u32,
+    /// Only its own tracker may name peers (BEP 27); false while unknown.
+    pub private: bool,
     /// Bytes of blocks taken in since the session began, wasted ones included.
     pub downloaded: u64,
     /// Bytes of blocks given since the session began.

@@ -67,6 +67,7 @@ impl View {
         self.state = State::Waiting;
         self.sender.send_modify(|status| {
             status.name.clone_from(&shape.name);
+            status.private = shape.content.private;
             status.size = layout.data_total();
             status.pieces = layout.pieces();
         });
