@@ -23,6 +23,7 @@ mod discovery;
 pub mod disk;
 pub mod error;
 mod folder;
+mod http;
 mod listener;
 pub mod options;
 mod receive_memory;
