@@ -17,6 +17,7 @@ use crate::folder::write_atomically;
 use crate::options::{AddOptions, Added, Beginning};
 use crate::session::{Begin, Session};
 use crate::torrent::finish;
+use crate::torrent::known::merge;
 use crate::torrent::prepare::with_suffix;
 use crate::torrent::{Command, TorrentHandle};
 
@@ -48,7 +49,10 @@ impl Session {
         if self.parts().end.is_cancelled() {
             return Err(AddError::Stopping);
         }
-        if let Some(torrent) = self.parts().torrents().find_any(&hashes) {
+        let there = self.parts().torrents().find_any(&hashes);
+        if let Some(torrent) = there {
+            // Whoever adds it again may know more trackers.
+            let _ = self.add_trackers(torrent.id, options.trackers).await.is_ok();
             return Ok(already(&torrent));
         }
         let into = options.into.clone().unwrap_or_else(|| self.parts().config.download_folder());
@@ -64,9 +68,12 @@ impl Session {
         let Some(metainfo) = metainfo else {
             let begin = Begin::Metadata { into: into.clone(), rename, name: name.clone() };
             self.begin(hashes, None, None, begin, options.paused);
+            let _ = self.add_trackers(hashes.primary(), options.trackers).await.is_ok();
             return Ok(Added { id: hashes.primary(), path: into, beginning: Beginning::New });
         };
-        let metainfo = Arc::new(*metainfo);
+        let mut metainfo = *metainfo;
+        merge(&mut metainfo.announce, &options.trackers);
+        let metainfo = Arc::new(metainfo);
         let kept = self.keep(Arc::clone(&metainfo)).await.ok_or(AddError::Stopping)?;
         kept.map_err(|(path, source)| AddError::Keep { path, source })?;
         let shape = content::shape(&metainfo, rename.as_ref(), Names::Portable);

@@ -70,6 +70,8 @@ pub struct SessionConfig {
     pub disk_full_retry: Duration,
     /// How often it looks whether there is room.
     pub disk_full_probe: Duration,
+    /// Announce to the trackers that torrents name.
+    pub announce: bool,
     /// Say on the local networks what we have, and hear what others have (BEP 14).
     pub lsd: bool,
     /// The port of the groups of local discovery.
@@ -100,6 +102,7 @@ impl SessionConfig {
             handshake_timeout: Duration::from_secs(10),
             disk_full_retry: Duration::from_secs(30),
             disk_full_probe: Duration::from_secs(5),
+            announce: true,
             lsd: true,
             lsd_port: shared::lsd::PORT,
         }

@@ -13,6 +13,7 @@
 
 pub mod add;
 pub mod alert;
+pub mod announcer;
 mod bandwidth;
 mod checkpoint;
 pub mod config;
@@ -22,8 +23,9 @@ mod dialer;
 mod discovery;
 pub mod disk;
 pub mod error;
+pub mod fetch;
 mod folder;
-mod http;
+pub mod http;
 mod listener;
 pub mod options;
 mod receive_memory;
@@ -33,10 +35,12 @@ pub mod share;
 mod shared_parts;
 pub mod status;
 mod torrent;
+mod trackers;
 mod workers;
 
 pub use add::AddSource;
 pub use alert::{Alert, StatusTrouble};
+pub use announcer::{TrackerState, TrackerStatus};
 pub use config::{MseMode, SessionConfig};
 pub use connection::trace::{TraceDirection, TraceFilter, TraceLine};
 pub use error::{AddError, CommandError, OsError, ShareError, StartError, TorrentError};

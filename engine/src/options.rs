@@ -71,6 +71,8 @@ pub struct AddOptions {
     pub rename: Option<String>,
     /// Do not start yet.
     pub paused: bool,
+    /// Trackers to ask beside those of the torrent file, in tiers (BEP 12).
+    pub trackers: Vec<Vec<String>>,
 }
 
 /// What [`crate::Session::add`] found.

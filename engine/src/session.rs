@@ -15,6 +15,7 @@ use swarm::PeerSource;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::alert::Alert;
+use crate::announcer::task::{self, Word};
 use crate::bandwidth::Bucket;
 use crate::checkpoint::Recorder;
 use crate::config::SessionConfig;
@@ -54,6 +55,7 @@ struct Inner {
     /// Whether the status is written for the last time.
     ended: watch::Receiver<bool>,
     writers: Arc<Workers>,
+    announcer: Option<mpsc::Sender<Word>>,
 }
 
 impl Session {
@@ -100,7 +102,10 @@ impl Session {
         if parts.config.lsd {
             let _detached = runtime::spawn("lsd", lsd::run(Arc::clone(&parts), listen_address));
         }
-        let session = Self { inner: Arc::new(Inner { parts, folder, listen_address, ended, writers }) };
+        let announcer =
+            parts.config.announce.then(|| task::start(Arc::clone(&parts), listen_address.is_ipv4()));
+        let inner = Inner { parts, folder, listen_address, ended, writers, announcer };
+        let session = Self { inner: Arc::new(inner) };
         let (going_on, runtime) = (session.clone(), tokio::runtime::Handle::current());
         let gone_on = session.writers().run(move || {
             let _entered = runtime.enter();
@@ -108,6 +113,11 @@ impl Session {
         });
         let _ = gone_on.await.is_some();
         Ok((session, alerts))
+    }
+
+    /// How to speak to the task that announces.
+    pub(crate) fn announcer(&self) -> Option<&mpsc::Sender<Word>> {
+        self.inner.announcer.as_ref()
     }
 
     pub(crate) fn parts(&self) -> &Arc<Parts> {
@@ -230,7 +240,8 @@ impl Session {
                 let _ = ended.await.is_ok();
             }
         };
-        if tokio::time::timeout(STOP_PATIENCE, all).await.is_err() {
+        let (all, ()) = tokio::join!(tokio::time::timeout(STOP_PATIENCE, all), self.leave_trackers());
+        if all.is_err() {
             tracing::warn!("some torrents did not stop in time");
         }
         self.parts().recorder.stop();
@@ -312,7 +323,7 @@ impl Session {
         task.publish();
         let ears = Ears { inbox: receiver, news, changes };
         let _detached = runtime::spawn("torrent", task.run(ears));
-        parts.torrents_changed.notify_one();
+        parts.torrents_changed.send_replace(());
         true
     }
 }

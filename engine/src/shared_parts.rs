@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use runtime::Clock;
 use shared::{InfoHash, InfoHashes, PeerId};
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use wire::mse::Sought;
 
@@ -56,7 +56,7 @@ pub(crate) struct Parts {
     /// What survives a restart.
     pub(crate) recorder: Arc<Recorder>,
     /// A torrent came.
-    pub(crate) torrents_changed: Notify,
+    pub(crate) torrents_changed: watch::Sender<()>,
     /// The session stops.
     pub(crate) end: CancellationToken,
     alerts: mpsc::Sender<Alert>,
@@ -96,7 +96,7 @@ impl Parts {
             shy: Shy::default(),
             dials: Arc::new(Semaphore::new(config.max_dials)),
             torrents: Mutex::default(),
-            torrents_changed: Notify::new(),
+            torrents_changed: watch::Sender::new(()),
             dht_port: OnceLock::new(),
             dht_nodes: OnceLock::new(),
             end: CancellationToken::new(),

@@ -69,7 +69,8 @@ impl Local {
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heard = Counter::new(self.parts.clock.now());
         let mut buffer = [0; lsd::MAX_DATAGRAM + 1];
-        let (end, changed) = (self.parts.end.clone(), Arc::clone(&self.parts));
+        let end = self.parts.end.clone();
+        let mut changed = self.parts.torrents_changed.subscribe();
         loop {
             let got = tokio::select! {
                 () = end.cancelled() => return,
@@ -80,7 +81,7 @@ impl Local {
                     self.speak();
                     continue;
                 }
-                () = changed.torrents_changed.notified() => { self.speak(); continue }
+                Ok(()) = changed.changed() => { self.speak(); continue }
                 got = self.member.receive(&mut buffer) => got,
             };
             match got {

@@ -25,7 +25,7 @@ async fn head(stream: &mut (impl AsyncRead + Unpin)) -> String {
 async fn serve(answers: Vec<String>) -> (String, tokio::task::JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
-    let task = tokio::spawn(async move {
+    let task = runtime::spawn("server", async move {
         let mut heads = Vec::new();
         for answer in answers {
             let (mut stream, _) = listener.accept().await.unwrap();
@@ -140,7 +140,7 @@ async fn https_is_spoken_with_whom_this_machine_trusts_and_nobody_else() {
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move {
+    runtime::spawn("server", async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
             let Ok(mut stream) = acceptor.accept(stream).await else { continue };

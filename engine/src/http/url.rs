@@ -3,7 +3,7 @@
 //! Most of them come from strangers. Private addresses are the normal case here and always allowed; this
 //! machine itself only where trackers are.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::net::{IpAddr, Ipv6Addr};
 
 use shared::control::is_local;
@@ -253,7 +253,7 @@ fn read_target(path: &str) -> Result<String, UrlError> {
         if byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte) {
             target.push(char::from(byte));
         } else {
-            target.push_str(&format!("%{byte:02X}"));
+            let _ = write!(target, "%{byte:02X}");
         }
     }
     Ok(target)
@@ -261,6 +261,8 @@ fn read_target(path: &str) -> Result<String, UrlError> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -355,6 +357,22 @@ mod tests {
             ("8.8.8.8", Reach::Public),
         ] {
             assert_eq!(Reach::of(ip.parse().unwrap()), reach, "{ip}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_written_what_is_taken_reads_back(
+            text in "(http|https|udp|HTTP|ftp)://[a-zA-Z0-9\\[\\]:.@%ñ_-]{0,30}[/?#]?.{0,40}",
+            location in ".{0,40}",
+        ) {
+            if let Ok(url) = Url::parse(&text) {
+                prop_assert!(url.to_string().bytes().all(|byte| byte.is_ascii_graphic()), "{}", url);
+                prop_assert_eq!(Url::parse(&url.to_string()), Ok(url.clone()));
+                if let Ok(next) = url.join(&location) {
+                    prop_assert!(next.to_string().bytes().all(|byte| byte.is_ascii_graphic()), "{}", next);
+                }
+            }
         }
     }
 }

@@ -30,13 +30,12 @@ impl Task {
             Err(error) => return self.fail(TorrentError::Info { reason: error.to_string() }),
         };
         self.rename(info.hashes());
-        let metainfo = Arc::new(Metainfo::of_info(info));
+        let metainfo = self.metainfo.set(Metainfo::of_info(info));
         let path = self.kept.join(format!("{}.torrent", self.id()));
         if let Err(error) = write_atomically(&path, &metainfo.to_bytes(), true) {
             return self.fail(file_error(&path, &error));
         }
         let shape = content::shape(&metainfo, self.rename.as_ref(), Names::Portable);
-        self.metainfo.set(metainfo);
         self.view.named(&shape);
         self.shape = Some(shape.clone());
         self.prepare(shape, None);
@@ -61,8 +60,7 @@ impl Task {
         let Some(known) = self.metainfo.get() else { return };
         let mut metainfo = (*known).clone();
         metainfo.piece_layers.extend(layers);
-        let metainfo = Arc::new(metainfo);
-        self.metainfo.set(Arc::clone(&metainfo));
+        let metainfo = self.metainfo.set(metainfo);
         let path = self.kept.join(format!("{}.torrent", self.id()));
         let inbox = self.own_inbox.clone();
         self.on_disk += 1;

@@ -108,6 +108,10 @@ impl Announcer {
     /// The torrent takes part again after [`Self::stop`].
     pub fn start(&mut self, now: Moment) {
         self.phase = Phase::Running;
+        // A new beginning does not wait for the interval of an earlier one.
+        for tracker in self.trackers.iter_mut().filter(|tracker| tracker.failures == 0) {
+            tracker.not_before = now;
+        }
         self.next = now;
     }
 
