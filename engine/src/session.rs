@@ -167,6 +167,11 @@ impl Session {
         self.tell(id, Command::Peers(addresses, PeerSource::Tracker)).await
     }
 
+    /// Tells a torrent where peers listened once: a magnet link or an earlier run names them.
+    pub async fn remember_peers(&self, id: InfoHash, addresses: Vec<SocketAddr>) -> Result<(), CommandError> {
+        self.tell(id, Command::Peers(addresses, PeerSource::Remembered)).await
+    }
+
     /// Dials one address for a torrent, at the wish of the far side.
     pub async fn dial(&self, id: InfoHash, address: SocketAddr) -> Result<(), CommandError> {
         self.tell(id, Command::Peers(vec![address], PeerSource::Asked)).await

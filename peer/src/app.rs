@@ -55,10 +55,12 @@ impl App {
         config.limit_up = settings.limit_up;
         config.limit_down = settings.limit_down;
         config.classic_choke = settings.classic_choke;
+        config.lsd = settings.lsd;
+        config.mse = settings.mse;
         let (session, alerts) = Session::start(config).await.map_err(|error| not_started(&error))?;
         // Who only wants to look at or steer what is here needs no tracker, and hosts none.
         let (tracker, hosted) = match needs {
-            Needs::Both => find_tracker(&settings, &screen).await?,
+            Needs::Both | Needs::BothUnlessNamed => find_tracker(&settings, &screen).await?,
             Needs::Session | Needs::Tracker => (named_or_local(&settings), None),
         };
         let (link, events) = TrackerLink::start(LinkConfig {

@@ -32,6 +32,12 @@ pub struct Cli {
     /// Exactly 4 upload slots every 10 s and an optimistic one every 30 s
     #[arg(long)]
     pub classic_choke: bool,
+    /// Neither look for peers and trackers on the local networks by multicast, nor answer there
+    #[arg(long)]
+    pub no_lsd: bool,
+    /// Obfuscated connections: accept, require or off (no secrecy, only less recognisable)
+    #[arg(long, value_name = "MODE")]
+    pub mse: Option<String>,
     /// One JSON object per line, for programs
     #[arg(long)]
     pub json: bool,
@@ -54,6 +60,8 @@ impl Cli {
             limit_up: self.limit_up.clone(),
             limit_down: self.limit_down.clone(),
             classic_choke: self.classic_choke.then_some(true),
+            lsd: self.no_lsd.then_some(false),
+            mse: self.mse.clone(),
         }
     }
 }

@@ -168,22 +168,29 @@ async fn one_shot(
     stop: Shutdown,
 ) -> Result<(), Failure> {
     // Whoever only asks leaves nothing behind in the folder.
-    let _log = if verb.needs == Needs::Tracker { None } else { log(&settings.dir) };
-    let app = match verb.needs {
+    let needs = verb.needs(said);
+    let _log = if needs == Needs::Tracker { None } else { log(&settings.dir) };
+    let app = match needs {
         Needs::Tracker => App::ask_only(settings, screen, stop.clone())?,
-        Needs::Session | Needs::Both => App::start(settings, screen, stop.clone(), false, verb.needs).await?,
+        _ => App::start(settings, screen, stop.clone(), false, needs).await?,
     };
-    let ended = ask_and_run(verb, said, &app, &stop).await;
+    let ended = ask_and_run(verb, needs, said, &app, &stop).await;
     stop.request();
     farewell(app).await;
     ended
 }
 
-async fn ask_and_run(verb: &Verb, said: &Said, app: &App, stop: &Shutdown) -> Result<(), Failure> {
-    if verb.needs != Needs::Session {
+async fn ask_and_run(
+    verb: &Verb,
+    needs: Needs,
+    said: &Said,
+    app: &App,
+    stop: &Shutdown,
+) -> Result<(), Failure> {
+    if needs != Needs::Session {
         app.connected().await?;
     }
-    if verb.needs != Needs::Tracker {
+    if needs != Needs::Tracker {
         open_door(app, stop).await;
     }
     (verb.run)(&app.context, said).await?;

@@ -5,11 +5,13 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use engine::MseMode;
 use runtime::settings::{SettingsError, resolve};
 use serde::{Deserialize, Serialize};
 
 /// Keys that `peer.toml` and the environment (`PEER_NICK` ...) may set.
-const KEYS: &[&str] = &["tracker", "nick", "listen", "into", "limit_up", "limit_down", "classic_choke"];
+const KEYS: &[&str] =
+    &["tracker", "nick", "listen", "into", "limit_up", "limit_down", "classic_choke", "lsd", "mse"];
 
 /// The port of a tracker that is named without one.
 pub const TRACKER_PORT: u16 = 5000;
@@ -39,6 +41,12 @@ pub struct Written {
     /// Exactly 4 upload slots every 10 s and an optimistic one every 30 s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classic_choke: Option<bool>,
+    /// Find peers and trackers on the local networks by multicast (BEP 14).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lsd: Option<bool>,
+    /// Obfuscated connections: accept, require or off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mse: Option<String>,
 }
 
 /// Settings as meant.
@@ -60,6 +68,28 @@ pub struct Settings {
     pub limit_down: Option<u64>,
     /// Exactly 4 upload slots every 10 s and an optimistic one every 30 s.
     pub classic_choke: bool,
+    /// Find peers and trackers on the local networks by multicast (BEP 14).
+    pub lsd: bool,
+    /// Which connections are obfuscated. This hides the protocol from simple filters and nothing else.
+    pub mse: MseMode,
+}
+
+impl Settings {
+    /// The defaults, in this folder, under this nick.
+    pub fn new(dir: impl Into<PathBuf>, nick: impl Into<String>) -> Self {
+        Self {
+            dir: dir.into(),
+            tracker: None,
+            nick: nick.into(),
+            listen: None,
+            into: None,
+            limit_up: None,
+            limit_down: None,
+            classic_choke: false,
+            lsd: true,
+            mse: MseMode::default(),
+        }
+    }
 }
 
 /// Why the settings cannot be used.
@@ -106,6 +136,8 @@ fn read_with(
         limit_up: written.limit_up.as_deref().map(rate).transpose()?.flatten(),
         limit_down: written.limit_down.as_deref().map(rate).transpose()?.flatten(),
         classic_choke: written.classic_choke.unwrap_or(false),
+        lsd: written.lsd.unwrap_or(true),
+        mse: written.mse.as_deref().map(mse).transpose()?.unwrap_or_default(),
     })
 }
 
@@ -143,6 +175,19 @@ pub fn rate(text: &str) -> Result<Option<u64>, BadSettings> {
         Ok(rate) => Ok(Some(rate)),
         Err(_) => {
             let what = "rate: write 500K, 8MB, 8MiB or off (bytes a second)";
+            Err(BadSettings::Value { what, value: shared::display::fit(text, 80) })
+        }
+    }
+}
+
+/// Which connections are obfuscated.
+fn mse(text: &str) -> Result<MseMode, BadSettings> {
+    match text.to_ascii_lowercase().as_str() {
+        "accept" => Ok(MseMode::Accept),
+        "require" => Ok(MseMode::Require),
+        "off" => Ok(MseMode::Off),
+        _ => {
+            let what = "way to use obfuscation: write accept, require or off";
             Err(BadSettings::Value { what, value: shared::display::fit(text, 80) })
         }
     }
@@ -193,5 +238,8 @@ mod tests {
         assert_eq!(host_and_port("[::1]:6").unwrap(), "[::1]:6");
         assert!(rate("10X").is_err() && rate("-1").is_err());
         assert_eq!(rate("8MiB").unwrap(), Some(8 << 20));
+        let mse = |text: &str| with(&[("PEER_MSE", text)], &Written::default()).map(|settings| settings.mse);
+        assert_eq!(mse("Require").unwrap(), MseMode::Require);
+        assert!(mse("yes").is_err());
     }
 }

@@ -1,6 +1,7 @@
 //! Torrents as the session holds them: a handle for each, and its task behind it.
 
 pub(crate) mod disk_full;
+mod existing;
 pub(crate) mod files;
 pub(crate) mod finish;
 pub(crate) mod known;
@@ -89,6 +90,12 @@ impl Torrents {
     /// Takes an unfinished file or folder for one torrent; `false` when another has it.
     pub(crate) fn claim(&mut self, path: &Path) -> bool {
         self.claimed.insert(path.to_owned())
+    }
+
+    /// Whether the data of some torrent lies there.
+    pub(crate) fn lies_at(&self, path: &Path) -> bool {
+        self.claimed.contains(path)
+            || self.by_id.values().filter_map(|one| one.place.storage()).any(|storage| storage.path() == path)
     }
 
     /// Gives it back.

@@ -19,6 +19,7 @@ use crate::disk::storage::{Storage, StoredFile};
 use crate::disk::verify;
 use crate::error::{OsError, TorrentError};
 use crate::shared_parts::Parts;
+use crate::torrent::existing::{self, Giver};
 
 /// What the unfinished file or folder is called beside its final name.
 const UNFINISHED: &str = ".part";
@@ -101,8 +102,8 @@ pub(crate) struct Preparation {
 /// One way to store the torrent.
 #[derive(Debug)]
 enum Found {
-    /// Something with the right sizes has the final name.
-    Whole,
+    /// Something that could be it, whole or in part, has the final name.
+    Named,
     /// An unfinished download has the name.
     Unfinished,
     /// The name is free.
@@ -159,36 +160,55 @@ impl Preparation {
             return self.ready(storage, have, right, final_name).await;
         }
         let pieces: Vec<PieceIndex> = self.shape.content.layout.iter().collect();
+        let mut giver: Option<Giver> = None;
         for number in 0..MOST_NAMES {
             let name = numbered(&self.shape.name, number, self.shape.folder);
             let part = with_suffix(&name);
             match self.look(&name)? {
-                Found::Whole => {
+                Found::Named => {
                     let storage = Arc::new(self.storage(name.clone(), false)?);
-                    if self.check(&storage, pieces.clone()).await?.len() == pieces.len() {
+                    let right = self.check(&storage, pieces.clone()).await?;
+                    if right.len() == pieces.len() && existing::is_whole(&storage) {
                         return Ok(self.found(storage, name));
                     }
+                    if right.is_empty() {
+                        continue;
+                    }
+                    if self.take_over(&storage, &right, &part).await? {
+                        let storage = Arc::new(self.storage(part, true)?);
+                        let have = self.bits(&right);
+                        return self.ready(storage, have, right, name).await;
+                    }
+                    giver.get_or_insert(Giver { storage, right });
                 }
                 Found::Unfinished => {
                     let storage = Arc::new(self.storage(part, true)?);
                     let right = self.check(&storage, pieces.clone()).await?;
                     if !right.is_empty() {
-                        let mut have = Bitfield::empty(self.shape.content.layout.pieces());
-                        for piece in &right {
-                            have.set(*piece);
-                        }
+                        let have = self.bits(&right);
                         return self.ready(storage, have, right, name).await;
                     }
                 }
                 Found::Nothing => {
                     let storage = Arc::new(self.storage(part, true)?);
-                    let have = Bitfield::empty(self.shape.content.layout.pieces());
-                    return self.ready(storage, have, Vec::new(), name).await;
+                    let prepared = self.ready(Arc::clone(&storage), self.bits(&[]), Vec::new(), name).await?;
+                    let Some(giver) = giver else { return Ok(prepared) };
+                    let right = self.copy(giver, &storage).await?;
+                    return Ok(Prepared { have: self.bits(&right), checked: right, ..prepared });
                 }
                 Found::Other => {}
             }
         }
         Err(file_error(&self.into.join(&self.shape.name), &io::ErrorKind::AlreadyExists.into()))
+    }
+
+    /// Exactly these pieces.
+    fn bits(&self, pieces: &[PieceIndex]) -> Bitfield {
+        let mut have = Bitfield::empty(self.shape.content.layout.pieces());
+        for piece in pieces {
+            have.set(*piece);
+        }
+        have
     }
 
     /// What has this name, or the unfinished form of it.
@@ -197,12 +217,7 @@ impl Preparation {
         let root = Root::open(&self.into).map_err(failed)?;
         let part = with_suffix(name);
         if root.exists(name).map_err(failed)? {
-            let same = root.is_folder(name) == self.shape.folder
-                && self.shape.files.iter().all(|file| {
-                    let stamp = root.stamp(&inside(name, file));
-                    stamp.is_ok_and(|stamp| stamp.size == file.length)
-                });
-            return Ok(if same { Found::Whole } else { Found::Other });
+            return Ok(if self.could_be(&root, name) { Found::Named } else { Found::Other });
         }
         if !self.parts.torrents().claim(&self.into.join(&part)) {
             return Ok(Found::Other);
@@ -210,12 +225,17 @@ impl Preparation {
         if !root.exists(&part).map_err(failed)? {
             return Ok(Found::Nothing);
         }
-        let fits = root.is_folder(&part) == self.shape.folder
-            && self.shape.files.iter().all(|file| match root.stamp(&inside(&part, file)) {
+        let fits = self.could_be(&root, &part);
+        Ok(if fits { Found::Unfinished } else { Found::Other })
+    }
+
+    /// Whether each file that is there is a file of this torrent, or the beginning of one, by its size.
+    fn could_be(&self, root: &Root, top: &Path) -> bool {
+        root.is_folder(top) == self.shape.folder
+            && self.shape.files.iter().all(|file| match root.stamp(&inside(top, file)) {
                 Ok(stamp) => stamp.size <= file.length,
                 Err(error) => error.kind() == io::ErrorKind::NotFound,
-            });
-        Ok(if fits { Found::Unfinished } else { Found::Other })
+            })
     }
 
     fn found(&self, storage: Arc<Storage>, final_name: PathBuf) -> Prepared {
@@ -264,7 +284,7 @@ impl Preparation {
     }
 
     /// Hashes pieces on all hash threads; gives those that are right.
-    async fn check(
+    pub(super) async fn check(
         &self,
         storage: &Arc<Storage>,
         pieces: Vec<PieceIndex>,

@@ -18,6 +18,8 @@ pub(super) struct Page {
     pub comment: Option<String>,
     /// Whether only the tracker may name peers.
     pub private: bool,
+    /// Only its names were known when the tracker was told last.
+    pub nameless: bool,
     /// Quarters of the download that were told, 0 to 4; none before it began.
     pub quarters: Option<u8>,
 }

@@ -242,6 +242,7 @@ impl Swarms {
             return Err(AskError::TimedOut);
         };
         let request = self.share_request(&status);
+        self.book().page(id).nameless = request.is_none();
         let shared = match request {
             Some(request) => self.link.ask(request).await?,
             None => self.find(&status).await?,
@@ -315,8 +316,15 @@ impl Swarms {
         Self::aside(async move { link.ask(request).await.map(drop) });
     }
 
-    /// Looks for downloads that passed a quarter.
+    /// Looks for downloads that passed a quarter, and for those whose description has come.
     fn look(&self) {
+        for status in self.session.list().iter().filter(|status| status.state != State::Metadata) {
+            let told = std::mem::take(&mut self.book().page(status.id).nameless);
+            if told {
+                let (swarms, id) = (self.clone(), status.id);
+                Self::aside(async move { swarms.tell(id).await.map(drop) });
+            }
+        }
         for status in self.session.list().iter().filter(|status| status.state == State::Downloading) {
             let now = quarters(status.verified_bytes, status.size);
             let told = self.book().page(status.id).quarters;

@@ -3,30 +3,34 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use engine::{AddError, AddOptions, Beginning, State, TorrentStatus};
+use engine::{AddError, AddOptions, AddSource, Beginning, State, TorrentStatus};
 use serde_json::json;
 use shared::InfoHash;
 use shared::display::{Elapsed, Rate, Size, columns, escape, fit};
+use shared::metainfo::Metainfo;
 
 use super::target::{self, Target};
 use super::{Needs, Offer, Running, Said, Verb, told};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
+use crate::link::LinkState;
 use crate::terminal::progress::bar;
 
 /// get
 pub(super) const GET: Verb = Verb {
     names: &["get", "download", "descargar", "bajar"],
-    arguments: "NAME... [--into DIR] [--seed] [--timeout TIME]",
+    arguments: "NAME|FILE.torrent|MAGNET|HASH... [--into DIR] [--seed] [--timeout TIME]",
     about: "download from everybody who has it",
     examples: &[
         "get linux.iso",
         "get \"Tema 3\" --into ~/clase",
         "get 2      (row 2 of the last search)",
         "get #9c1e47",
+        "get linux.torrent",
+        "get \"magnet:?xt=urn:btih:...\"",
     ],
     offer: Offer::Remote,
-    needs: Needs::Both,
+    needs: Needs::BothUnlessNamed,
     takes_text: false,
     stays: false,
     run: get,
@@ -67,7 +71,8 @@ fn get<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
 /// The names that were given, unless together they are one name that lacks its quotes.
 async fn named<'a>(context: &Context, said: &'a Said) -> Result<&'a [String], Failure> {
     let whole = said.words.join(" ");
-    if said.words.len() > 1 && target::find(context, "get", &whole).await.is_ok() {
+    let plain = !said.words.iter().any(|word| target::stands_alone(word));
+    if said.words.len() > 1 && plain && target::find(context, "get", &whole).await.is_ok() {
         return Err(target::needs_quotes("get", &whole));
     }
     Ok(&said.words)
@@ -109,9 +114,10 @@ async fn begin(context: &Context, wanted: Wanted, said: &Said) -> Result<Option<
     };
     let options = AddOptions { into: said.options.into.clone(), ..AddOptions::default() };
     let session = context.session()?;
-    let added = session.add(target.source, options).await.map_err(|error| refused(&target.name, &error))?;
+    let source = with_trackers(target.source, target.trackers);
+    let added = session.add(source, options).await.map_err(|error| refused(&target.name, &error))?;
     let name = escape(&target.name).into_owned();
-    if let Err(error) = session.add_peers(added.id, target.peers).await {
+    if let Err(error) = session.remember_peers(added.id, target.peers).await {
         tracing::debug!(%error, "peers of the link were not taken");
     }
     match added.beginning {
@@ -127,24 +133,38 @@ async fn begin(context: &Context, wanted: Wanted, said: &Said) -> Result<Option<
             context.screen.say(&format!("Getting {name} already; it goes on."));
         }
         Beginning::New | Beginning::Checking => {
-            if let Err(error) = context.swarms()?.publish(added.id, None, said.options.private).await {
-                tracing::info!(%error, "the tracker was not told of the download");
-            }
             if let Some(metainfo) = session.metainfo(added.id) {
                 told::notes(context, &metainfo.info);
             }
-            let size = session.status(added.id).map_or(0, |status| status.size);
-            context.screen.say(&format!(
-                "Getting {name}, {} -> {}",
-                Size(size),
-                told::place(context, &added.path)
-            ));
+            let what = match session.status(added.id) {
+                Some(status) if status.state == State::Metadata => {
+                    "asking the others what is in it".to_owned()
+                }
+                status => Size(status.map_or(0, |status| status.size)).to_string(),
+            };
+            context.screen.say(&format!("Getting {name}, {what} -> {}", told::place(context, &added.path)));
             if added.beginning == Beginning::Checking {
                 context.screen.say(&format!("  something called {name} is here already; checking it first"));
+            }
+            // Without a connection it is told by itself when there is one.
+            if matches!(context.link.state(), LinkState::Connected(_))
+                && let Err(error) = context.swarms()?.publish(added.id, None, said.options.private).await
+            {
+                tracing::info!(%error, "the tracker was not told of the download");
             }
         }
     }
     Ok(Some(Awaited { id: added.id, fresh: added.beginning == Beginning::New }))
+}
+
+/// A description with the trackers that a link named beside it.
+fn with_trackers(source: AddSource, trackers: Vec<Vec<String>>) -> AddSource {
+    match source {
+        AddSource::Info(info) if !trackers.is_empty() => {
+            AddSource::Metainfo(Box::new(Metainfo { announce: trackers, ..Metainfo::of_info(*info) }))
+        }
+        other => other,
+    }
 }
 
 /// Wakes a paused download of that name; says whether there is something to wait for.

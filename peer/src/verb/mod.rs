@@ -77,6 +77,8 @@ pub enum Needs {
     Session,
     /// Both.
     Both,
+    /// Both, unless every word names its thing by itself: a link, a hash, a .torrent.
+    BothUnlessNamed,
 }
 
 /// What running a verb is.
@@ -114,6 +116,17 @@ impl Verb {
     /// Its first name.
     pub fn name(&self) -> &'static str {
         self.names.first().unwrap_or(&"")
+    }
+
+    /// What has to run for what was said.
+    pub fn needs(&self, said: &Said) -> Needs {
+        match self.needs {
+            Needs::BothUnlessNamed if said.words.iter().all(|word| target::stands_alone(word)) => {
+                Needs::Session
+            }
+            Needs::BothUnlessNamed => Needs::Both,
+            other => other,
+        }
     }
 
     /// Name and arguments, as help shows them.

@@ -46,10 +46,10 @@ fn share<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
             let text = "--as names one thing, and several were given.";
             return Err(Failure::new(Exit::Usage, "usage", text).advise("share FILE --as NAME"));
         }
-        let paths: Vec<PathBuf> = said.words.iter().map(|word| home(word)).collect();
+        let paths: Vec<PathBuf> = said.words.iter().map(|word| target::home(word)).collect();
         if let Some(missing) = paths.iter().find(|path| path.symlink_metadata().is_err()) {
             let whole = said.words.join(" ");
-            let one_name = paths.len() > 1 && home(&whole).exists();
+            let one_name = paths.len() > 1 && target::home(&whole).exists();
             return Err(if one_name { target::needs_quotes("share", &whole) } else { no_file(missing) });
         }
         for path in &paths {
@@ -57,14 +57,6 @@ fn share<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
         }
         Ok(())
     })
-}
-
-/// `~/x` as the shell would read it: at the prompt there is no shell.
-fn home(word: &str) -> PathBuf {
-    match (word.strip_prefix("~/"), std::env::home_dir()) {
-        (Some(rest), Some(home)) => home.join(rest),
-        _ => PathBuf::from(word),
-    }
 }
 
 async fn share_one(context: &Context, path: &Path, said: &Said) -> Result<(), Failure> {

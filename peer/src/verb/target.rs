@@ -1,5 +1,7 @@
 //! What a person can name to `get`, `info`, `sources`: a name, a number, an id, a magnet link, a .torrent.
 
+use std::path::PathBuf;
+
 use engine::{AddSource, CommandError};
 use shared::control::{Code, Entry, EntryId, Find, Found, Refusal};
 use shared::display::{Size, escape, fit};
@@ -24,27 +26,46 @@ pub(super) struct Target {
     pub source: AddSource,
     /// Peers that have it, where the target itself names them.
     pub peers: Vec<std::net::SocketAddr>,
+    /// Trackers that know it, in tiers, where the target itself names them.
+    pub trackers: Vec<Vec<String>>,
+}
+
+/// Whether `said` names what it means without any tracker: a link, a hash, a .torrent that is there.
+pub(super) fn stands_alone(said: &str) -> bool {
+    is_magnet(said) || is_torrent_file(said) || hexadecimal(said).is_some()
+}
+
+fn is_magnet(said: &str) -> bool {
+    said.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("magnet:"))
+}
+
+fn is_torrent_file(said: &str) -> bool {
+    let path = home(said);
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("torrent")) && path.is_file()
+}
+
+/// `~/x` as the shell would read it: at the prompt there is no shell.
+pub(super) fn home(word: &str) -> PathBuf {
+    match (word.strip_prefix("~/"), std::env::home_dir()) {
+        (Some(rest), Some(home)) => home.join(rest),
+        _ => PathBuf::from(word),
+    }
 }
 
 /// Finds what `said` means, asking the tracker where that is needed. `verb` is who asks, for advice.
 pub(super) async fn resolve(context: &Context, verb: &str, said: &str) -> Result<Target, Failure> {
-    if said.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("magnet:")) {
-        let magnet = Magnet::parse(said).map_err(|error| {
-            Failure::new(Exit::Usage, "bad_magnet", format!("{}.", capital(&error.to_string())))
-                .advise("copy the whole link again")
-        })?;
+    if is_magnet(said) {
+        let magnet = magnet(said)?;
         let name = magnet.name.unwrap_or_else(|| magnet.hashes.primary().to_string());
-        return by_hash(context, magnet.hashes, name, magnet.peers).await;
+        // Each tracker of a link is a tier of its own (BEP 12).
+        let trackers = magnet.trackers.into_iter().map(|url| vec![url]).collect();
+        return by_hash(context, magnet.hashes, name, magnet.peers, trackers).await;
     }
-    if std::path::Path::new(said)
-        .extension()
-        .is_some_and(|extension| extension.eq_ignore_ascii_case("torrent"))
-        && std::path::Path::new(said).is_file()
-    {
+    if is_torrent_file(said) {
         return torrent_file(said);
     }
     if let Some(hashes) = hexadecimal(said) {
-        return by_hash(context, hashes, said.to_owned(), Vec::new()).await;
+        return by_hash(context, hashes, said.to_owned(), Vec::new(), Vec::new()).await;
     }
     let found = find(context, verb, said).await?;
     of_entry(&found)
@@ -74,7 +95,7 @@ fn of_entry(found: &Found) -> Result<Target, Failure> {
         }
         None => AddSource::Hashes { hashes: found.entry.hashes, name: name.clone() },
     };
-    Ok(Target { name, source, peers: Vec::new() })
+    Ok(Target { name, source, peers: Vec::new(), trackers: Vec::new() })
 }
 
 async fn by_hash(
@@ -82,35 +103,53 @@ async fn by_hash(
     hashes: InfoHashes,
     name: String,
     peers: Vec<std::net::SocketAddr>,
+    trackers: Vec<Vec<String>>,
 ) -> Result<Target, Failure> {
     // The tracker may know what peers would have to tell.
     match context.link.ask(Find::Hash { info_hash: hashes.primary() }).await {
-        Ok(found) => of_entry(&found).map(|target| Target { peers, ..target }),
-        Err(_) => Ok(Target { source: AddSource::Hashes { hashes, name: name.clone() }, name, peers }),
+        Ok(found) => of_entry(&found).map(|target| Target { peers, trackers, ..target }),
+        Err(_) => {
+            Ok(Target { source: AddSource::Hashes { hashes, name: name.clone() }, name, peers, trackers })
+        }
     }
 }
 
-fn torrent_file(path: &str) -> Result<Target, Failure> {
+/// A magnet link, read.
+pub(super) fn magnet(said: &str) -> Result<Magnet, Failure> {
+    Magnet::parse(said).map_err(|error| {
+        Failure::new(Exit::Usage, "bad_magnet", format!("{}.", capital(&error.to_string())))
+            .advise("copy the whole link again")
+    })
+}
+
+/// The bytes of a file that shall be a .torrent, bounded.
+pub(super) fn torrent_bytes(path: &str) -> Result<Vec<u8>, Failure> {
     let shown = fit(path, 80);
-    let unreadable = |error: &dyn std::fmt::Display| {
-        Failure::new(
-            Exit::NotFound,
-            "no_file",
-            format!("{shown} cannot be read: {}.", escape(&error.to_string())),
-        )
-        .advise("get NAME")
+    let unreadable = |error: &std::io::Error| {
+        let text = format!("{shown} cannot be read: {}.", escape(&error.to_string()));
+        Failure::new(Exit::NotFound, "no_file", text).advise("get NAME")
     };
-    let size = std::fs::metadata(path).map_err(|error| unreadable(&error))?.len();
+    let path = home(path);
+    let size = std::fs::metadata(&path).map_err(|error| unreadable(&error))?.len();
     if size > MAX_TORRENT {
-        return Err(damaged(path, "it is larger than 10 MiB"));
+        return Err(damaged(&shown, "it is larger than 10 MiB"));
     }
-    let bytes = std::fs::read(path).map_err(|error| unreadable(&error))?;
+    std::fs::read(&path).map_err(|error| unreadable(&error))
+}
+
+fn torrent_file(path: &str) -> Result<Target, Failure> {
+    let bytes = torrent_bytes(path)?;
     let metainfo = Metainfo::parse(&bytes).map_err(|error| damaged(path, &error.to_string()))?;
-    Ok(Target {
+    Ok(of_metainfo(metainfo))
+}
+
+fn of_metainfo(metainfo: Metainfo) -> Target {
+    Target {
         name: metainfo.info.name().to_string(),
+        trackers: metainfo.announce.clone(),
         source: AddSource::Metainfo(Box::new(metainfo)),
         peers: Vec::new(),
-    })
+    }
 }
 
 fn hexadecimal(said: &str) -> Option<InfoHashes> {

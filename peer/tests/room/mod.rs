@@ -38,24 +38,34 @@ impl Room {
 
     /// Starts a peer and waits until the tracker has let it in.
     pub async fn person(&self, nick: &str) -> Person {
+        let person = self.start(nick, self.tracker.local_addr().to_string()).await;
+        person.app.connected().await.unwrap();
+        person
+    }
+
+    /// Starts a peer whose tracker is not there.
+    pub async fn hermit(&self, nick: &str) -> Person {
+        let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let nobody = taken.local_addr().unwrap();
+        drop(taken);
+        self.start(nick, nobody.to_string()).await
+    }
+
+    async fn start(&self, nick: &str, tracker: String) -> Person {
         let home = self.folder.path().join(nick);
         std::fs::create_dir_all(&home).unwrap();
         let settings = Settings {
-            dir: home.clone(),
-            tracker: Some(self.tracker.local_addr().to_string()),
-            nick: nick.to_owned(),
+            tracker: Some(tracker),
             listen: Some(([127, 0, 0, 1], 0).into()),
-            into: None,
-            limit_up: None,
-            limit_down: None,
-            classic_choke: false,
+            // Tests at once on one machine do not find each other.
+            lsd: false,
+            ..Settings::new(home.clone(), nick)
         };
         let (said, lines) = mpsc::channel(4096);
         let view = View { json: false, terminal: false, colour: false, columns: 100 };
         let app = App::start(settings, Screen::remote(said, view), Shutdown::new(), true, Needs::Both)
             .await
             .unwrap();
-        app.connected().await.unwrap();
         Person { app, lines, home }
     }
 
@@ -103,6 +113,15 @@ impl Person {
         };
         let found = tokio::time::timeout(Duration::from_secs(30), said).await;
         found.unwrap_or_else(|_| panic!("{line} does not say {text}, but {last}"))
+    }
+
+    /// Runs a line, and waits until a line that holds `text` was said; gives everything said till then.
+    pub async fn run_until(&mut self, line: &str, text: &str) -> Vec<String> {
+        let mut said = self.run(line).await.unwrap();
+        if !said.iter().any(|one| one.contains(text)) {
+            said.push(self.hear(text).await);
+        }
+        said
     }
 
     /// Waits for a line that holds `text`.
