@@ -1,5 +1,7 @@
 //! Torrents of which only the names are known: everything else comes from peers, over real sockets.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 mod lab;
 
 use std::path::Path;
