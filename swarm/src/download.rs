@@ -29,6 +29,8 @@ const MOST_WITHDRAWN: usize = 2048;
 pub(crate) struct Download {
     pub(crate) content: Arc<Content>,
     pub(crate) have: Bitfield,
+    /// Pieces that were lost and are not fetched again.
+    pub(crate) given_up: Bitfield,
     pub(crate) picker: Picker,
     pub(crate) verifier: Verifier,
     pub(crate) hashing: HashRequests,
@@ -61,6 +63,7 @@ impl Download {
             verifier: Verifier::new(Arc::clone(&content)),
             hashing: HashRequests::default(),
             layers: LayerRequests::new(&content),
+            given_up: Bitfield::empty(content.layout.pieces()),
             content,
             have,
             hungry: BTreeSet::new(),
@@ -72,9 +75,14 @@ impl Download {
         }
     }
 
-    /// Whether every piece is here.
+    /// Whether nothing is wanted any more: every piece is here, but for those that were given up.
     pub(crate) fn is_complete(&self) -> bool {
-        self.have.is_full()
+        self.have.count() + self.given_up.count() == self.have.len()
+    }
+
+    /// Whether `piece` is wanted and not here.
+    pub(crate) fn lacks(&self, piece: PieceIndex) -> bool {
+        !self.have.get(piece) && !self.given_up.get(piece)
     }
 
     /// `key` answers requests from now on.
@@ -123,7 +131,7 @@ impl Download {
     pub(crate) fn suggested(&mut self, key: PeerKey, piece: PieceIndex, turn: &mut Turn<'_>) {
         let Some(peer) = turn.peers.get_mut(&key) else { return };
         peer.leech.suggests = true;
-        if self.have.get(piece) || peer.leech.suggested.len() >= MOST_SUGGESTED {
+        if !self.lacks(piece) || peer.leech.suggested.len() >= MOST_SUGGESTED {
             return;
         }
         peer.leech.suggested.push_back(piece);
@@ -134,7 +142,7 @@ impl Download {
     /// `key` lets us ask for `piece` even while it chokes us.
     pub(crate) fn allowed_fast(&mut self, key: PeerKey, piece: PieceIndex, turn: &mut Turn<'_>) {
         let Some(peer) = turn.peers.get_mut(&key) else { return };
-        if peer.leech.allowed_fast.len() < MOST_SUGGESTED && !self.have.get(piece) {
+        if peer.leech.allowed_fast.len() < MOST_SUGGESTED && self.lacks(piece) {
             peer.leech.allowed_fast.insert(piece);
             peer.leech.exhausted = None;
             self.fill(key, turn);
@@ -238,6 +246,18 @@ impl Download {
         true
     }
 
+    /// Takes back what `key` was asked for of `piece`: it has said that it will not send it.
+    pub(crate) fn withdraw_piece(&mut self, key: PeerKey, piece: PieceIndex, turn: &mut Turn<'_>) {
+        let Some(peer) = turn.peers.get_mut(&key) else { return };
+        let from = BlockRef { piece, index: 0 };
+        let to = BlockRef { piece, index: u32::MAX };
+        for block in peer.leech.requests.range(from..=to).map(|(block, _)| *block).collect::<Vec<_>>() {
+            peer.leech.requests.remove(&block);
+            remember(peer, block);
+            self.picker.update(piece, |download| download.release(block.index, key));
+        }
+    }
+
     /// Takes back all that `key` was asked for, telling it when `tell`.
     pub(crate) fn withdraw(&mut self, key: PeerKey, turn: &mut Turn<'_>, tell: bool) {
         let Some(peer) = turn.peers.get_mut(&key) else { return };
@@ -255,7 +275,7 @@ impl Download {
     pub(crate) fn check_invariants(&self, peers: &std::collections::BTreeMap<PeerKey, Peer>) {
         self.picker.check_invariants();
         for (piece, download) in self.picker.under_way() {
-            assert!(!self.have.get(piece), "a piece that is here is not under way");
+            assert!(self.lacks(piece), "a piece that is here is not under way");
             for index in 0..download.blocks() {
                 let block = BlockRef { piece, index };
                 for requester in download.requesters(index) {
@@ -266,7 +286,7 @@ impl Download {
             }
         }
         for peer in peers.values() {
-            let wanted = peer.holdings.has.ones().filter(|piece| !self.have.get(*piece)).count();
+            let wanted = peer.holdings.has.ones().filter(|piece| self.lacks(*piece)).count();
             assert_eq!(wanted, peer.holdings.wanted as usize, "{:?}", peer.key());
             for block in peer.leech.requests.keys() {
                 let asked = self

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use shared::Moment;
 use wire::Message;
 use wire::extended::handshake::ExtendedHandshake;
-use wire::extended::{HANDSHAKE_ID, ut_holepunch, ut_metadata, ut_pex};
+use wire::extended::{HANDSHAKE_ID, lt_donthave, ut_holepunch, ut_metadata, ut_pex};
 
 use crate::io::PeerKey;
 use crate::peer::Peer;
@@ -21,6 +21,8 @@ pub(crate) enum Extension {
     Metadata,
     /// Who is connected to whom (BEP 11).
     PeerExchange,
+    /// A piece that was had and is lost (BEP 54).
+    DontHave,
     /// Meeting through a third (BEP 55).
     Holepunch,
 }
@@ -29,12 +31,19 @@ pub(crate) enum Extension {
 const TABLE: &[(Extension, u8, &str)] = &[
     (Extension::Metadata, 1, ut_metadata::NAME),
     (Extension::PeerExchange, 2, ut_pex::NAME),
+    (Extension::DontHave, 3, lt_donthave::NAME),
     (Extension::Holepunch, 4, ut_holepunch::NAME),
 ];
 
 impl Extension {
     fn of(number: u8) -> Option<Self> {
         TABLE.iter().find(|(_, known, _)| *known == number).map(|(extension, _, _)| *extension)
+    }
+
+    /// Whether an extended message under this number is about pieces, and has to wait until the content
+    /// is known.
+    pub(crate) fn is_about_pieces(number: u8) -> bool {
+        Self::of(number) == Some(Self::DontHave)
     }
 
     fn name(self) -> &'static str {
@@ -68,7 +77,7 @@ impl Torrent {
     /// Whether we take messages of `extension` now.
     fn offers(&self, extension: Extension) -> bool {
         match extension {
-            Extension::Metadata => true,
+            Extension::Metadata | Extension::DontHave => true,
             Extension::PeerExchange => self.exchanges_peers(),
             Extension::Holepunch => self.punches_holes(),
         }
@@ -79,6 +88,7 @@ impl Torrent {
         match extension {
             Extension::Metadata => self.metadata_message(key, payload, now),
             Extension::PeerExchange => self.acquaintances_told(key, payload, now),
+            Extension::DontHave => self.dont_have(key, payload, now),
             Extension::Holepunch => self.holepunch_message(key, payload, now),
         }
     }

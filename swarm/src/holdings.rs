@@ -41,10 +41,10 @@ impl Download {
         if pieces > 0 && has.is_full() {
             peer.holdings.counted_as_seed = true;
             self.picker.availability.add_seed();
-            peer.holdings.wanted = pieces - self.have.count();
+            peer.holdings.wanted = pieces - self.have.count() - self.given_up.count();
         } else {
             has.ones().for_each(|piece| self.picker.availability.increment(piece));
-            let wanted = has.ones().filter(|piece| !self.have.get(*piece)).count();
+            let wanted = has.ones().filter(|piece| self.lacks(*piece)).count();
             peer.holdings.wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
         }
         self.layers.ask(turn);
@@ -64,7 +64,7 @@ impl Download {
             return None;
         }
         self.picker.availability.increment(piece);
-        if self.have.get(piece) {
+        if !self.lacks(piece) {
             return Some(piece);
         }
         peer.holdings.wanted += 1;
@@ -95,21 +95,28 @@ impl Download {
         }
     }
 
-    /// `key` would not send a piece that it said it has: for a while the piece counts as not there.
-    pub(crate) fn refused(&mut self, key: PeerKey, piece: PieceIndex, turn: &mut Turn<'_>) {
+    /// `key` does not have `piece` any more, which it had.
+    pub(crate) fn forget_piece(&mut self, key: PeerKey, piece: PieceIndex, turn: &mut Turn<'_>) {
         let Some(peer) = turn.peers.get_mut(&key) else { return };
-        if !peer.holdings.has.get(piece) {
-            return;
-        }
         if std::mem::replace(&mut peer.holdings.counted_as_seed, false) {
             self.picker.availability.remove_seed();
             peer.holdings.has.ones().for_each(|piece| self.picker.availability.increment(piece));
         }
         peer.holdings.has.clear(piece);
         self.picker.availability.decrement(piece);
-        if !self.have.get(piece) {
+        if self.lacks(piece) {
             peer.holdings.wanted -= 1;
         }
+    }
+
+    /// `key` would not send a piece that it said it has: for a while the piece counts as not there.
+    pub(crate) fn refused(&mut self, key: PeerKey, piece: PieceIndex, turn: &mut Turn<'_>) {
+        let Some(peer) = turn.peers.get_mut(&key) else { return };
+        if !peer.holdings.has.get(piece) {
+            return;
+        }
+        self.forget_piece(key, piece, turn);
+        let Some(peer) = turn.peers.get_mut(&key) else { return };
         peer.leech.refused.push_back((turn.now, piece));
         self.fill(key, turn);
     }

@@ -162,6 +162,18 @@ pub enum Input {
         /// The SHA-256 of each block, in order; `None` when it could not be read.
         digests: Option<Vec<[u8; 32]>>,
     },
+    /// A piece that was verified is not on disk any more as it was: it changed, or cannot be read.
+    PieceLost {
+        /// Which piece.
+        piece: PieceIndex,
+        /// Whether it is to be fetched again, and written where it was.
+        again: bool,
+    },
+    /// A piece that was lost, and not fetched again, is on disk as it was.
+    PieceFound {
+        /// Which piece.
+        piece: PieceIndex,
+    },
     /// An [`Output::Upload`] has been handed to the network.
     Uploaded {
         /// To whom.
@@ -258,12 +270,13 @@ pub enum Output {
         /// What; it has been checked to lie inside a file's tree and to be of bounded length.
         range: HashRange,
     },
-    /// This piece is written and verified. Told once for each piece.
+    /// This piece is written and verified. Told once for each piece, until it is lost.
     Verified {
         /// Which piece.
         piece: PieceIndex,
     },
-    /// Every piece is written and verified. Told once, never for a torrent that starts complete.
+    /// Every piece is written and verified. Told once, never for a torrent that starts complete; told
+    /// again when the last of those that were lost and fetched again is there.
     Completed,
     /// The info dictionary came from peers and fits the info hash (BEP 9).
     InfoReceived {

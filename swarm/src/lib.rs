@@ -22,6 +22,7 @@ mod holdings;
 mod holepunch;
 pub mod io;
 mod layers;
+mod lost;
 pub mod merkle;
 mod messages;
 mod metadata;

@@ -3,6 +3,7 @@
 use shared::{Bitfield, Moment};
 use wire::{HashRange, Message};
 
+use crate::extensions::Extension;
 use crate::holdings::Told;
 use crate::io::{Breach, CloseReason, Output, PeerKey};
 use crate::torrent::Torrent;
@@ -162,6 +163,9 @@ fn is_fast(message: &Message) -> bool {
 }
 
 fn is_about_pieces(message: &Message) -> bool {
+    if let Message::Extended { id, .. } = message {
+        return Extension::is_about_pieces(*id);
+    }
     matches!(
         message,
         Message::Have(_)

@@ -84,6 +84,13 @@ impl Picker {
         Some(result)
     }
 
+    /// `piece`, which was finished, is wanted again.
+    pub(crate) fn want(&mut self, piece: PieceIndex) {
+        self.wanted += 1;
+        self.generation += 1;
+        self.availability.add_candidate(piece);
+    }
+
     /// `piece` is complete and true: nothing more is asked for it.
     pub(crate) fn finish(&mut self, piece: PieceIndex) -> Option<PieceDownload> {
         self.open.remove(&piece);

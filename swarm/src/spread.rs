@@ -42,7 +42,26 @@ impl Spread {
     }
 }
 
+impl Spread {
+    /// `piece` is not here any more: nobody is told to ask for it.
+    pub(crate) fn withdraw(&mut self, piece: PieceIndex) {
+        self.copies.remove_candidate(piece);
+    }
+
+    /// `piece` is here again.
+    pub(crate) fn offer(&mut self, piece: PieceIndex) {
+        self.copies.add_candidate(piece);
+    }
+}
+
 impl Upload {
+    /// Somebody has lost `piece`.
+    pub(crate) fn has_no_more(&mut self, piece: PieceIndex) {
+        if let Some(spread) = &mut self.spread {
+            spread.copies.decrement(piece);
+        }
+    }
+
     /// `key` has told all its pieces.
     pub(crate) fn told(&mut self, has: &Bitfield) {
         if let Some(spread) = &mut self.spread {

@@ -116,6 +116,8 @@ impl Torrent {
             Input::BlocksDigested { piece, digests } => {
                 self.act(now, |download, _, turn| download.blocks_digested(piece, digests.as_deref(), turn));
             }
+            Input::PieceLost { piece, again } => self.piece_lost(piece, again, now),
+            Input::PieceFound { piece } => self.piece_found(piece, now),
             Input::Uploaded { peer, span } => {
                 self.act(now, |_, upload, turn| upload.done(peer, span, true, turn));
             }
@@ -170,7 +172,11 @@ impl Torrent {
             let layout = &self.download.content.layout;
             let (pieces, length) = (layout.pieces(), layout.piece_length());
             let advises = !self.config.classic_choke;
-            self.upload.spread = advises.then(|| Spread::new(pieces, length, &self.peers));
+            self.upload.spread = advises.then(|| {
+                let mut spread = Spread::new(pieces, length, &self.peers);
+                self.download.given_up.ones().for_each(|piece| spread.withdraw(piece));
+                spread
+            });
         }
         let endgame = now >= self.next_endgame && self.download.wants_endgame_tick();
         if endgame {

@@ -67,6 +67,8 @@ pub struct Peer {
     pub info: Option<Bytes>,
     /// What every message it sends becomes on its way.
     pub spoil: fn(Message) -> Option<Message>,
+    /// Whether its blocks reach the others.
+    pub gives: bool,
     /// Messages it sent.
     pub sent: Vec<Message>,
 }
@@ -82,7 +84,12 @@ pub struct Room {
 
 impl Room {
     pub fn new(publication: Publication) -> Self {
-        Self { now: Moment::START, publication, peers: Vec::new(), waiting: VecDeque::new() }
+        Self {
+            now: Moment::START + Duration::from_secs(1000),
+            publication,
+            peers: Vec::new(),
+            waiting: VecDeque::new(),
+        }
     }
 
     /// One that has all of it.
@@ -118,12 +125,27 @@ impl Room {
         let config = TorrentConfig { peer_id: id, listen_port: Some(7000), ..config };
         let brain = Torrent::new(config, start, number as u64, self.now);
         let (closed, info, sent) = (Vec::new(), None, Vec::new());
-        self.peers.push(Peer { brain, id, disk, ends: Vec::new(), closed, info, spoil: Some, sent });
+        self.peers.push(Peer {
+            brain,
+            id,
+            disk,
+            ends: Vec::new(),
+            closed,
+            info,
+            spoil: Some,
+            gives: true,
+            sent,
+        });
         number
     }
 
     /// Connects two of them; they speak everything.
     pub fn meet(&mut self, one: usize, other: usize) {
+        self.meet_as(one, other, true);
+    }
+
+    /// Connects two of them, which speak nothing but BEP 3 unless they are `modern`.
+    pub fn meet_as(&mut self, one: usize, other: usize, modern: bool) {
         let keys = [one, other].map(|peer| PeerKey(u32::try_from(self.peers[peer].ends.len()).unwrap()));
         self.peers[one].ends.push(Some((other, keys[1])));
         self.peers[other].ends.push(Some((one, keys[0])));
@@ -131,7 +153,7 @@ impl Room {
             let port = if outgoing { 7000 } else { 40_000 };
             let address = SocketAddr::from(([10, 0, 0, u8::try_from(far).unwrap()], port));
             let peer_id = self.peers[far].id;
-            let (fast, extended, v2) = (true, true, true);
+            let (fast, extended, v2) = (modern, modern, modern);
             let input = Input::Connected {
                 peer,
                 peer_id,
@@ -209,7 +231,8 @@ impl Room {
             }
             Output::Upload { peer, span } => {
                 self.waiting.push_back((at, Input::Uploaded { peer, span }));
-                let Some((far, key)) = self.peers[at].ends[peer.0 as usize] else { return };
+                let end = self.peers[at].ends[peer.0 as usize].filter(|_| self.peers[at].gives);
+                let Some((far, key)) = end else { return };
                 let from = usize::try_from(layout.offset(span.piece())).unwrap() + span.begin() as usize;
                 let data = &self.peers[at].disk[from..from + span.length() as usize];
                 let range = Range { index: span.piece().get(), begin: span.begin(), length: span.length() };

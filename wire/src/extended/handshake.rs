@@ -64,7 +64,8 @@ impl ExtendedHandshake {
             ("metadata_size", self.metadata_size),
             ("p", self.port.map(u32::from)),
             ("reqq", self.reqq),
-            ("upload_only", self.upload_only.then_some(1)),
+            // Said either way: a later handshake may take it back.
+            ("upload_only", Some(u32::from(self.upload_only))),
         ] {
             if let Some(number) = number {
                 dict = dict.int(key, i64::from(number));
