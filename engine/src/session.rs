@@ -30,6 +30,7 @@ use crate::resume;
 use crate::shared_parts::Parts;
 use crate::status::{Limits, PeerStatus, State, TorrentStatus};
 use crate::torrent::known::KnownMetainfo;
+use crate::torrent::lost::Lost;
 use crate::torrent::prepare::{Left, Prepared, Shape};
 use crate::torrent::task::{Ears, Outgoing, Task};
 use crate::torrent::view::View;
@@ -296,6 +297,7 @@ impl Session {
             is_share: begin.is_share(),
             view: View::new(status_sender, parts.clock.now()),
             disk_full: None,
+            lost: Lost::default(),
             on_disk: 0,
             final_name: PathBuf::new(),
             leaves: BTreeMap::new(),

@@ -48,6 +48,8 @@ pub(crate) enum Event {
     Kept(Result<(), TorrentError>),
     /// A file cannot be read or written.
     FileTrouble(TorrentError),
+    /// These pieces, which were lost, are there again.
+    Found(Vec<shared::PieceIndex>),
     /// So many bytes are free on the disk that was full.
     Room(u64),
     /// The session wants something.

@@ -37,17 +37,21 @@ pub(crate) struct Source {
     leaves: Mutex<BTreeMap<PieceIndex, Leaves>>,
     /// The upper layers of files that somebody asked about.
     upper: Mutex<BTreeMap<[u8; 32], Arc<Upper>>>,
-    /// Told once for each file that turns out to be wrong.
+    /// Told of pieces that turn out to be wrong, whenever somebody asks for them.
     changes: OnceLock<mpsc::Sender<Changed>>,
 }
 
-/// A file does not hold any more what the torrent says.
+/// A piece is not on disk any more as the torrent says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Changed {
-    /// The first piece that was found wrong.
+    /// Which piece.
     pub(crate) piece: PieceIndex,
     /// Number of the file.
     pub(crate) file: usize,
+    /// It is the first one of its file.
+    pub(crate) is_first: bool,
+    /// The files are still being written by us.
+    pub(crate) unfinished: bool,
 }
 
 /// What is known of files that we do not write.
@@ -252,8 +256,10 @@ impl Source {
     fn read_doubted(&self, span: Span, buffer: &mut [u8]) -> io::Result<()> {
         for _ in 0..2 {
             self.settle(span.piece())?;
-            if self.read_undoubted(&[span], buffer)? {
-                return Ok(());
+            match self.read_undoubted(&[span], buffer) {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(_) => self.doubt(span.piece())?,
             }
         }
         Err(io::Error::other("the file is being changed"))
@@ -284,38 +290,83 @@ impl Source {
         Ok((first..=last).any(doubt))
     }
 
+    /// A piece could not be read although its file looks as it did: it is hashed before it is given. An
+    /// error when it is wrong.
+    fn doubt(&self, piece: PieceIndex) -> io::Result<()> {
+        if let Some(watch) = self.lock().as_mut() {
+            watch.doubtful.set(piece);
+            return Ok(());
+        }
+        if self.has_its_hash(piece) {
+            return Ok(());
+        }
+        self.tell_changed(piece, None);
+        Err(wrong())
+    }
+
     /// Hashes a doubtful piece; an error when it is wrong.
     fn settle(&self, piece: PieceIndex) -> io::Result<()> {
+        self.judge(piece).map_err(|first_of| {
+            self.tell_changed(piece, first_of);
+            wrong()
+        })
+    }
+
+    /// Whether a piece that was withdrawn can be given again. Looks at its files first.
+    pub(crate) fn is_right_again(&self, piece: PieceIndex) -> bool {
+        let layout = self.storage.layout();
+        let (offset, length) = (layout.offset(piece), u64::from(layout.data_length(piece)));
+        self.look_at_files(offset, length).is_ok() && self.judge(piece).is_ok()
+    }
+
+    /// Hashes a piece if it is in doubt. When it is wrong: the file of which it is the first such piece,
+    /// if any.
+    fn judge(&self, piece: PieceIndex) -> Result<(), Option<usize>> {
         let (doubtful, withdrawn) = match self.lock().as_ref() {
             Some(watch) => (watch.doubtful.get(piece), watch.withdrawn.get(piece)),
             None => (false, false),
         };
-        let wrong =
-            || io::Error::new(io::ErrorKind::InvalidData, "the piece does not have its hash any more");
         if withdrawn {
-            return Err(wrong());
+            return Err(None);
         }
         if !doubtful {
             return Ok(());
         }
-        let right = verify::piece_is_right(&self.storage, self.content(), piece, &mut Vec::new());
+        let right = self.has_its_hash(piece);
         let mut lock = self.lock();
         let Some(watch) = lock.as_mut() else { return Ok(()) };
         watch.doubtful.clear(piece);
-        if right.is_ok_and(|right| right) {
+        if right {
             return Ok(());
         }
         watch.withdrawn.set(piece);
+        let mut first_of = None;
         for file in self.storage.files_of(piece) {
             if let Some(told @ false) = watch.told.get_mut(file) {
                 *told = true;
-                // A full queue means that somebody is being told already.
-                let told = self.changes.get().map(|changes| changes.try_send(Changed { piece, file }));
-                let _ = told.is_some_and(|told| told.is_ok());
+                first_of.get_or_insert(file);
             }
         }
-        Err(wrong())
+        Err(first_of)
     }
+
+    fn has_its_hash(&self, piece: PieceIndex) -> bool {
+        let right = verify::piece_is_right(&self.storage, self.content(), piece, &mut Vec::new());
+        right.is_ok_and(|right| right)
+    }
+
+    fn tell_changed(&self, piece: PieceIndex, first_of: Option<usize>) {
+        let unfinished = self.lock().is_none();
+        let file = first_of.or_else(|| self.storage.files_of(piece).into_iter().next());
+        let (Some(changes), Some(file)) = (self.changes.get(), file) else { return };
+        let changed = Changed { piece, file, is_first: first_of.is_some(), unfinished };
+        // A full queue means that somebody is being told already; whoever asks next tells it again.
+        let _ = changes.try_send(changed).is_ok();
+    }
+}
+
+fn wrong() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "the piece does not have its hash any more")
 }
 
 impl Watch {
@@ -408,13 +459,16 @@ mod tests {
         let (bytes, readable) = source.read(&spans, Vec::new());
         assert_eq!(readable, [true, false, true]);
         assert_eq!(bytes, [&line[..8], &line[64..68]].concat());
-        assert_eq!(changes.try_recv().unwrap(), Changed { piece: PieceIndex::new(1), file: 0 });
-        // Told once; and when the file is put right, it is given again.
+        let changed = Changed { piece: PieceIndex::new(1), file: 0, is_first: true, unfinished: false };
+        assert_eq!(changes.try_recv().unwrap(), changed);
+        // Told again to whoever asks again; and when the file is put right, it is given again.
         assert_eq!(source.read(&spans[1..2], Vec::new()).1, [false]);
-        assert!(changes.try_recv().is_err());
+        assert_eq!(changes.try_recv().unwrap(), Changed { is_first: false, ..changed });
+        assert!(changes.try_recv().is_err() && !source.is_right_again(PieceIndex::new(1)));
         line[40] = 40;
         std::fs::write(dir.path().join("file"), &line).unwrap();
         touch(dir.path(), 6);
+        assert!(source.is_right_again(PieceIndex::new(1)));
         assert_eq!(source.read(&spans, Vec::new()).1, [true; 3]);
     }
 

@@ -7,7 +7,6 @@ use download_status::Stage;
 use swarm::{Input, Torrent};
 
 use crate::alert::Alert;
-use crate::disk::source::Changed;
 use crate::error::TorrentError;
 use crate::status::{Progress, State};
 use crate::torrent::finish::Finished;
@@ -110,12 +109,6 @@ impl Task {
             swarm::Alert::WriteFailed { full: false, .. } => {}
             swarm::Alert::Unreachable { address } => self.parts.alert(Alert::Unreachable { id, address }),
         }
-    }
-
-    pub(crate) fn changed(&mut self, changed: Changed) {
-        let Some(source) = self.place.source.get() else { return };
-        let path = source.storage().root().join(&source.storage().relative(changed.file));
-        self.parts.alert(Alert::ShareChanged { id: self.id(), piece: changed.piece.get(), path });
     }
 
     pub(crate) fn fail(&mut self, error: TorrentError) {

@@ -6,6 +6,7 @@ pub(crate) mod files;
 pub(crate) mod finish;
 pub(crate) mod known;
 mod life;
+pub(crate) mod lost;
 mod metadata;
 pub(crate) mod prepare;
 mod progress;

@@ -20,6 +20,7 @@ use crate::torrent::Command;
 use crate::torrent::disk_full::DiskFull;
 use crate::torrent::files;
 use crate::torrent::known::KnownMetainfo;
+use crate::torrent::lost::Lost;
 use crate::torrent::prepare::{News, Shape};
 use crate::torrent::view::View;
 
@@ -47,6 +48,7 @@ pub(crate) struct Task {
     pub(crate) is_share: bool,
     pub(crate) view: View,
     pub(crate) disk_full: Option<DiskFull>,
+    pub(crate) lost: Lost,
     /// Writes and finishing under way.
     pub(crate) on_disk: usize,
     pub(crate) final_name: std::path::PathBuf,
@@ -129,7 +131,7 @@ impl Task {
         let brain = self.brain.as_ref().and_then(Torrent::next_timeout);
         let probe = self.disk_full.as_ref().map(DiskFull::next_probe);
         let view = self.view.next_refresh(!self.connections.is_empty());
-        [brain, probe, view].into_iter().flatten().min()
+        [brain, probe, view, self.lost.next_look()].into_iter().flatten().min()
     }
 
     fn look_at_clock(&mut self) {
@@ -139,6 +141,9 @@ impl Task {
         }
         if self.disk_full.as_ref().is_some_and(|full| full.next_probe() <= now) {
             self.probe_room();
+        }
+        if self.lost.next_look().is_some_and(|due| due <= now) {
+            self.look_for_lost();
         }
         if self.view.is_due(now, !self.connections.is_empty()) {
             self.publish();
@@ -167,6 +172,7 @@ impl Task {
                 }
             }
             Event::FileTrouble(error) => self.fail(error),
+            Event::Found(pieces) => self.found(pieces),
             Event::Room(free) => self.room(free),
             Event::Command(command) => self.command(command),
         }

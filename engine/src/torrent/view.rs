@@ -83,6 +83,11 @@ impl View {
         self.verified_bytes += u64::from(source.storage().layout().data_length(piece));
     }
 
+    /// So many bytes less.
+    pub(crate) fn lost(&mut self, bytes: u64) {
+        self.verified_bytes = self.verified_bytes.saturating_sub(bytes);
+    }
+
     /// Every byte is there, under its final name.
     pub(crate) fn complete(&mut self, path: PathBuf) {
         self.path = path;
