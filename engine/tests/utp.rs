@@ -23,8 +23,8 @@ async fn relay(to: SocketAddr) -> SocketAddr {
     let outside = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let inside = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let address = outside.local_addr().unwrap();
-    tokio::spawn(async move {
-        let (mut one, mut two) = ([0; 65536], [0; 65536]);
+    let _detached = runtime::spawn("relay", async move {
+        let (mut one, mut two) = (vec![0; 65536], vec![0; 65536]);
         let mut dialler = None;
         loop {
             tokio::select! {

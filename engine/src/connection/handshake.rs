@@ -104,10 +104,10 @@ pub(crate) async fn outgoing(
     offer: Option<Methods>,
 ) -> Result<Greeting, HandshakeError> {
     let ours = ours(hashes, hashes.primary(), peer_id);
-    match offer {
-        None => stream.write_all(&ours.encode()).await?,
-        Some(offer) => mse::begin(stream, hashes.primary(), offer, ours.encode().into()).await?,
+    if let Some(offer) = offer {
+        mse::begin(stream, hashes.primary(), offer).await?;
     }
+    stream.write_all(&ours.encode()).await?;
     let theirs = read(stream).await?;
     if !hashes.matches(&theirs.hash) {
         return Err(HandshakeError::OtherTorrent(theirs.hash));

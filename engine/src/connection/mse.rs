@@ -23,14 +23,10 @@ fn dice() -> Dice {
     Dice { private: rng.random(), key_pad, inner_pad }
 }
 
-/// Begins an exchange for this torrent and says `early` with it.
-pub(crate) async fn begin(
-    stream: &mut Stream,
-    hash: InfoHash,
-    offer: Methods,
-    early: Vec<u8>,
-) -> Result<(), HandshakeError> {
-    let mut initiator = Initiator::new(dice(), hash, offer, early);
+/// Begins an exchange for this torrent. The handshake follows when it is over: libtorrent 2.1 loses its
+/// place in the stream when the handshake comes inside the exchange.
+pub(crate) async fn begin(stream: &mut Stream, hash: InfoHash, offer: Methods) -> Result<(), HandshakeError> {
+    let mut initiator = Initiator::new(dice(), hash, offer, Vec::new());
     let mut bytes = [0; AT_ONCE];
     loop {
         stream.write_all(&initiator.take_output()).await?;
