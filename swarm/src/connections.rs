@@ -170,7 +170,14 @@ impl Torrent {
     pub(crate) fn dial(&mut self, now: Moment) {
         while !self.paused && !self.stopped && self.has_room_to_dial() {
             let Some(address) = self.list.next(now) else { return };
-            self.out.push(Output::Dial { address });
+            let is_there = |peer: &&mut Peer| peer.listens_at() == Some(address);
+            if let Some(peer) = self.peers.values_mut().find(is_there) {
+                // It came by itself; when it leaves, this is where it can be found.
+                peer.dial_address = Some(address).filter(|_| !peer.identity.outgoing);
+                self.list.connected(address);
+            } else {
+                self.out.push(Output::Dial { address });
+            }
         }
     }
 }

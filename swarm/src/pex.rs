@@ -306,6 +306,19 @@ mod tests {
     }
 
     #[test]
+    fn who_came_by_itself_is_not_dialled_when_it_is_named_but_when_it_has_left() {
+        let mut rig = Rig::public();
+        let (teller, came) = (rig.dialled(1), rig.came(2));
+        rig.greet(teller, ExtendedHandshake::default());
+        rig.greet(came, ExtendedHandshake { port: Some(2), ..ExtendedHandshake::default() });
+        assert_eq!(tell(&mut rig, teller, &added([address(2)])), []);
+        rig.torrent.check_invariants();
+        rig.input(Input::Disconnected { peer: came });
+        rig.pass(2);
+        assert_eq!(rig.dials(), [address(2)]);
+    }
+
+    #[test]
     fn one_message_in_fifty_seconds_counts_and_at_most_fifty_names_of_it() {
         let mut rig = Rig::public().with(TorrentConfig { max_dialling: 500, ..TorrentConfig::default() });
         let teller = rig.dialled(1);

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use shared::{Bitfield, BlockRef, Moment, PieceIndex};
 
@@ -21,6 +22,8 @@ const RANDOM_PIECES: u32 = 4;
 const OPEN_STEPS: usize = 64;
 /// Peers that may be asked for the same block at the end.
 const MOST_DUPLICATES: usize = 2;
+/// How long a block may be waited for from so many before they do not count.
+const LOST: Duration = Duration::from_secs(6);
 
 /// The peer that a block is picked for.
 pub(crate) struct Asked<'a> {
@@ -164,7 +167,7 @@ impl Picker {
                 has.get(**piece) && download.only_from.is_none_or(|only| only == peer)
             })
             .find_map(|(piece, download)| {
-                download.overdue(peer, before, MOST_DUPLICATES).map(|index| (*piece, index))
+                download.overdue(peer, before, now - LOST, MOST_DUPLICATES).map(|index| (*piece, index))
             })?;
         self.update(piece, |download| download.request(index, peer, now));
         Some(BlockRef { piece, index })

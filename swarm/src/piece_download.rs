@@ -310,14 +310,21 @@ impl PieceDownload {
         self.suspicions.truncate(limit);
     }
 
-    /// Blocks asked for before `before` of fewer than `most` peers, `peer` not among them.
-    pub(crate) fn overdue(&self, peer: PeerKey, before: Moment, most: usize) -> Option<u32> {
+    /// A block asked for before `before` of fewer than `most` peers, `peer` not among them; asked for
+    /// before `long_before`, those that it was asked of do not count.
+    pub(crate) fn overdue(
+        &self,
+        peer: PeerKey,
+        before: Moment,
+        long_before: Moment,
+        most: usize,
+    ) -> Option<u32> {
         (0_u32..)
             .zip(&self.blocks)
             .find(|(_, block)| {
                 block.stage == Stage::Requested
                     && block.requested_at <= before
-                    && block.requesters.len() < most
+                    && (block.requesters.len() < most || block.requested_at <= long_before)
                     && !block.requesters.contains(&peer)
             })
             .map(|(index, _)| index)

@@ -198,6 +198,7 @@ impl World {
         }
         let config = TorrentConfig {
             peer_id: it.peer_id,
+            listen_port: Some(PORT),
             classic_choke: it.wish.classic_choke,
             ..TorrentConfig::default()
         };

@@ -33,7 +33,7 @@ fn one_that_rejects_everything_hardly_matters() {
 
 #[test]
 fn one_that_never_answers_does_not_hold_anything_up() {
-    for seed in 0..10 {
+    for seed in 0..60 {
         let (clean, lied_to) = (with_liars(Manners::Ignores, 0, seed), with_liars(Manners::Ignores, 2, seed));
         assert!(lied_to < clean * 13 / 10 + Duration::from_secs(60), "{clean:?}, with liars {lied_to:?}");
     }
