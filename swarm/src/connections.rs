@@ -25,8 +25,11 @@ impl Torrent {
         let identity = Identity { key: peer, peer_id, address, outgoing, fast, extended, v2, dht, utp };
         if let Some(reason) = self.reason_against(&identity, now) {
             if outgoing {
-                let rest = if reason == CloseReason::Duplicate { STALE * 12 } else { LONG_REST };
-                self.list.shun(address, now + rest);
+                if reason == CloseReason::Duplicate {
+                    self.list.connected(address);
+                } else {
+                    self.list.shun(address, now + LONG_REST);
+                }
             }
             self.out.push(Output::Close { peer, reason });
             return;
@@ -62,7 +65,7 @@ impl Torrent {
             let key = old.key();
             if !newcomer_wins(old, new.outgoing, &self.config.peer_id, now) {
                 if let Some(old) = self.peers.get_mut(&key).filter(|_| new.outgoing) {
-                    old.dial_address = Some(new.address);
+                    old.dial_addresses.insert(new.address);
                 }
                 return Some(CloseReason::Duplicate);
             }
@@ -125,7 +128,7 @@ impl Torrent {
         });
         let lasted = now.since(peer.connected);
         let dialled = peer.identity.outgoing.then_some(peer.identity.address);
-        for address in dialled.into_iter().chain(peer.dial_address) {
+        for address in dialled.into_iter().chain(peer.dial_addresses) {
             self.list.disconnected(address, lasted, &mut self.dice, now);
         }
         self.seek_metadata(now);

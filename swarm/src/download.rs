@@ -112,12 +112,14 @@ impl Download {
     pub(crate) fn rejected(&mut self, key: PeerKey, range: Range, turn: &mut Turn<'_>) {
         let Some(block) = self.block_of(range) else { return };
         let Some(peer) = turn.peers.get_mut(&key) else { return };
+        // What was taken back and asked for again is first rejected for having been taken back.
+        if peer.answers_withdrawn(block) {
+            return;
+        }
         if peer.leech.requests.remove(&block).is_none() {
-            if !peer.leech.withdrawn.remove(&block) {
-                peer.nuisance += 1;
-                if peer.nuisance > MOST_STRAY {
-                    turn.breach(key, Breach::StrayReject);
-                }
+            peer.nuisance += 1;
+            if peer.nuisance > MOST_STRAY {
+                turn.breach(key, Breach::StrayReject);
             }
             return;
         }
@@ -308,5 +310,6 @@ fn remember(peer: &mut Peer, block: BlockRef) {
     if peer.leech.withdrawn.len() >= MOST_WITHDRAWN {
         peer.leech.withdrawn.pop_first();
     }
-    peer.leech.withdrawn.insert(block);
+    let owed = peer.leech.withdrawn.entry(block).or_default();
+    *owed = owed.saturating_add(1);
 }

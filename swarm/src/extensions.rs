@@ -69,7 +69,7 @@ impl Peer {
             return Some(self.identity.address);
         }
         let port = self.said.as_ref().and_then(|said| said.port);
-        port.map(|port| (self.identity.address.ip(), port).into()).or(self.dial_address)
+        port.map(|port| (self.identity.address.ip(), port).into()).or(self.dial_addresses.first().copied())
     }
 }
 

@@ -54,8 +54,11 @@ pub(crate) struct Leech {
     pub(crate) unchoked: bool,
     /// Our requests, and when they were sent.
     pub(crate) requests: BTreeMap<BlockRef, Moment>,
-    /// Requests that we took back and that may still be answered.
-    pub(crate) withdrawn: BTreeSet<BlockRef>,
+    /// Requests that we took back, and how many answers to each may still come: the block itself, which
+    /// was on its way already, or a rejection (BEP 6).
+    pub(crate) withdrawn: BTreeMap<BlockRef, u16>,
+    /// Blocks that came and were not asked for.
+    pub(crate) stray: u32,
     /// The piece that it was asked for last.
     pub(crate) current: Option<PieceIndex>,
     /// What it said we might ask for.
@@ -118,8 +121,8 @@ pub(crate) struct Peer {
     pub(crate) holdings: Holdings,
     pub(crate) leech: Leech,
     pub(crate) supply: Supply,
-    /// Where it can be dialled, when the connection came from its side.
-    pub(crate) dial_address: Option<SocketAddr>,
+    /// Where else it can be dialled: there it was, when this connection was there already.
+    pub(crate) dial_addresses: BTreeSet<SocketAddr>,
     /// What its extension handshakes said, all taken together (BEP 10).
     pub(crate) said: Option<ExtendedHandshake>,
     /// Extensions that we offered to it last (BEP 10).
@@ -147,6 +150,16 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
+    /// Takes one answer to a request for `block` that we took back; says whether one was owed.
+    pub(crate) fn answers_withdrawn(&mut self, block: BlockRef) -> bool {
+        let Some(owed) = self.leech.withdrawn.get_mut(&block) else { return false };
+        *owed -= 1;
+        if *owed == 0 {
+            self.leech.withdrawn.remove(&block);
+        }
+        true
+    }
+
     /// A connection that has just shaken hands about a torrent of `pieces` pieces.
     pub(crate) fn new(identity: Identity, pieces: u32, most_requests: usize, now: Moment) -> Self {
         let window = Duration::from_secs(1);
@@ -165,7 +178,8 @@ impl Peer {
                 interested: false,
                 unchoked: false,
                 requests: BTreeMap::new(),
-                withdrawn: BTreeSet::new(),
+                withdrawn: BTreeMap::new(),
+                stray: 0,
                 current: None,
                 suggested: VecDeque::new(),
                 suggests: false,
@@ -191,7 +205,7 @@ impl Peer {
                 hash_reads: 0,
                 rate: Rate::new(window),
             },
-            dial_address: None,
+            dial_addresses: BTreeSet::new(),
             said: None,
             offered: Vec::new(),
             acquaintances: Acquaintances::default(),

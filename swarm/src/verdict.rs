@@ -18,6 +18,8 @@ use crate::pipeline::smooth;
 use crate::turn::{Culprit, Turn};
 use crate::verify::Verdict;
 
+/// Blocks that a peer may send unasked before it counts as hostile: messages cross.
+const MOST_STRAY_BLOCKS: u32 = 64;
 /// Pieces whose missing hashes are asked for again in one go.
 const MOST_RETRIES: usize = 64;
 
@@ -33,20 +35,28 @@ impl Download {
     ) {
         let Some(peer) = turn.peers.get_mut(&key) else { return };
         let block = self.block_of(range).filter(|_| data.len() == range.length as usize);
+        let bytes = u64::from(range.length);
         let asked = block.and_then(|block| peer.leech.requests.remove(&block));
-        let late = block.is_some_and(|block| peer.leech.withdrawn.remove(&block));
+        let late = asked.is_none() && block.is_some_and(|block| peer.answers_withdrawn(block));
         let (Some(block), true) = (block, asked.is_some() || late) else {
-            let Range { index, begin, length } = range;
-            turn.breach(key, Breach::NotAskedFor { index, begin, length });
+            self.wasted += bytes;
+            peer.leech.stray += 1;
+            if block.is_none() || peer.leech.stray > MOST_STRAY_BLOCKS {
+                let Range { index, begin, length } = range;
+                turn.breach(key, Breach::NotAskedFor { index, begin, length });
+            }
             return;
         };
-        let bytes = u64::from(range.length);
         self.rate.add(bytes, turn.now);
         peer.leech.rate.add(bytes, turn.now);
         if let Some(asked) = asked {
             let open = peer.leech.requests.len();
             let gap = peer.leech.pipeline.block_came(range.length, asked, open, turn.now);
             self.gap = gap.map(|gap| smooth(self.gap, gap)).or(self.gap);
+            if peer.leech.withdrawn.contains_key(&block) {
+                // It was asked twice, and this was the first answer.
+                turn.out.send(peer, Message::Cancel(range), turn.now);
+            }
         }
         let sender = peer.sender();
         let (leaf, verdict) = self.judge_block(block, &data, leaf);
