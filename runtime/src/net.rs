@@ -30,6 +30,10 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
+/// Bytes that the system holds for a connection beyond those under way.
+#[cfg(target_os = "linux")]
+const MOST_UNSENT: u32 = 128 * 1024;
+
 /// Connects to `address` within `patience`.
 pub async fn connect(address: SocketAddr, patience: Duration) -> io::Result<TcpStream> {
     let stream =
@@ -39,7 +43,8 @@ pub async fn connect(address: SocketAddr, patience: Duration) -> io::Result<TcpS
 }
 
 /// Makes a connection fit for small lines and for noticing that the far side is gone: no delay of
-/// small writes, keep-alive probes, and an end after 30 s without any acknowledgement.
+/// small writes, keep-alive probes, and an end after 30 s without any acknowledgement. What cannot be
+/// sent yet stays with us, where it can still be taken back, and not in megabytes of the system.
 pub fn tune(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let socket = SockRef::from(stream);
@@ -47,7 +52,10 @@ pub fn tune(stream: &TcpStream) -> io::Result<()> {
         TcpKeepalive::new().with_time(Duration::from_secs(15)).with_interval(Duration::from_secs(5));
     socket.set_tcp_keepalive(&keepalive)?;
     #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(DEAD_AFTER))?;
+    {
+        socket.set_tcp_user_timeout(Some(DEAD_AFTER))?;
+        socket.set_tcp_notsent_lowat(MOST_UNSENT)?;
+    }
     Ok(())
 }
 

@@ -20,6 +20,7 @@ import time
 
 import contenders
 from measure import wait_for
+from places import Loopback
 from torrent import HttpTracker, write_torrent
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -37,7 +38,8 @@ class Bench:
         with open(self.source, "wb") as file:
             for _ in range(options.size_mib):
                 file.write(os.urandom(1 << 20))
-        self.tracker = HttpTracker()
+        self.places = Loopback()
+        self.tracker = HttpTracker(self.places.hub)
         self.torrent = base / "bulk.torrent"
         write_torrent(self.source, self.torrent, self.tracker.url)
 
@@ -63,7 +65,7 @@ class Bench:
             contender.seeds_ready(running)
             ballast.unlink()
             before = [seed.cpu() for seed in running]
-            process, question = contender.fetch(work)
+            process, question = contender.fetch(0, work)
             seeds = list(running)
             running.append(process)
             begun, finished = wait_for(question, timeout, f"{name} finished", running)

@@ -2,7 +2,7 @@
 
 `seed` gives running processes that hold the whole file and can be reached. `fetch` starts a downloader and
 gives (process, question): the question answers None, or (begun, finished) as wall-clock times, where finished
-means that every byte is there and verified.
+means that every byte is there and verified. Each runs at the place of its number.
 """
 
 import json
@@ -11,9 +11,9 @@ import sys
 import time
 
 from measure import Measured, wait_for
+from places import FIRST_PORT
 
 HERE = pathlib.Path(__file__).resolve().parent
-FIRST_PORT = 21500
 
 
 class Aria2:
@@ -23,7 +23,8 @@ class Aria2:
         self.bench = bench
 
     def command(self, number, folder, extra):
-        return ["aria2c", "--no-conf", f"--interface=127.0.0.{number + 1}", f"--listen-port={FIRST_PORT + number}",
+        place = self.bench.places.place(number)
+        return [*place.prefix, "aria2c", "--no-conf", f"--interface={place.host}", f"--listen-port={place.port}",
                 "--disable-ipv6=true", "--enable-dht=false", "--enable-dht6=false", "--bt-enable-lpd=false",
                 "--bt-require-crypto=false", "--bt-max-peers=0", "--bt-request-peer-speed-limit=1000M",
                 "--file-allocation=none", "--disk-cache=64M", "--seed-ratio=0.0", "--summary-interval=0",
@@ -36,12 +37,12 @@ class Aria2:
     def seeds_ready(self, seeds):
         wait_for(lambda: True if self.bench.tracker.seeds() >= len(seeds) else None, 60, "seeders announced", seeds)
 
-    def fetch(self, work):
+    def fetch(self, number, work):
         done, hook = work / "done", work / "hook.sh"
         hook.write_text(f"#!/bin/sh\ndate +%s.%N > {done}.new && mv {done}.new {done}\n")
         hook.chmod(0o755)
         extra = [f"--on-bt-download-complete={hook}"]
-        process = Measured(self.command(0, work / "out", extra), work / "fetch.log")
+        process = Measured(self.command(number, work / "out", extra), work / "fetch.log")
 
         def question():
             return (process.started, float(done.read_text())) if done.exists() else None
@@ -55,17 +56,18 @@ class Libtorrent:
         self.bench = bench
 
     def command(self, role, number, folder, done):
-        return [sys.executable, HERE / "libtorrent_peer.py", role, self.bench.torrent, folder,
-                f"127.0.0.{number + 1}", FIRST_PORT + number, done]
+        place = self.bench.places.place(number)
+        return [*place.prefix, sys.executable, HERE / "libtorrent_peer.py", role, self.bench.torrent, folder,
+                place.host, place.port, done]
 
     def seed(self, number, work):
         return Measured(self.command("seed", number, self.bench.source.parent, "-"), work / f"seed{number}.log")
 
     seeds_ready = Aria2.seeds_ready
 
-    def fetch(self, work):
+    def fetch(self, number, work):
         done = work / "done"
-        process = Measured(self.command("leech", 0, work / "out", done), work / "fetch.log")
+        process = Measured(self.command("leech", number, work / "out", done), work / "fetch.log")
 
         def question():
             return tuple(map(float, done.read_text().split())) if done.exists() else None
@@ -78,13 +80,14 @@ class Enjambre:
 
     def __init__(self, bench):
         self.bench = bench
-        self.control = f"127.0.0.1:{FIRST_PORT + 90}"
+        self.control = f"{bench.places.hub}:{FIRST_PORT + 90}"
 
     def command(self, number, work, words):
         folder = work / f"peer{number}"
         folder.mkdir()
-        return [self.bench.programs / "peer", "--json", "--yes", "--tracker", self.control, "--nick", f"n{number}",
-                "--dir", folder, "--listen", f"127.0.0.1:{FIRST_PORT + number}", *words]
+        place = self.bench.places.place(number)
+        return [*place.prefix, self.bench.programs / "peer", "--json", "--yes", "--tracker", self.control, "--nick", f"n{number}",
+                "--dir", folder, "--listen", f"{place.host}:{place.port}", *words]
 
     def seed(self, number, work):
         if not hasattr(self, "tracker") or self.tracker.process.poll() is not None:
@@ -98,9 +101,9 @@ class Enjambre:
         for seed in seeds:
             wait_for(lambda seed=seed: line_of_type(seed.log_path, "share"), 120, "shared", [seed])
 
-    def fetch(self, work):
-        words = ["get", self.bench.source.name, "--into", work / "out"]
-        process = Measured(self.command(0, work, words), work / "fetch.log")
+    def fetch(self, number, work):
+        words = ["get", self.bench.source.name, "--seed", "--into", work / "out"]
+        process = Measured(self.command(number, work, words), work / "fetch.log")
 
         def question():
             return (process.started, time.time()) if line_of_type(process.log_path, "done") else None

@@ -35,7 +35,7 @@ def write_torrent(source, target, announce, piece_length=1 << 20):
 class HttpTracker:
     """Remembers who announced and answers with the others. One torrent at a time."""
 
-    def __init__(self):
+    def __init__(self, host):
         self.lock = threading.Lock()
         self.peers = {}
         owner = self
@@ -53,10 +53,10 @@ class HttpTracker:
                 self.end_headers()
                 self.wfile.write(body)
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = http.server.ThreadingHTTPServer((host, 0), Handler)
         self.server.daemon_threads = True
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.server.server_port}/announce"
+        self.url = f"http://{host}:{self.server.server_port}/announce"
 
     def answer(self, host, query):
         fields = dict(pair.split("=", 1) for pair in query.split("&") if "=" in pair)
