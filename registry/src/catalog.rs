@@ -127,7 +127,7 @@ impl Catalog {
         self.items.get(&key).map(|item| (key, item))
     }
 
-    /// Bytes of all info dictionaries.
+    /// Bytes of all info dictionaries and piece layers.
     pub(crate) fn info_bytes(&self) -> usize {
         self.info_bytes
     }
@@ -244,17 +244,18 @@ impl Catalog {
             self.by_root.entry((root, new.private)).or_insert(key);
         }
         self.by_id.insert(new.entry.clone(), key);
-        self.info_bytes += new.info.as_ref().map_or(0, Vec::len);
+        self.info_bytes += new.kept_bytes();
         self.unlisted += usize::from(!new.listed);
         self.items.insert(key, item);
         taken
     }
 
     /// The info dictionary of an entry that had none.
-    pub(crate) fn add_info(&mut self, key: InfoHash, info: &[u8]) {
+    pub(crate) fn add_info(&mut self, key: InfoHash, info: &[u8], layers: Option<&[u8]>) {
         if let Some(item) = self.items.get_mut(&key).filter(|item| item.about.info.is_none()) {
             item.about.info = Some(info.to_vec());
-            self.info_bytes += info.len();
+            item.about.layers = layers.map(<[u8]>::to_vec);
+            self.info_bytes += item.about.kept_bytes();
         }
     }
 
@@ -297,7 +298,7 @@ impl Catalog {
             self.by_root.remove(&root);
         }
         self.by_id.remove(&item.about.entry);
-        self.info_bytes -= item.about.info.as_ref().map_or(0, Vec::len);
+        self.info_bytes -= item.about.kept_bytes();
         if let Some(since) = item.idle_since {
             self.idle.remove(&(since, key));
         }

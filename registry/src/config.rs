@@ -34,8 +34,9 @@ pub struct Config {
     pub name: String,
     /// Its version.
     pub version: String,
-    /// Announce URLs that it tells.
-    pub announce: Vec<String>,
+    /// The port of its HTTP and UDP announces, where it has these doors: every peer is told their URLs
+    /// with the address by which it reaches the tracker.
+    pub announce_port: Option<u16>,
     /// Time between the heartbeats of a peer; three of them in silence and it is lost.
     pub heartbeat: Duration,
     /// Time between the announces of a client; after two and a half of them in silence it is lost.
@@ -80,7 +81,7 @@ impl Default for Config {
         Self {
             name: "tracker".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            announce: Vec::new(),
+            announce_port: None,
             heartbeat: Duration::from_secs(30),
             announce_interval: Duration::from_secs(120),
             min_interval: Duration::from_secs(30),

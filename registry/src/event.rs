@@ -64,6 +64,8 @@ pub struct NewEntry {
     pub root: Option<InfoHashV2>,
     /// The info dictionary.
     pub info: Option<Vec<u8>>,
+    /// The piece layers as a .torrent file holds them; never without the info dictionary.
+    pub layers: Option<Vec<u8>>,
     /// What its owner says about it.
     pub comment: Option<String>,
     /// Whether it may be told to nobody but through the tracker.
@@ -74,6 +76,11 @@ pub struct NewEntry {
 }
 
 impl NewEntry {
+    /// Bytes of its info dictionary and piece layers.
+    pub(crate) fn kept_bytes(&self) -> usize {
+        self.info.iter().chain(&self.layers).map(Vec::len).sum()
+    }
+
     /// Both info hashes; `None` when the event was written by a faulty program.
     pub fn hashes(&self) -> Option<InfoHashes> {
         InfoHashes::from_options(self.v1, self.v2)
@@ -161,6 +168,8 @@ pub enum Event {
         new: Option<Box<NewEntry>>,
         /// The info dictionary, when the entry is known and the catalog had none.
         info: Option<Vec<u8>>,
+        /// The piece layers that belong to it.
+        layers: Option<Vec<u8>>,
         /// The peer's own name for it, when it is another one.
         alias: Option<String>,
         /// Sources now.

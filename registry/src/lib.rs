@@ -40,5 +40,5 @@ pub use command::{
 pub use config::{Config, Rate, Unknown};
 pub use event::{Event, Milestone, NewEntry, NewMember};
 pub use identity::{Mark, MemberId};
-pub use registry::Registry;
+pub use registry::{Registry, Torrent};
 pub use state::State;

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use rand::Rng;
 use shared::announce::Scrape;
-use shared::control::{Counters, Departure, Entry, Message, Person, Request, write_push};
+use shared::control::{Counters, Departure, Entry, Find, Message, Person, Request, write_push};
 use shared::{InfoHash, Moment};
 
 use crate::addresses::Asker;
-use crate::catalog::names;
+use crate::catalog::{Located, names};
 use crate::command::{Announced, Command, Decision, SessionKey};
 use crate::config::Config;
 use crate::decide::Decider;
@@ -17,6 +17,17 @@ use crate::flood::{Flood, Meter};
 use crate::identity::{Mark, MemberId};
 use crate::silence::Silence;
 use crate::state::State;
+
+/// What a .torrent file is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Torrent {
+    /// The entry.
+    pub entry: Entry,
+    /// Its info dictionary, where the catalog has it.
+    pub info: Option<Vec<u8>>,
+    /// Its piece layers, where the catalog has them.
+    pub layers: Option<Vec<u8>>,
+}
 
 /// The brain of the tracker.
 #[derive(Debug)]
@@ -242,6 +253,23 @@ impl Registry {
             .collect();
         people.sort_by(|a, b| a.nick.cmp(&b.nick));
         people
+    }
+
+    /// The entries that a name leads to, and of the only one what its .torrent file is made of.
+    pub fn locate(&self, name: &str) -> Result<Torrent, Vec<Entry>> {
+        let find = Find::Name { name: name.to_owned() };
+        let entry = |key: InfoHash| self.state.catalog.get(key).map(|item| (self.state.entry(item), item));
+        match self.state.catalog.locate(&find) {
+            Located::One(key) => entry(key).ok_or_else(Vec::new).map(|(entry, item)| Torrent {
+                entry,
+                info: item.about.info.clone(),
+                layers: item.about.layers.clone(),
+            }),
+            Located::Several(keys) => {
+                Err(keys.into_iter().filter_map(entry).map(|(entry, _)| entry).collect())
+            }
+            Located::None(_) => Err(Vec::new()),
+        }
     }
 
     /// What is shared, for the operator, by name.

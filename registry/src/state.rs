@@ -45,12 +45,12 @@ impl State {
             }
             Event::Resumed { member, at } => self.members.resume(member, *at),
             Event::Left { peer, at, .. } => self.leave(*peer, *at),
-            Event::Shared { peer, key, have, new, info, alias, at, .. } => {
+            Event::Shared { peer, key, have, new, info, layers, alias, at, .. } => {
                 if let Some(new) = new {
                     self.add(new);
                 }
                 if let Some(info) = info {
-                    self.catalog.add_info(*key, info);
+                    self.catalog.add_info(*key, info, layers.as_deref());
                 }
                 if let Some(alias) = alias {
                     self.catalog.add_name(*key, alias);

@@ -1,12 +1,12 @@
 //! Socket options and addresses, in one file.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use shared::control::is_local;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::time::timeout;
 
 /// Connections that may wait to be accepted.
@@ -33,6 +33,38 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 /// Bytes that the system holds for a connection beyond those under way.
 #[cfg(target_os = "linux")]
 const MOST_UNSENT: u32 = 128 * 1024;
+
+/// Listens on `address` for datagrams, `[::]` for those of IPv4 too. Port 0 takes any.
+pub fn datagrams(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(false).ok();
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    UdpSocket::from_std(socket.into())
+}
+
+/// The address of both families for one that means every IPv4 address of this machine; any other as it
+/// is, and where the system has no IPv6.
+pub fn both_families(address: SocketAddr) -> SocketAddr {
+    let every = SocketAddr::from((Ipv6Addr::UNSPECIFIED, address.port()));
+    let v6 = || {
+        let socket = Socket::new(Domain::IPV6, Type::DGRAM, Some(Protocol::UDP))?;
+        socket.set_only_v6(false)?;
+        socket.bind(&SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)).into())
+    };
+    if address.ip() == IpAddr::V4(Ipv4Addr::UNSPECIFIED) && v6().is_ok() { every } else { address }
+}
+
+/// The address of this machine from which a packet to `there` would leave; nothing is sent.
+pub fn local_towards(there: SocketAddr) -> io::Result<IpAddr> {
+    let any =
+        if there.is_ipv4() { IpAddr::from(Ipv4Addr::UNSPECIFIED) } else { Ipv6Addr::UNSPECIFIED.into() };
+    let socket = std::net::UdpSocket::bind((any, 0))?;
+    socket.connect(there)?;
+    Ok(socket.local_addr()?.ip())
+}
 
 /// Connects to `address` within `patience`.
 pub async fn connect(address: SocketAddr, patience: Duration) -> io::Result<TcpStream> {

@@ -1,10 +1,11 @@
-//! What is checked of a share before the registry sees it: that its info dictionary is what it says.
+//! What is checked of a share before the registry sees it: that its info dictionary and its piece layers
+//! are what it says.
 //!
 //! Hashing half a megabyte takes a while, so it is done here, in the session's task, and never under
 //! the hub's lock.
 
 use shared::control::{Code, Refusal, Share};
-use shared::metainfo::Info;
+use shared::metainfo::{Info, Metainfo};
 
 /// Refuses an info dictionary that does not have the hashes, size or root that were told with it:
 /// everyone who asks for the entry would get it.
@@ -27,6 +28,11 @@ pub(crate) fn check(share: &Share) -> Result<(), Refusal> {
     }
     if info.is_private() != share.private {
         return refuse("`private` is not what `info` says".to_owned());
+    }
+    if let Some(layers) = &share.layers
+        && let Err(error) = Metainfo::of_parts(info, layers)
+    {
+        return refuse(format!("`layers` are not the piece layers of `info`: {error}"));
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The program `tracker`: flags, the banner, the console, and a clean end.
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -11,7 +11,7 @@ use runtime::{Shutdown, settings};
 use shared::control::{DEFAULT_PORT, MessageLog};
 use toml::{Table, Value};
 
-use crate::config::TrackerConfig;
+use crate::config::{DEFAULT_HTTP_PORT, TrackerConfig};
 use crate::settings::Settings;
 use crate::{StartError, Tracker, console, occupant};
 
@@ -39,6 +39,12 @@ struct Flags {
     /// Only another port
     #[arg(long, value_name = "PORT", conflicts_with = "listen", global = true)]
     port: Option<u16>,
+    /// Where BitTorrent clients announce, over HTTP and UDP [default: port 6969 beside the peers]
+    #[arg(long, value_name = "ADDR:PORT", global = true)]
+    http: Option<String>,
+    /// No doors for BitTorrent clients
+    #[arg(long, conflicts_with = "http", global = true)]
+    no_http: bool,
     /// The folder of tracker.toml and tracker.log
     #[arg(long, value_name = "DIR", default_value = ".", global = true)]
     dir: PathBuf,
@@ -109,6 +115,7 @@ fn run_flags(flags: &Flags) -> Result<(), Failure> {
         }
     };
     set("listen", flags.listen.clone().or_else(|| flags.port.map(|port| format!(":{port}"))));
+    set("http", flags.http.clone().or_else(|| flags.no_http.then(|| "off".to_owned())));
     set("log_messages", flags.log_messages.clone());
     let environment = |name: &str| std::env::var(name).ok();
     let resolved: settings::Resolved<Settings> =
@@ -137,7 +144,7 @@ async fn serve(config: TrackerConfig, settings: &Settings, dir: &Path) -> Result
     let tracker = Tracker::start(config).await.map_err(|error| listen_failure(&error))?;
     let log = dir.join("tracker.log");
     let guard = start_log(&settings.log, &log)?;
-    say(&banner(tracker.local_addr(), &log, message_log));
+    say(&banner(tracker.local_addr(), tracker.http_addr(), &log, message_log));
     let shutdown = Shutdown::new();
     tokio::select! {
         _ = runtime::shutdown::signal() => {}
@@ -163,7 +170,10 @@ fn start_log(filter: &str, log: &Path) -> Result<Guard, Failure> {
 }
 
 fn listen_failure(error: &StartError) -> Failure {
-    let StartError::Listen { address, source } = error;
+    let (address, source) = match error {
+        StartError::Listen { address, source } => (address, source),
+        StartError::Doors { address, source } => return doors_failure(*address, source),
+    };
     match source.kind() {
         std::io::ErrorKind::AddrInUse => {
             let by = occupant::of_port(address.port()).map(|by| format!(" by {by}")).unwrap_or_default();
@@ -192,7 +202,28 @@ fn listen_failure(error: &StartError) -> Failure {
     }
 }
 
-fn banner(bound: SocketAddr, log: &Path, message_log: MessageLog) -> String {
+fn doors_failure(address: SocketAddr, source: &std::io::Error) -> Failure {
+    let (code, what) = match source.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            let by = occupant::of_port(address.port()).map(|by| format!(" by {by}")).unwrap_or_default();
+            (ALREADY_RUNNING, format!("Port {} for BitTorrent clients is in use{by}.", address.port()))
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            (REFUSED, format!("Port {} for BitTorrent clients needs special rights.", address.port()))
+        }
+        _ => (UNEXPECTED, format!("Cannot listen for BitTorrent clients on {address}: {source}.")),
+    };
+    Failure::new(code, format!("{what}\n  try: tracker --http :{DEFAULT_HTTP_PORT}, or --no-http"))
+}
+
+/// What BitTorrent clients and browsers are given, at the address that is shown first.
+fn clients(http: SocketAddr, first: IpAddr) -> String {
+    let ip = if http.ip().is_unspecified() { first } else { http.ip() };
+    let at = SocketAddr::new(ip, http.port());
+    format!("  BitTorrent  http://{at}/announce   udp://{at}/announce\n  page        http://{at}/")
+}
+
+fn banner(bound: SocketAddr, http: Option<SocketAddr>, log: &Path, message_log: MessageLog) -> String {
     let reachable = runtime::net::reachable(bound.ip());
     let port = bound.port();
     let addresses: Vec<String> = reachable
@@ -216,9 +247,13 @@ fn banner(bound: SocketAddr, log: &Path, message_log: MessageLog) -> String {
         MessageLog::Meta => "of messages, who and how long is logged",
         MessageLog::Off => "messages are not logged",
     };
+    let clients = http.map_or_else(
+        || "  BitTorrent  no doors for other clients (--no-http)".to_owned(),
+        |http| clients(http, reachable.first().map_or(bound.ip(), |interface| interface.ip)),
+    );
     format!(
-        "tracker {} - LAN/VPN swarm\n  peers       {}\n  join        others join with: peer --tracker {join}\n  \
-         log         {}   {kept}\nWaiting for peers. Type help; Ctrl-C stops.",
+        "tracker {} - LAN/VPN swarm\n  peers       {}\n  join        others join with: peer --tracker {join}\n\
+         {clients}\n  log         {}   {kept}\nWaiting for peers. Type help; Ctrl-C stops.",
         env!("CARGO_PKG_VERSION"),
         addresses.join("   "),
         log.display(),
@@ -249,9 +284,15 @@ mod tests {
 
     #[test]
     fn the_banner_says_how_others_join() {
-        let shown = banner("127.0.0.1:5000".parse().unwrap(), Path::new("./tracker.log"), MessageLog::Full);
+        let shown = banner(
+            "127.0.0.1:5000".parse().unwrap(),
+            "0.0.0.0:6969".parse().ok(),
+            Path::new("./tracker.log"),
+            MessageLog::Full,
+        );
         assert!(shown.contains("peer --tracker 127.0.0.1\n"), "{shown}");
-        let shown = banner("127.0.0.1:7000".parse().unwrap(), Path::new("./tracker.log"), MessageLog::Off);
+        let shown =
+            banner("127.0.0.1:7000".parse().unwrap(), None, Path::new("./tracker.log"), MessageLog::Off);
         assert!(shown.contains("peer --tracker 127.0.0.1:7000\n"), "{shown}");
     }
 

@@ -5,11 +5,21 @@ use std::time::Duration;
 
 use shared::control::DEFAULT_PORT;
 
+/// The port of announces unless told otherwise.
+pub const DEFAULT_HTTP_PORT: u16 = 6969;
+
 /// What a tracker is started with.
 #[derive(Debug, Clone)]
 pub struct TrackerConfig {
     /// Where peers connect. Port 0 takes any.
     pub listen: SocketAddr,
+    /// Where BitTorrent clients announce over HTTP and, on the same number, over UDP; `None` for not at
+    /// all. `0.0.0.0` means IPv6 too. Port 0 takes any.
+    pub http: Option<SocketAddr>,
+    /// Whether another port is as good when that of [`Self::http`] is taken.
+    pub http_port_may_move: bool,
+    /// Whether peers on the local networks can find the tracker without being told its address.
+    pub lan: bool,
     /// Connections from one public address.
     pub sessions_per_address: usize,
     /// Connections from one address of this machine, a LAN or a VPN, behind which a whole class may be.
@@ -34,6 +44,9 @@ impl Default for TrackerConfig {
     fn default() -> Self {
         Self {
             listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), DEFAULT_PORT),
+            http: None,
+            http_port_may_move: false,
+            lan: false,
             sessions_per_address: 64,
             sessions_per_local_address: 4_096,
             login_deadline: Duration::from_secs(10),

@@ -68,7 +68,7 @@ fn obey(tracker: &Tracker, shutdown: &Shutdown, line: &str) -> String {
     let rest = rest.trim();
     match verb.trim_start_matches('/') {
         "" => String::new(),
-        "status" | "estado" => status(&tracker.hub().counters()),
+        "status" | "estado" => status(&tracker.hub().counters(), tracker.dropped_datagrams()),
         "peers" | "who" | "pares" | "quien" => peers(&tracker.hub().people()),
         "shares" | "compartidos" => shares(&tracker.hub().entries(), rest),
         "say" | "decir" if rest.is_empty() => "What do you want to say?\n  try: say TEXT".to_owned(),
@@ -108,11 +108,11 @@ fn kicked(tracker: &Tracker, rest: &str) -> String {
     }
 }
 
-fn status(counters: &Counters) -> String {
+fn status(counters: &Counters, dropped: u64) -> String {
     let uptime = Elapsed(Duration::from_secs(counters.uptime));
     format!(
         "up {uptime}   {} online (most {}, {} connects)\n{} entries, {}   {} downloads done, {} received\n\
-         {} messages   {} requests refused",
+         {} messages   {} requests refused   {dropped} datagrams dropped",
         counters.online,
         counters.most_online,
         counters.connects,
@@ -132,6 +132,7 @@ fn peers(people: &[Person]) -> String {
     let rows = people.iter().map(|person| {
         let address = person.addresses.first().copied().unwrap_or(person.address);
         let reach = if person.addresses.is_empty() { "  cannot be dialled" } else { "" };
+        let reach = format!("{reach}{}", if person.chat { "" } else { "  cannot chat" });
         let (nick, agent) = (fit(&person.nick, 20), fit(&person.agent, 24));
         let size = Size(person.bytes);
         format!("{nick:<12} {address:<22} {:>4} shares {size:>9}  {agent}{reach}", person.shares)

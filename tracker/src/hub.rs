@@ -9,8 +9,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use rand::rngs::StdRng;
-use registry::{Command, Decision, Registry, SessionKey, Urgency};
+use registry::{
+    Announced, Announcement, Command, Decision, Registry, SessionKey, Torrent, Unannounced, Urgency,
+};
 use runtime::{Clock, Outbox, Shutdown};
+use shared::InfoHash;
+use shared::announce::Scrape;
 use shared::control::{
     Answer, Counters, Departure, Entry, Person, Push, Receipt, ReceiptState, Refusal, Sent, write_answer,
     write_push, write_refusal,
@@ -100,6 +104,27 @@ impl Hub {
     /// The operator orders something.
     pub(crate) fn order(&self, command: Command) -> Option<Result<Answer, Refusal>> {
         self.lock().execute(command, None)
+    }
+
+    /// A BitTorrent client announces.
+    pub(crate) fn announce(&self, said: Announcement) -> Result<Announced, Unannounced> {
+        let mut inner = self.lock();
+        let mut decision = inner.decide(Command::Announce(Box::new(said)));
+        let announced = decision.announced.take();
+        let (_, slow) = inner.carry_out(decision, None);
+        inner.cut(slow);
+        announced.unwrap_or(Err(Unannounced::NotRegistered))
+    }
+
+    /// How torrents fare, in the order of their hashes.
+    pub(crate) fn scrape(&self, hashes: &[InfoHash]) -> Vec<Option<Scrape>> {
+        let inner = self.lock();
+        hashes.iter().map(|hash| inner.registry.scrape(*hash)).collect()
+    }
+
+    /// What the .torrent file of a name is made of, or the entries that could be meant.
+    pub(crate) fn locate(&self, name: &str) -> Result<Torrent, Vec<Entry>> {
+        self.lock().registry.locate(name)
     }
 
     /// Ends those that have been silent for too long, for as long as the tracker runs.

@@ -6,7 +6,8 @@
 //!                                         └▶ audit: one line per event, console and tracker.log
 //! ```
 //!
-//! It knows peers and entries, never bytes of files. The binary is [`cli::run`]; a peer that hosts
+//! BitTorrent clients come by doors of their own (`standard`): announces over HTTP (`web`) and UDP
+//! (`udp`) reach the same hub. It knows peers and entries, never bytes of files. The binary is [`cli::run`]; a peer that hosts
 //! a tracker uses [`Tracker::start`].
 
 mod admission;
@@ -18,17 +19,23 @@ mod doors;
 mod hub;
 mod listener;
 mod occupant;
+mod rate;
 mod session;
 mod settings;
+mod standard;
+mod udp;
+mod web;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use rand::RngExt as _;
 use runtime::{Clock, Shutdown};
 use tokio_util::task::TaskTracker;
 
-pub use config::TrackerConfig;
+pub use config::{DEFAULT_HTTP_PORT, TrackerConfig};
 pub use settings::{Settings, UnfitSetting};
 
 use crate::hub::Hub;
@@ -47,12 +54,22 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+    /// The address for BitTorrent clients cannot be listened on.
+    #[error("cannot listen for BitTorrent clients on {address}")]
+    Doors {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
 }
 
 /// A running tracker. It runs on until [`Self::stop`], also when this is dropped.
 pub struct Tracker {
     hub: Hub,
     address: SocketAddr,
+    http: Option<SocketAddr>,
+    dropped: Arc<AtomicU64>,
     sessions: TaskTracker,
     shutdown: Shutdown,
 }
@@ -64,19 +81,52 @@ impl Tracker {
         let failed = |source| StartError::Listen { address: config.listen, source };
         let listener = runtime::net::listen(config.listen).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let hub = Hub::new(config.registry.clone(), Clock::start());
+        let doors = match config.http {
+            None => None,
+            Some(wanted) => {
+                let failed = |source| StartError::Doors { address: wanted, source };
+                Some(standard::bind(wanted, config.http_port_may_move).map_err(failed)?)
+            }
+        };
+        let http = doors.as_ref().map(|doors| doors.address);
+        let registry =
+            registry::Config { announce_port: http.map(|http| http.port()), ..config.registry.clone() };
+        let hub = Hub::new(registry, Clock::start());
         let (sessions, shutdown) = (TaskTracker::new(), Shutdown::new());
+        let dropped = Arc::new(AtomicU64::new(0));
+        if let Some(doors) = doors {
+            doors.open(&hub, &shutdown, &sessions, Arc::clone(&dropped));
+        }
+        if config.lan {
+            let cookie = format!("{:016x}", rand::make_rng::<rand::rngs::StdRng>().random::<u64>());
+            let shutdown = shutdown.clone();
+            runtime::spawn("lan", async move {
+                if let Err(error) = runtime::lan::announce_tracker(address, cookie, shutdown).await {
+                    tracing::warn!(%error, "peers on the LAN cannot find this tracker by themselves");
+                }
+            });
+        }
         runtime::spawn("silence", hub.clone().watch_silence(shutdown.clone()));
         runtime::spawn(
             "listener",
             listener::accept(listener, hub.clone(), Arc::new(config), sessions.clone(), shutdown.clone()),
         );
-        Ok(Self { hub, address, sessions, shutdown })
+        Ok(Self { hub, address, http, dropped, sessions, shutdown })
     }
 
     /// Where it listens, with the port that was taken.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where BitTorrent clients announce, over HTTP and over UDP, with the port that was taken.
+    pub fn http_addr(&self) -> Option<SocketAddr> {
+        self.http
+    }
+
+    /// Datagrams of clients that were dropped because they came too fast.
+    pub fn dropped_datagrams(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
     }
 
     /// Peers that are here.

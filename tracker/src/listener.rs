@@ -23,19 +23,19 @@ const REMIND: Duration = Duration::from_secs(60);
 
 /// How many connections each address has.
 #[derive(Debug, Clone, Default)]
-struct Addresses {
+pub(crate) struct Addresses {
     counts: Arc<Mutex<BTreeMap<IpAddr, usize>>>,
 }
 
 /// One connection of an address, for as long as it lives.
-struct Place {
+pub(crate) struct Place {
     addresses: Addresses,
     ip: IpAddr,
 }
 
 impl Addresses {
     /// A place for one more connection, if there is one within `limit`.
-    fn take(&self, ip: IpAddr, limit: usize) -> Option<Place> {
+    pub(crate) fn take(&self, ip: IpAddr, limit: usize) -> Option<Place> {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(ip).or_default();
         if *count >= limit {
@@ -121,7 +121,7 @@ fn refuse(stream: TcpStream, ip: IpAddr, limit: usize, sessions: &TaskTracker) {
 }
 
 /// The connection was gone before it was accepted; the next one may be well.
-fn is_of_one_connection(error: &io::Error) -> bool {
+pub(crate) fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted

@@ -7,15 +7,23 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use shared::control::{DEFAULT_PORT, MessageLog};
 
-use crate::config::TrackerConfig;
+use crate::config::{DEFAULT_HTTP_PORT, TrackerConfig};
 
 /// The settings with their defaults; each can stand in `tracker.toml`, in the environment as
-/// `TRACKER_` and its name in capitals, or (the first three) on the command line.
+/// `TRACKER_` and its name in capitals, or (some of them) on the command line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// Where peers connect: `ADDR:PORT`, `ADDR` or `:PORT`.
     pub listen: String,
+    /// Where BitTorrent clients announce, over HTTP and UDP: `ADDR:PORT`, `ADDR`, `:PORT`, or `off`.
+    /// Empty means the address of `listen` with port 6969, or the next one that is free.
+    pub http: String,
+    /// Whose announces of torrents are taken that nobody shared: `accept` (everybody's), `local` (those
+    /// of this machine, a LAN or a VPN) or `refuse`.
+    pub unknown_torrents: registry::Unknown,
+    /// Whether peers on the local networks can find this tracker by themselves.
+    pub lan: bool,
     /// How much of a message the log keeps: `full`, `meta` or `off`.
     pub log_messages: MessageLog,
     /// What is logged, such as `info`, or `debug` when something is wrong.
@@ -35,6 +43,9 @@ impl Default for Settings {
         let config = TrackerConfig::default();
         Self {
             listen: config.listen.to_string(),
+            http: String::new(),
+            unknown_torrents: config.registry.unknown,
+            lan: true,
             log_messages: config.registry.message_log,
             log: "info".to_owned(),
             heartbeat_seconds: config.registry.heartbeat.as_secs(),
@@ -76,8 +87,11 @@ pub enum UnfitSetting {
 
 impl Settings {
     /// The names of all settings.
-    pub const KEYS: [&'static str; 7] = [
+    pub const KEYS: [&'static str; 10] = [
         "listen",
+        "http",
+        "unknown_torrents",
+        "lan",
         "log_messages",
         "log",
         "heartbeat_seconds",
@@ -101,13 +115,24 @@ impl Settings {
             }
         }
         let defaults = TrackerConfig::default();
+        let listen = listen_address(&self.listen, DEFAULT_PORT)?;
+        let http = match self.http.as_str() {
+            "off" => None,
+            "" => Some(SocketAddr::new(listen.ip(), DEFAULT_HTTP_PORT)),
+            written => Some(listen_address(written, DEFAULT_HTTP_PORT)?),
+        };
         Ok(TrackerConfig {
-            listen: listen_address(&self.listen)?,
+            listen,
+            http,
+            http_port_may_move: self.http.is_empty(),
+            // Nobody elsewhere could come to an address that is only this machine's.
+            lan: self.lan && !listen.ip().is_loopback(),
             sessions_per_address: self.sessions_per_address,
             sessions_per_local_address: self.sessions_per_local_address,
             registry: registry::Config {
                 heartbeat: Duration::from_secs(self.heartbeat_seconds),
                 message_log: self.log_messages,
+                unknown: self.unknown_torrents,
                 max_members: self.max_peers,
                 ..defaults.registry
             },
@@ -117,12 +142,12 @@ impl Settings {
 }
 
 /// `ADDR:PORT`, `ADDR` alone or `:PORT` alone.
-fn listen_address(written: &str) -> Result<SocketAddr, UnfitSetting> {
+fn listen_address(written: &str, default_port: u16) -> Result<SocketAddr, UnfitSetting> {
     if let Ok(address) = written.parse::<SocketAddr>() {
         return Ok(address);
     }
     if let Ok(ip) = written.trim_matches(['[', ']']).parse::<IpAddr>() {
-        return Ok(SocketAddr::new(ip, DEFAULT_PORT));
+        return Ok(SocketAddr::new(ip, default_port));
     }
     let Some((host, port)) = written.rsplit_once(':') else {
         return Err(UnfitSetting::Listen { written: written.to_owned() });
@@ -150,11 +175,11 @@ mod tests {
             ("[::]:5000", "[::]:5000"),
             ("::1", "[::1]:5000"),
         ] {
-            assert_eq!(listen_address(written).unwrap().to_string(), meant);
+            assert_eq!(listen_address(written, 5000).unwrap().to_string(), meant);
         }
-        assert!(matches!(listen_address("here"), Err(UnfitSetting::Listen { .. })));
-        assert!(matches!(listen_address("0.0.0.0:99999"), Err(UnfitSetting::Port { .. })));
-        assert!(matches!(listen_address("here:5000"), Err(UnfitSetting::Listen { .. })));
+        assert!(matches!(listen_address("here", 1), Err(UnfitSetting::Listen { .. })));
+        assert!(matches!(listen_address("0.0.0.0:99999", 1), Err(UnfitSetting::Port { .. })));
+        assert!(matches!(listen_address("here:5000", 1), Err(UnfitSetting::Listen { .. })));
     }
 
     #[test]
@@ -165,5 +190,21 @@ mod tests {
         keys.sort_unstable();
         assert_eq!(names, keys);
         assert_eq!(Settings::default().config().unwrap().listen.port(), 5000);
+    }
+
+    #[test]
+    fn clients_have_port_6969_beside_the_peers_unless_told_otherwise() {
+        let config = |listen: &str, http: &str| {
+            let settings =
+                Settings { listen: listen.to_owned(), http: http.to_owned(), ..Settings::default() };
+            let config = settings.config().unwrap();
+            (config.http.map(|http| http.to_string()), config.http_port_may_move, config.lan)
+        };
+        let at = |address: &str| Some(address.to_owned());
+        assert_eq!(config("0.0.0.0:5000", ""), (at("0.0.0.0:6969"), true, true));
+        assert_eq!(config("127.0.0.1:0", ""), (at("127.0.0.1:6969"), true, false));
+        assert_eq!(config("0.0.0.0:5000", "off"), (None, false, true));
+        assert_eq!(config("0.0.0.0:5000", ":7000"), (at("0.0.0.0:7000"), false, true));
+        assert_eq!(config("0.0.0.0:5000", "10.0.0.1"), (at("10.0.0.1:6969"), false, true));
     }
 }

@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use engine::{Alert, Session, State, TorrentStatus};
 use shared::control::{
-    Change, ConnectBack, EntryId, Find, Have, Kind, MAX_INFO, Progress, ProgressEvent, Push, Share, Shared,
-    SourcesOf, Unshare, Welcome, Who,
+    Change, ConnectBack, EntryId, Find, Have, Kind, MAX_INFO, MAX_LAYERS, Progress, ProgressEvent, Push,
+    Share, Shared, SourcesOf, Unshare, Welcome, Who,
 };
+use shared::metainfo::Metainfo;
 use shared::{InfoHash, InfoHashV2, PeerId};
 use tokio::sync::mpsc;
 
@@ -291,6 +292,7 @@ impl Swarms {
             root: info.content_root().map(InfoHashV2),
             kind: Kind::of_name(info.name().file_name()),
             info: (info.raw().len() <= MAX_INFO).then(|| info.raw().to_vec()),
+            layers: layers(&metainfo),
             have: have(status),
             comment: comment.or_else(|| metainfo.comment.clone()),
             private: private || info.is_private(),
@@ -333,6 +335,12 @@ impl Swarms {
             }
         }
     }
+}
+
+/// The piece layers, where there are any and they fit into a line.
+fn layers(metainfo: &Metainfo) -> Option<Vec<u8>> {
+    let layers = (!metainfo.piece_layers.is_empty()).then(|| metainfo.layers_to_bytes());
+    layers.filter(|layers| layers.len() <= MAX_LAYERS)
 }
 
 fn have(status: &TorrentStatus) -> Have {

@@ -371,6 +371,7 @@ fn unlisted(hash: InfoHash) -> NewEntry {
         v2: None,
         root: None,
         info: None,
+        layers: None,
         comment: None,
         private: false,
         listed: false,

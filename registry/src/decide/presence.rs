@@ -93,7 +93,10 @@ impl Decider<'_> {
             tracker: TrackerDescription {
                 name: self.config.name.clone(),
                 version: self.config.version.clone(),
-                announce: self.config.announce.clone(),
+                announce: self
+                    .config
+                    .announce_port
+                    .map_or_else(Vec::new, |port| announce_urls(member.via, port)),
                 time: self.at,
             },
             policy: Policy { message_log: self.config.message_log },
@@ -191,4 +194,10 @@ impl Decider<'_> {
     pub(super) fn no_such_peer(peer: PeerId) -> Refusal {
         Refusal::new(Code::NoSuchUser, format!("no peer with the id {peer} is here")).advise("who")
     }
+}
+
+/// The announce URLs of a tracker at `ip`.
+fn announce_urls(ip: IpAddr, port: u16) -> Vec<String> {
+    let host = SocketAddr::new(ip.to_canonical(), port);
+    ["http", "udp"].map(|scheme| format!("{scheme}://{host}/announce")).into()
 }

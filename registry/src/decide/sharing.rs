@@ -70,8 +70,8 @@ impl Decider<'_> {
             self.tell_others(&mut decision, member.id, push);
         }
         let same_hash = share.hashes.matches(&key);
-        let info =
-            share.info.filter(|info| same_hash && item.about.info.is_none() && self.has_room_for(info));
+        let info = share.info.filter(|_| same_hash && item.about.info.is_none());
+        let (info, layers) = self.with_room_for(info, share.layers);
         decision.events.push(Event::Shared {
             peer: member.id,
             nick: member.nick.clone(),
@@ -83,6 +83,7 @@ impl Decider<'_> {
             have: share.have,
             new: None,
             info,
+            layers,
             sources: item.swarm.sources.len() + usize::from(before.is_none()),
             at: self.at,
         });
@@ -104,7 +105,7 @@ impl Decider<'_> {
         }
         let key = share.hashes.primary();
         let entry = self.state.catalog.free_id(key);
-        let info = share.info.filter(|info| self.has_room_for(info));
+        let (info, layers) = self.with_room_for(share.info, share.layers);
         let new = NewEntry {
             entry: entry.clone(),
             name: share.name,
@@ -116,6 +117,7 @@ impl Decider<'_> {
             v2: share.hashes.get_v2(),
             root: share.root.filter(|_| share.files == 1),
             info,
+            layers,
             comment: share.comment,
             private: share.private,
             listed: true,
@@ -155,6 +157,7 @@ impl Decider<'_> {
             have: share.have,
             new: Some(Box::new(new)),
             info: None,
+            layers: None,
             alias: None,
             sources: before + 1,
             at: self.at,
@@ -171,8 +174,16 @@ impl Decider<'_> {
         sources.collect()
     }
 
-    fn has_room_for(&self, info: &[u8]) -> bool {
-        self.state.catalog.info_bytes() + info.len() <= self.config.max_info_bytes
+    /// What of an info dictionary and its piece layers still fits into the catalog.
+    fn with_room_for(
+        &self,
+        info: Option<Vec<u8>>,
+        layers: Option<Vec<u8>>,
+    ) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
+        let free = self.config.max_info_bytes.saturating_sub(self.state.catalog.info_bytes());
+        let Some(info) = info.filter(|info| info.len() <= free) else { return (None, None) };
+        let layers = layers.filter(|layers| layers.len() <= free - info.len());
+        (Some(info), layers)
     }
 
     fn too_many_shares(&self) -> Refusal {

@@ -40,6 +40,7 @@ pub fn share(name: &str, number: u8, root: Option<u8>) -> Share {
         root: root.map(|root| InfoHashV2([root; 32])),
         kind: Kind::of_name(name),
         info: None,
+        layers: None,
         have: Have::Full,
         comment: None,
         private: false,

@@ -62,5 +62,7 @@ pub const MAX_NICK_COLUMNS: usize = 32;
 pub const MAX_NAME: usize = 255;
 /// Bytes of an info dictionary that may travel inside `share`; larger ones go from peer to peer.
 pub const MAX_INFO: usize = 512 * 1024;
+/// Bytes of piece layers that may travel inside `share`: 6,000 pieces and more.
+pub const MAX_LAYERS: usize = 196 * 1024;
 /// Sources that `sources` gives when it is not told how many.
 pub const DEFAULT_WANT: u64 = 50;

@@ -13,7 +13,7 @@ use super::request::{
     Bye, ConnectBack, Find, Hello, History, Message, Ping, Progress, Request, Search, Share, SourcesOf,
     StatsOf, Unshare, Who,
 };
-use super::{DEFAULT_WANT, EntryId, Have, Kind, MAX_INFO, MAX_NUMBER, ProgressEvent, VERSION};
+use super::{DEFAULT_WANT, EntryId, Have, Kind, MAX_INFO, MAX_LAYERS, MAX_NUMBER, ProgressEvent, VERSION};
 use crate::id::{InfoHash, InfoHashV2, InfoHashes, PeerId};
 
 /// Bytes of a program's name.
@@ -128,7 +128,8 @@ fn share(fields: &mut Fields<'_>) -> Result<Share, Fault> {
         kind: kind(fields)?.unwrap_or_else(|| Kind::of_name(&name)),
         files: fields.optional_number("files", 1_000_000)?.unwrap_or(1),
         root: fields.optional_hex("root", 64)?,
-        info: info(fields)?,
+        info: bytes(fields, "info", MAX_INFO)?,
+        layers: bytes(fields, "layers", MAX_LAYERS)?,
         comment: fields.optional_text("comment", MAX_COMMENT)?,
         private: fields.flag("private")?,
         name,
@@ -139,14 +140,13 @@ fn share(fields: &mut Fields<'_>) -> Result<Share, Fault> {
     })
 }
 
-fn info(fields: &mut Fields<'_>) -> Result<Option<Vec<u8>>, Fault> {
-    let field = "info";
+fn bytes(fields: &mut Fields<'_>, field: &'static str, limit: usize) -> Result<Option<Vec<u8>>, Fault> {
     let Some(text) = fields.optional_text(field, super::LINE_AFTER_LOGIN)? else { return Ok(None) };
-    let info = STANDARD.decode(text).map_err(|_| Fault::Unfit { field, reason: "must be base64" })?;
-    if info.len() > MAX_INFO {
-        return Err(Fault::TextTooLong { field, length: info.len(), limit: MAX_INFO });
+    let bytes = STANDARD.decode(text).map_err(|_| Fault::Unfit { field, reason: "must be base64" })?;
+    if bytes.len() > limit {
+        return Err(Fault::TextTooLong { field, length: bytes.len(), limit });
     }
-    Ok(Some(info))
+    Ok(Some(bytes))
 }
 
 fn kind(fields: &mut Fields<'_>) -> Result<Option<Kind>, Fault> {

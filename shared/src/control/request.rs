@@ -124,6 +124,10 @@ pub struct Share {
     /// The info dictionary, at most [`super::MAX_INFO`] bytes, written in base64.
     #[serde(with = "base64_text", skip_serializing_if = "Option::is_none")]
     pub info: Option<Vec<u8>>,
+    /// The piece layers of a version 2 or hybrid torrent as its .torrent file holds them (BEP 52), at
+    /// most [`super::MAX_LAYERS`] bytes, written in base64: with them the tracker can give the file.
+    #[serde(with = "base64_text", skip_serializing_if = "Option::is_none")]
+    pub layers: Option<Vec<u8>>,
     /// How much of it is here.
     pub have: Have,
     /// What the owner says about it, at most 1,024 bytes.

@@ -205,6 +205,14 @@ impl Metainfo {
         }
     }
 
+    /// The piece layers as they stand in a .torrent file: a bencoded dictionary (BEP 52).
+    pub fn layers_to_bytes(&self) -> Vec<u8> {
+        let layers = self.piece_layers.iter().fold(Dict::default(), |dict, (root, layer)| {
+            dict.raw(root, crate::bencode::encode_bytes(layer.as_flattened()))
+        });
+        layers.encode()
+    }
+
     /// The bytes of a .torrent file.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut file = Dict::default().bytes("encoding", "UTF-8").raw(b"info", self.info.raw.to_vec());
@@ -227,10 +235,7 @@ impl Metainfo {
             file = file.int("creation date", date);
         }
         if !self.piece_layers.is_empty() {
-            let layers = self.piece_layers.iter().fold(Dict::default(), |dict, (root, layer)| {
-                dict.raw(root, crate::bencode::encode_bytes(layer.as_flattened()))
-            });
-            file = file.raw(b"piece layers", layers.encode());
+            file = file.raw(b"piece layers", self.layers_to_bytes());
         }
         file.encode()
     }

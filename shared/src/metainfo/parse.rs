@@ -119,7 +119,10 @@ impl Metainfo {
         let mut info = read_info(info_value)?;
         info.notes.extend(decoded.unsorted.then_some(Note::Unsorted));
         info.notes.extend((!decoded.rest.is_empty()).then_some(Note::Trailing(decoded.rest.len())));
-        let piece_layers = read_piece_layers(file, &info)?;
+        let piece_layers = match file.get("piece layers") {
+            Some(layers) => read_piece_layers(layers, &info)?,
+            None => BTreeMap::new(),
+        };
         let text = |key| file.get(key).and_then(Value::as_str).map(str::to_owned);
         Ok(Self {
             piece_layers,
@@ -129,6 +132,16 @@ impl Metainfo {
             creation_date: file.get("creation date").and_then(Value::as_int),
             info,
         })
+    }
+}
+
+impl Metainfo {
+    /// Puts a torrent together from its info dictionary and the bytes of its piece layers, each of which
+    /// must fit its root.
+    pub fn of_parts(info: Info, layers: &[u8]) -> Result<Self, MetainfoError> {
+        let written = crate::bencode::decode(layers, Limits::TORRENT)?;
+        let piece_layers = read_piece_layers(&written, &info)?;
+        Ok(Self { piece_layers, ..Self::of_info(info) })
     }
 }
 
@@ -247,10 +260,10 @@ fn read_hybrid_files(
     }
 }
 
-fn read_piece_layers(file: &Value<'_>, info: &Info) -> Result<BTreeMap<Hash, Vec<Hash>>, MetainfoError> {
+fn read_piece_layers(written: &Value<'_>, info: &Info) -> Result<BTreeMap<Hash, Vec<Hash>>, MetainfoError> {
     let mut layers = BTreeMap::new();
     let piece_length = info.layout.piece_length();
-    let Some(written) = file.get("piece layers").and_then(Value::as_dict) else { return Ok(layers) };
+    let Some(written) = written.as_dict() else { return Ok(layers) };
     for entry in info.files().filter(|entry| entry.length > u64::from(piece_length)) {
         let Some(root) = entry.pieces_root else { continue };
         let Ok(at) = written.binary_search_by(|(key, _)| (*key).cmp(&root[..])) else { continue };

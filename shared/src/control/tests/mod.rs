@@ -62,6 +62,7 @@ fn requests() -> Vec<Request> {
             root: Some(InfoHashV2([5; 32])),
             kind: Kind::Archive,
             info: Some(b"d4:name9:linux.isoe".to_vec()),
+            layers: Some(b"de".to_vec()),
             have: Have::Full,
             comment: None,
             private: false,
