@@ -176,7 +176,9 @@ impl Torrent {
             let is_there = |peer: &&mut Peer| peer.listens_at() == Some(address);
             if let Some(peer) = self.peers.values_mut().find(is_there) {
                 // It came by itself; when it leaves, this is where it can be found.
-                peer.dial_address = Some(address).filter(|_| !peer.identity.outgoing);
+                if !peer.identity.outgoing {
+                    peer.dial_addresses.insert(address);
+                }
                 self.list.connected(address);
             } else {
                 self.out.push(Output::Dial { address });
