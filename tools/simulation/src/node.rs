@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use shared::{Bitfield, BlockRef, Moment, PeerId};
-use swarm::{Alert, PeerKey, Torrent};
+use swarm::{Alert, Breach, PeerKey, Torrent};
 
 use crate::network::Link;
 
@@ -87,6 +87,8 @@ pub struct Node {
     pub alerts: Vec<Alert>,
     /// Pieces in the order in which they were verified.
     pub verified: Vec<u32>,
+    /// What others accused it of when they closed a connection to it.
+    pub breaches: Vec<Breach>,
     /// How often it was started.
     pub starts: u64,
 }

@@ -168,6 +168,7 @@ impl World {
             small_bytes_sent: 0,
             alerts: Vec::new(),
             verified: Vec::new(),
+            breaches: Vec::new(),
             starts: 0,
         });
         node

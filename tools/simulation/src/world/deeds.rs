@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rand::RngExt;
 use shared::{BlockRef, PieceIndex, Span, merkle};
-use swarm::{Input, Output, PeerKey};
+use swarm::{Breach, CloseReason, Input, Output, PeerKey};
 use wire::{Message, Range};
 
 use super::{BLOCK_OVERHEAD, DISK, Event, Packet, World, node_at};
@@ -22,7 +22,12 @@ impl World {
                     self.push(now + self.latency * 4, Event::Dialled { node, to });
                 }
             }
-            Output::Close { peer, .. } => self.hang_up(node, peer),
+            Output::Close { peer, reason } => {
+                if let CloseReason::Breach(breach) = reason {
+                    self.accuse(node, peer, breach);
+                }
+                self.hang_up(node, peer);
+            }
             Output::Send { peer, message } => self.send(node, peer, message),
             Output::Upload { peer, span } => self.upload(node, peer, span),
             Output::Write { block, .. } => {
@@ -67,6 +72,15 @@ impl World {
     pub(super) fn finish(&mut self, node: usize, after: Duration, input: Input) {
         let start = self.nodes.get(node).map_or(0, |node| node.starts);
         self.push(self.now + after, Event::Done { node, input: Box::new(input), start });
+    }
+
+    /// `node` says that the far side of `peer` broke the protocol.
+    fn accuse(&mut self, node: usize, peer: PeerKey, breach: Breach) {
+        let end = self.nodes.get(node).and_then(|node| node.ends.get(peer.0 as usize));
+        let Some(accused) = end.map(|end| end.node) else { return };
+        if let Some(accused) = self.nodes.get_mut(accused) {
+            accused.breaches.push(breach);
+        }
     }
 
     pub(super) fn hang_up(&mut self, node: usize, peer: PeerKey) {
