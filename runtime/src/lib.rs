@@ -5,6 +5,7 @@
 //! what a peer or a torrent is.
 
 pub mod clock;
+pub mod dht;
 pub mod lan;
 pub mod lines;
 pub mod multicast;
