@@ -24,6 +24,18 @@ pub enum MseMode {
     Off,
 }
 
+/// With whom our DHT node speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DhtMode {
+    /// There is none.
+    Off,
+    /// With nodes of this machine, LAN or VPN, and those that were named by hand; never with public ones.
+    #[default]
+    Lan,
+    /// With all, beginning at the well-known public ones.
+    Public,
+}
+
 /// How one session behaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionConfig {
@@ -72,6 +84,10 @@ pub struct SessionConfig {
     pub disk_full_probe: Duration,
     /// Announce to the trackers that torrents name.
     pub announce: bool,
+    /// With whom our DHT node speaks, if there is one (BEP 5).
+    pub dht: DhtMode,
+    /// DHT nodes to begin with, beside those of the last run and those that peers tell of.
+    pub dht_bootstrap: Vec<SocketAddr>,
     /// Say on the local networks what we have, and hear what others have (BEP 14).
     pub lsd: bool,
     /// The port of the groups of local discovery.
@@ -103,6 +119,8 @@ impl SessionConfig {
             disk_full_retry: Duration::from_secs(30),
             disk_full_probe: Duration::from_secs(5),
             announce: true,
+            dht: DhtMode::Lan,
+            dht_bootstrap: Vec::new(),
             lsd: true,
             lsd_port: shared::lsd::PORT,
         }

@@ -90,7 +90,7 @@ async fn attempt(
     let mut failure = DialFailure::Network;
     for offer in parts.shy.ways(address, parts.config.mse) {
         let mut stream = connect(parts, address, by).await?;
-        let shaken = handshake::outgoing(&mut stream, hashes, parts.peer_id, offer);
+        let shaken = handshake::outgoing(&mut stream, hashes, parts.own(hashes), offer);
         let error = match timeout(parts.config.handshake_timeout, shaken).await {
             Ok(Ok(greeting)) => {
                 parts.shy.learn(address, offer.is_some());

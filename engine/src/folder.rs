@@ -53,6 +53,11 @@ impl Folder {
         self.dir.join(PRIVATE_FOLDER).join("torrents")
     }
 
+    /// Where DHT nodes are kept that answered in an earlier run.
+    pub(crate) fn dht_nodes(&self) -> PathBuf {
+        self.dir.join(PRIVATE_FOLDER).join("dht_nodes")
+    }
+
     /// Where a torrent's own file is kept.
     pub(crate) fn torrent(&self, id: InfoHash) -> PathBuf {
         self.torrents().join(format!("{id}.torrent"))

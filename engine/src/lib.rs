@@ -41,7 +41,7 @@ mod workers;
 pub use add::AddSource;
 pub use alert::{Alert, StatusTrouble};
 pub use announcer::{TrackerState, TrackerStatus};
-pub use config::{MseMode, SessionConfig};
+pub use config::{DhtMode, MseMode, SessionConfig};
 pub use connection::trace::{TraceDirection, TraceFilter, TraceLine};
 pub use error::{AddError, CommandError, OsError, ShareError, StartError, TorrentError};
 pub use options::{AddOptions, Added, Beginning, HashProgress, ShareNote, ShareOptions};

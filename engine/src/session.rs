@@ -21,7 +21,7 @@ use crate::checkpoint::Recorder;
 use crate::config::SessionConfig;
 use crate::connection::trace::{TraceFilter, TraceLine};
 use crate::connection::{Event, Place};
-use crate::discovery::lsd;
+use crate::discovery::{dht, lsd};
 use crate::disk::block_disk::{BlockDisk, StdDisk};
 use crate::error::{CommandError, StartError, TorrentError};
 use crate::folder::Folder;
@@ -103,6 +103,7 @@ impl Session {
         if parts.config.lsd {
             let _detached = runtime::spawn("lsd", lsd::run(Arc::clone(&parts), listen_address));
         }
+        dht::start(Arc::clone(&parts), listen_address, folder.dht_nodes());
         let announcer =
             parts.config.announce.then(|| task::start(Arc::clone(&parts), listen_address.is_ipv4()));
         let inner = Inner { parts, folder, listen_address, ended, writers, announcer };
@@ -114,6 +115,17 @@ impl Session {
         });
         let _ = gone_on.await.is_some();
         Ok((session, alerts))
+    }
+
+    /// Somebody runs a DHT node there, by the word of the person or of a tracker that is trusted.
+    pub fn add_dht_node(&self, address: SocketAddr) {
+        // Nobody waits for it: peers tell of others.
+        let _ = self.parts().dht_nodes.get().map(|nodes| nodes.try_send(address));
+    }
+
+    /// The UDP port of our DHT node; `None` when there is none.
+    pub fn dht_port(&self) -> Option<u16> {
+        self.parts().dht_port.get().copied()
     }
 
     /// How to speak to the task that announces.

@@ -13,6 +13,7 @@ use crate::alert::Alert;
 use crate::bandwidth::Bucket;
 use crate::checkpoint::Recorder;
 use crate::config::SessionConfig;
+use crate::connection::handshake::Own;
 use crate::connection::handshake::{Offered, names};
 use crate::connection::trace::Traces;
 use crate::connection::utp::Utp;
@@ -122,6 +123,12 @@ impl Parts {
     pub(crate) fn find(&self, hash: &InfoHash) -> Option<(InfoHashes, Arc<TorrentHandle>)> {
         self.torrents().find(hash).map(|torrent| (torrent.hashes, torrent))
     }
+
+    /// What we say of ourselves to the peers of a torrent: nothing of the DHT if it is private (BEP 27).
+    pub(crate) fn own(&self, hashes: &InfoHashes) -> Own {
+        let torrent = self.torrents().find_any(hashes);
+        Own { peer_id: self.peer_id, dht: torrent.is_some_and(|torrent| self.shows_dht(&torrent)) }
+    }
 }
 
 impl Offered for Parts {
@@ -133,5 +140,9 @@ impl Offered for Parts {
 
     fn seek(&self, sought: &Sought) -> Option<InfoHash> {
         self.torrents().iter().flat_map(|torrent| names(&torrent.hashes)).find(|hash| sought.is(hash))
+    }
+
+    fn shows_dht(&self, torrent: &Arc<TorrentHandle>) -> bool {
+        self.dht_port.get().is_some() && !torrent.is_private()
     }
 }

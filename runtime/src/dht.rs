@@ -3,8 +3,9 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
+pub use ::dht::Scope;
 use ::dht::krpc::MAX_DATAGRAM;
-use ::dht::{Node, NodeConfig, NodeId, Output, Scope};
+use ::dht::{Node, NodeConfig, NodeId, Output};
 use rand::rngs::StdRng;
 use shared::InfoHash;
 use socket2::{Domain, Protocol, Socket, Type};

@@ -56,10 +56,26 @@ pub(crate) enum HandshakeError {
     OtherTorrent(InfoHash),
 }
 
-fn ours(hashes: &InfoHashes, hash: InfoHash, peer_id: PeerId) -> Handshake {
+/// What we say of ourselves.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Own {
+    /// Who we are.
+    pub(crate) peer_id: PeerId,
+    /// We run a DHT node, and may say so for this torrent.
+    pub(crate) dht: bool,
+}
+
+impl From<PeerId> for Own {
+    fn from(peer_id: PeerId) -> Self {
+        Self { peer_id, dht: false }
+    }
+}
+
+fn ours(hashes: &InfoHashes, hash: InfoHash, own: Own) -> Handshake {
     let reserved = Reserved::default().with_extended().with_fast();
     let reserved = if hashes.get_v2().is_some() { reserved.with_v2() } else { reserved };
-    Handshake { reserved, hash, peer_id }
+    let reserved = if own.dht { reserved.with_dht() } else { reserved };
+    Handshake { reserved, hash, peer_id: own.peer_id }
 }
 
 fn greeting(ours: Handshake, theirs: Handshake, hashes: &InfoHashes) -> Greeting {
@@ -100,10 +116,10 @@ async fn read(stream: &mut Stream) -> Result<Handshake, HandshakeError> {
 pub(crate) async fn outgoing(
     stream: &mut Stream,
     hashes: &InfoHashes,
-    peer_id: PeerId,
+    own: impl Into<Own>,
     offer: Option<Methods>,
 ) -> Result<Greeting, HandshakeError> {
-    let ours = ours(hashes, hashes.primary(), peer_id);
+    let ours = ours(hashes, hashes.primary(), own.into());
     if let Some(offer) = offer {
         mse::begin(stream, hashes.primary(), offer).await?;
     }
@@ -129,6 +145,10 @@ pub(crate) trait Offered {
     fn find(&self, hash: &InfoHash) -> Option<(InfoHashes, Self::Torrent)>;
     /// The name of the torrent that is meant.
     fn seek(&self, sought: &Sought) -> Option<InfoHash>;
+    /// Whether others may know for this torrent that we run a DHT node.
+    fn shows_dht(&self, _torrent: &Self::Torrent) -> bool {
+        false
+    }
 }
 
 /// Shakes hands as the side that was dialled. Who asks for a torrent that is not offered gets no answer.
@@ -151,7 +171,8 @@ pub(crate) async fn incoming<T: Offered>(
         }
     };
     let (hashes, torrent) = offered.find(&theirs.hash).ok_or(HandshakeError::Unknown(theirs.hash))?;
-    let ours = ours(&hashes, theirs.hash, peer_id);
+    let own = Own { peer_id, dht: offered.shows_dht(&torrent) };
+    let ours = ours(&hashes, theirs.hash, own);
     stream.write_all(&ours.encode()).await?;
     Ok((greeting(ours, theirs, &hashes), torrent))
 }

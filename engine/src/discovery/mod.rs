@@ -1,3 +1,4 @@
 //! Finding peers of our torrents without being told by a tracker.
 
+pub(crate) mod dht;
 pub(crate) mod lsd;

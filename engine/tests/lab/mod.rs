@@ -19,7 +19,12 @@ pub struct Peer {
 
 pub fn config(dir: &Path) -> SessionConfig {
     // Tests at once on one machine do not find each other.
-    SessionConfig { listen: Some(([127, 0, 0, 1], 0).into()), lsd: false, ..SessionConfig::new(dir) }
+    SessionConfig {
+        listen: Some(([127, 0, 0, 1], 0).into()),
+        lsd: false,
+        dht: engine::DhtMode::Off,
+        ..SessionConfig::new(dir)
+    }
 }
 
 impl Peer {

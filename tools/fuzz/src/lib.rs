@@ -5,6 +5,7 @@
 //! every run; a fuzzer of one's choice can call the same bodies.
 
 mod control;
+mod dht;
 mod mse;
 pub mod mutate;
 mod nouns;
@@ -47,4 +48,6 @@ pub const TARGETS: &[Target] = &[
     Target { name: "path", body: nouns::path, cost: 1 },
     Target { name: "magnet", body: nouns::magnet, cost: 1 },
     Target { name: "lsd", body: nouns::lsd, cost: 1 },
+    Target { name: "krpc", body: dht::krpc, cost: 1 },
+    Target { name: "dht_node", body: dht::node, cost: 4 },
 ];
