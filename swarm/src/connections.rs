@@ -151,7 +151,9 @@ impl Torrent {
             } else if now.since(peer.spoke) >= self.config.keep_alive {
                 self.out.send(peer, Message::KeepAlive, now);
             }
-            if complete && peer.is_complete() {
+            if !complete || peer.wants_something() {
+                peer.useless_since = None;
+            } else {
                 let since = *peer.useless_since.get_or_insert(now);
                 if now.since(since) >= self.config.complete_idle {
                     ending.push((peer.key(), CloseReason::BothComplete));

@@ -49,7 +49,6 @@ impl Torrent {
         if was_complete && !self.download.is_complete() {
             self.upload.spread = None;
             self.peers.values_mut().for_each(|peer| peer.supply.promised.clear());
-            self.greet_all(now);
         }
     }
 

@@ -236,6 +236,13 @@ impl Peer {
         !self.holdings.has.is_empty() && self.holdings.has.is_full()
     }
 
+    /// Whether it may ever want a piece of ours: neither complete nor, by its own word, content with the
+    /// part that it has (BEP 21).
+    pub(crate) fn wants_something(&self) -> bool {
+        let content = self.said.as_ref().is_some_and(|said| said.upload_only);
+        !self.is_complete() && (!content || self.supply.interested)
+    }
+
     /// Whether it may be asked for one more block now.
     pub(crate) fn has_room(&self) -> bool {
         (self.leech.unchoked || !self.leech.allowed_fast.is_empty())

@@ -51,6 +51,8 @@ pub struct Torrent {
     pub(crate) upload: Upload,
     pub(crate) metadata: MetadataFetch,
     pub(crate) content_known: bool,
+    /// What our extension handshakes say (BEP 21).
+    upload_only: bool,
     pub(crate) paused: bool,
     pub(crate) stopped: bool,
     next_tick: Moment,
@@ -73,6 +75,7 @@ impl Torrent {
             out: Outbox::default(),
             peers: BTreeMap::new(),
             metadata: MetadataFetch::default(),
+            upload_only: false,
             content_known,
             paused: start.paused,
             stopped: false,
@@ -81,6 +84,7 @@ impl Torrent {
             timeout: None,
         };
         torrent.download.halted = torrent.paused;
+        torrent.upload_only = torrent.content_known && torrent.download.is_complete();
         torrent
     }
 
@@ -177,6 +181,10 @@ impl Torrent {
                 self.download.given_up.ones().for_each(|piece| spread.withdraw(piece));
                 spread
             });
+        }
+        let upload_only = self.content_known && self.download.is_complete();
+        if std::mem::replace(&mut self.upload_only, upload_only) != upload_only {
+            self.greet_all(now);
         }
         let endgame = now >= self.next_endgame && self.download.wants_endgame_tick();
         if endgame {
