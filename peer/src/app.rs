@@ -174,6 +174,9 @@ async fn find_tracker(
     }
     let config = tracker::TrackerConfig {
         listen: ([0, 0, 0, 0], TRACKER_PORT).into(),
+        http: Some(([0, 0, 0, 0], tracker::DEFAULT_HTTP_PORT).into()),
+        http_port_may_move: true,
+        lan: true,
         ..tracker::TrackerConfig::default()
     };
     match tracker::Tracker::start(config).await {

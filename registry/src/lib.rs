@@ -1,4 +1,5 @@
-//! The brain of the tracker: who is here, who shares what, who said what.
+//! The brain of the tracker: who is here, who shares what, who said what. BitTorrent clients that only
+//! announce are members like others, without a connection.
 //!
 //! A [`Command`] is decided, which changes nothing and gives an answer, events and deliveries; an
 //! [`Event`] is applied, which asks no questions and cannot fail. So the state is always the fold of

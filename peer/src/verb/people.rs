@@ -57,6 +57,7 @@ fn who<'a>(context: &'a Context, _: &'a Said) -> Running<'a> {
                 context.screen.json(json!({
                     "type": "roster", "nick": person.nick, "peer_id": person.peer_id.to_string(), "address": person.address.to_string(),
                     "agent": person.agent, "shares": person.shares, "bytes": person.bytes, "since": person.since,
+                    "chat": person.chat,
                 }));
             }
             return Ok(());
@@ -77,7 +78,7 @@ fn who<'a>(context: &'a Context, _: &'a Said) -> Running<'a> {
                 address,
                 shares,
                 Size(person.bytes).to_string(),
-                person.agent.clone(),
+                format!("{}{}", person.agent, if person.chat { "" } else { "  cannot chat" }),
             ]);
         }
         for line in table.lines(context.screen.width()) {
