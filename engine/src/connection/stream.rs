@@ -100,6 +100,11 @@ impl Stream {
         self.early = agreed.early;
     }
 
+    /// Whether it runs over uTP.
+    pub(crate) fn is_utp(&self) -> bool {
+        matches!(self.carrier, Carrier::Utp(_))
+    }
+
     /// What carries it, for people.
     pub(crate) fn carrier(&self) -> &'static str {
         match (&self.carrier, self.hidden) {

@@ -72,6 +72,7 @@ impl Task {
         let config = swarm::TorrentConfig {
             peer_id: self.parts.peer_id,
             listen_port: Some(self.parts.listen_port),
+            utp: self.parts.utp.get().is_some(),
             pex: self.parts.config.pex,
             dht_port: self.parts.dht_port.get().copied(),
             client: self.parts.config.client.clone(),

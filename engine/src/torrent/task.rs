@@ -223,6 +223,7 @@ impl Task {
         let peer = PeerKey(self.next_key);
         self.next_key += 1;
         let (greeting, address, outgoing) = (shaken.greeting, shaken.address, shaken.outgoing);
+        let utp = shaken.stream.is_utp();
         let connection = Connection::start(shaken, peer, self.own_inbox.clone(), Arc::clone(&self.place));
         self.connections.insert(peer, (connection, greeting.peer_id));
         self.input(Input::Connected {
@@ -234,7 +235,7 @@ impl Task {
             extended: greeting.extended,
             v2: greeting.v2,
             dht: greeting.dht,
-            utp: false,
+            utp,
         });
     }
 
