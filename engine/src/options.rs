@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use shared::InfoHash;
+use shared::metainfo::Version;
 
 /// How to share.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -13,6 +14,14 @@ pub struct ShareOptions {
     pub private: bool,
     /// A word about it, for the torrent file.
     pub comment: Option<String>,
+    /// Which clients can read it.
+    pub version: Version,
+    /// Trackers for the torrent file, in tiers (BEP 12).
+    pub announce: Vec<Vec<String>>,
+    /// When it is made, for the torrent file: seconds since 1970. Never part of the info hashes.
+    pub date: Option<i64>,
+    /// Leave out of the torrent file what names a person, a program or a day.
+    pub anonymous: bool,
 }
 
 /// How far hashing is.

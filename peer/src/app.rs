@@ -61,7 +61,7 @@ impl App {
         // Who only wants to look at or steer what is here needs no tracker, and hosts none.
         let (tracker, hosted) = match needs {
             Needs::Both | Needs::BothUnlessNamed => find_tracker(&settings, &screen).await?,
-            Needs::Session | Needs::Tracker => (named_or_local(&settings), None),
+            Needs::Session | Needs::Tracker | Needs::Nothing => (named_or_local(&settings), None),
         };
         let (link, events) = TrackerLink::start(LinkConfig {
             tracker,
@@ -86,6 +86,20 @@ impl App {
             at_prompt,
         };
         Ok(Self { context, hosted })
+    }
+
+    /// Nothing but the settings and the screen.
+    pub fn alone(settings: Settings, screen: Screen, stop: Shutdown) -> Self {
+        let context = Context {
+            swarms: None,
+            link: TrackerLink::none(&settings.nick),
+            screen,
+            settings: Arc::new(settings),
+            rows: Arc::default(),
+            stop,
+            at_prompt: false,
+        };
+        Self { context, hosted: None }
     }
 
     /// Only a connection to the tracker, under an id that lives as long as the verb.

@@ -6,6 +6,7 @@ pub mod completion;
 pub mod context;
 pub mod demo;
 pub mod failure;
+pub mod inspect;
 pub mod link;
 pub mod local;
 pub mod news;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Parser;
 use clap::error::{ContextKind, ErrorKind};
 use shared::display::{escape, fit};
+use shared::metainfo::Version;
 
 use crate::failure::{Exit, Failure};
 
@@ -27,6 +28,18 @@ pub struct Options {
     /// share: only the tracker may name peers
     #[arg(long)]
     pub private: bool,
+    /// share: leave out of the torrent file what names a person, a program or a day
+    #[arg(long)]
+    pub anon: bool,
+    /// share: leave out of the torrent file when it was made
+    #[arg(long)]
+    pub no_date: bool,
+    /// share, export: a tracker of the torrent file; several with commas are one tier, and each further --announce is the next tier
+    #[arg(long, value_name = "URL")]
+    pub announce: Vec<String>,
+    /// share: who can read the torrent: hybrid (all), v1 (older programs only) or v2 (newer ones only)
+    #[arg(long, value_name = "VERSION", value_parser = version)]
+    pub format: Option<Version>,
     /// search: only this kind (doc, audio, video, image, archive, program)
     #[arg(long = "type", value_name = "KIND")]
     pub kind: Option<String>,
@@ -71,6 +84,25 @@ fn duration(text: &str) -> Result<Duration, String> {
     seconds.map(Duration::from_secs).ok_or_else(bad)
 }
 
+/// Who can read a torrent.
+fn version(text: &str) -> Result<Version, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "v1" => Ok(Version::V1),
+        "v2" => Ok(Version::V2),
+        "hybrid" => Ok(Version::Hybrid),
+        _ => Err("write v1, v2 or hybrid".to_owned()),
+    }
+}
+
+/// The word that [`version`] reads.
+pub fn version_word(version: Version) -> &'static str {
+    match version {
+        Version::V1 => "v1",
+        Version::V2 => "v2",
+        Version::Hybrid => "hybrid",
+    }
+}
+
 /// A verb's words with its options among them.
 #[derive(Debug, clap::Parser)]
 #[command(no_binary_name = true, disable_help_flag = true, disable_version_flag = true)]
@@ -103,6 +135,9 @@ impl Options {
             with("as", self.name.clone()),
             with("comment", self.comment.clone()),
             flag("private", self.private),
+            flag("anon", self.anon),
+            flag("no-date", self.no_date),
+            with("format", self.format.map(|version| version_word(version).to_owned())),
             with("type", self.kind.clone()),
             with("min", self.min.clone()),
             with("max", self.max.clone()),
@@ -114,8 +149,33 @@ impl Options {
             flag("yes", self.yes),
         ]
         .into_iter()
+        .chain(self.announce.iter().map(|url| with("announce", Some(url.clone()))))
         .flatten()
         .collect()
+    }
+
+    /// The trackers of `--announce`, in tiers, each looked at.
+    pub fn tiers(&self) -> Result<Vec<Vec<String>>, Failure> {
+        let good = |url: &&str| {
+            ["http://", "https://", "udp://"].iter().any(|scheme| {
+                url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+                    && url.len() > scheme.len()
+                    && !url.contains(|c: char| c.is_whitespace() || c.is_control())
+            })
+        };
+        let tier = |said: &String| -> Result<Vec<String>, Failure> {
+            let urls: Vec<&str> = said.split(',').map(str::trim).filter(|url| !url.is_empty()).collect();
+            match urls.iter().find(|url| !good(url)) {
+                None if !urls.is_empty() => Ok(urls.into_iter().map(str::to_owned).collect()),
+                bad => {
+                    let shown = fit(bad.unwrap_or(&said.as_str()), 80);
+                    let text = format!("\"{shown}\" is no address of a tracker.");
+                    Err(Failure::new(Exit::Usage, "bad_announce", text)
+                        .advise("--announce http://HOST:6969/announce"))
+                }
+            }
+        };
+        self.announce.iter().map(tier).collect()
     }
 }
 

@@ -85,6 +85,9 @@ async fn run(cli: Cli, screen: Screen) -> Result<u8, Failure> {
         }
         return Ok(0);
     }
+    if verb.needs == Needs::Nothing {
+        return one_shot(verb, &said, settings, screen, stop).await.map(|()| 0);
+    }
     match local::call(&settings.dir, &as_typed(&cli, verb), &screen, &stop).await? {
         local::Called::Ended(code) => Ok(code),
         local::Called::NobodyThere => one_shot(verb, &said, settings, screen, stop).await.map(|()| 0),
@@ -134,6 +137,10 @@ fn as_typed(cli: &Cli, verb: &Verb) -> String {
         line.push(text_of(said, verb.name() == "message"));
     } else {
         line.extend(said.iter().map(|word| words::quote(&as_named_from_anywhere(word, verb))));
+        // What is written goes where the caller stands.
+        if verb.name() == "export" && said.len() == 1 {
+            line.push(words::quote(&std::path::absolute(".").unwrap_or_default().to_string_lossy()));
+        }
         line.extend(cli.options.as_words());
     }
     line.join(" ")
@@ -143,7 +150,7 @@ fn as_typed(cli: &Cli, verb: &Verb) -> String {
 fn as_named_from_anywhere(word: &str, verb: &Verb) -> String {
     let path = Path::new(word);
     let torrent = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("torrent"));
-    let is_path = verb.offer == Offer::Paths || (torrent && path.is_file());
+    let is_path = verb.offer == Offer::Paths || (torrent && (path.is_file() || verb.name() == "export"));
     match std::path::absolute(path) {
         Ok(whole) if is_path && !word.is_empty() => whole.to_string_lossy().into_owned(),
         _ => word.to_owned(),
@@ -169,8 +176,9 @@ async fn one_shot(
 ) -> Result<(), Failure> {
     // Whoever only asks leaves nothing behind in the folder.
     let needs = verb.needs(said);
-    let _log = if needs == Needs::Tracker { None } else { log(&settings.dir) };
+    let _log = if asks_only(needs) { None } else { log(&settings.dir) };
     let app = match needs {
+        Needs::Nothing => App::alone(settings, screen, stop.clone()),
         Needs::Tracker => App::ask_only(settings, screen, stop.clone())?,
         _ => App::start(settings, screen, stop.clone(), false, needs).await?,
     };
@@ -180,6 +188,11 @@ async fn one_shot(
     ended
 }
 
+/// Whether the verb runs without a session of its own.
+fn asks_only(needs: Needs) -> bool {
+    matches!(needs, Needs::Tracker | Needs::Nothing)
+}
+
 async fn ask_and_run(
     verb: &Verb,
     needs: Needs,
@@ -187,10 +200,10 @@ async fn ask_and_run(
     app: &App,
     stop: &Shutdown,
 ) -> Result<(), Failure> {
-    if needs != Needs::Session {
+    if !matches!(needs, Needs::Session | Needs::Nothing) {
         app.connected().await?;
     }
-    if needs != Needs::Tracker {
+    if !asks_only(needs) {
         open_door(app, stop).await;
     }
     (verb.run)(&app.context, said).await?;

@@ -53,6 +53,12 @@ pub fn timestamp() -> String {
     jiff::Zoned::now().strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string()
 }
 
+/// A time in seconds since 1970 as `2014-02-08 14:33:57 UTC`; none for what no calendar has.
+pub fn date_of(seconds: i64) -> Option<String> {
+    let time = jiff::Timestamp::from_second(seconds).ok()?;
+    Some(time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -72,6 +78,8 @@ mod tests {
     #[test]
     fn the_time_of_day_has_eight_characters() {
         assert_eq!(time_of_day().len(), 8);
+        assert_eq!(date_of(1_391_870_037).as_deref(), Some("2014-02-08 14:33:57 UTC"));
+        assert_eq!(date_of(i64::MAX), None);
         assert!(timestamp().len() >= 29, "{}", timestamp());
     }
 }

@@ -51,20 +51,10 @@ pub enum MagnetError {
 impl Magnet {
     /// Reads a link. Unknown parameters are ignored, and so are addresses that cannot be read.
     pub fn parse(text: &str) -> Result<Self, MagnetError> {
-        if text.len() > MAX_LENGTH {
-            return Err(MagnetError::TooLong(text.len()));
-        }
-        let scheme = text.get(..8).filter(|scheme| scheme.eq_ignore_ascii_case("magnet:?"));
-        let query = scheme.and_then(|_| text.get(8..)).ok_or(MagnetError::Scheme)?;
         let (mut v1, mut v2) = (None, None);
         let mut magnet = (None, Vec::new(), Vec::new());
-        let mut at = 8;
-        for parameter in query.split('&') {
-            let (key, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-            let value =
-                unescape(value).map_err(|offset| MagnetError::Percent(at + key.len() + 1 + offset))?;
-            at += parameter.len() + 1;
-            match key.split('.').next().unwrap_or(key) {
+        for (key, value) in Self::parameters(text)? {
+            match key.split('.').next().unwrap_or_default() {
                 "xt" => {
                     if let Some(hash) = value.strip_prefix("urn:btih:") {
                         v1 = Some(read_v1(hash)?);
@@ -83,6 +73,25 @@ impl Magnet {
         }
         let hashes = InfoHashes::from_options(v1, v2).ok_or(MagnetError::NoHash)?;
         Ok(Self { hashes, name: magnet.0, trackers: magnet.1, peers: magnet.2 })
+    }
+
+    /// Every parameter as it stands in a link, known or not, its percent codes undone.
+    pub fn parameters(text: &str) -> Result<Vec<(String, String)>, MagnetError> {
+        if text.len() > MAX_LENGTH {
+            return Err(MagnetError::TooLong(text.len()));
+        }
+        let scheme = text.get(..8).filter(|scheme| scheme.eq_ignore_ascii_case("magnet:?"));
+        let query = scheme.and_then(|_| text.get(8..)).ok_or(MagnetError::Scheme)?;
+        let mut at = 8;
+        let mut parameters = Vec::new();
+        for parameter in query.split('&') {
+            let (key, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            let value =
+                unescape(value).map_err(|offset| MagnetError::Percent(at + key.len() + 1 + offset))?;
+            at += parameter.len() + 1;
+            parameters.push((key.to_owned(), value));
+        }
+        Ok(parameters)
     }
 }
 
@@ -123,7 +132,8 @@ fn read_v1(text: &str) -> Result<InfoHash, MagnetError> {
     Ok(InfoHash(hash))
 }
 
-fn escape(text: &str) -> String {
+/// `text` with everything but letters, digits and `-._~` as percent codes (RFC 3986).
+pub fn escape(text: &str) -> String {
     let mut escaped = String::new();
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

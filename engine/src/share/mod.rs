@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::metainfo::{HashedFile, Info, Metainfo, Recipe, Version, piece_length_for};
+use shared::metainfo::{HashedFile, Info, Metainfo, Recipe, piece_length_for};
 use shared::path::SafePath;
 use shared::{Bitfield, InfoHash, PieceIndex, merkle};
 use tokio::sync::mpsc;
@@ -72,9 +72,13 @@ impl Session {
         let checked = Arc::clone(&found);
         let unchanged = self.parts().hashers.run(move || walk::unchanged(&checked)).await;
         unchanged.ok_or(ShareError::Stopping)??;
-        let mut metainfo = build(&found, &name, piece_length, options.private, &hashes)?;
-        metainfo.comment = options.comment;
-        metainfo.created_by = Some(MAKER.to_owned());
+        let mut metainfo = build(&found, &name, piece_length, &options, &hashes)?;
+        metainfo.announce = options.announce;
+        if !options.anonymous {
+            metainfo.comment = options.comment;
+            metainfo.created_by = Some(MAKER.to_owned());
+            metainfo.creation_date = options.date;
+        }
         self.seed(&found, Arc::new(metainfo), &hashes).await
     }
 
@@ -128,6 +132,7 @@ impl Session {
             let same = source.storage().path() == found.path()
                 && metainfo.info.name() == name
                 && metainfo.info.is_private() == options.private
+                && metainfo.info.version() == options.version
                 && source.stamps() == stamps;
             same.then(|| shared(&metainfo, found.notes.clone(), true))
         })
@@ -229,7 +234,7 @@ fn build(
     found: &Found,
     name: &SafePath,
     piece_length: u32,
-    private: bool,
+    options: &ShareOptions,
     hashes: &[PieceHashes],
 ) -> Result<Metainfo, ShareError> {
     let mut files: Vec<HashedFile> = found
@@ -252,9 +257,9 @@ fn build(
     let recipe = Recipe {
         name: name.clone(),
         single_file: !found.folder,
-        version: Version::Hybrid,
+        version: options.version,
         piece_length,
-        private,
+        private: options.private,
         files,
     };
     recipe.build().map_err(|error| ShareError::Build { path: found.path(), reason: error.to_string() })

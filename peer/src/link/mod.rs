@@ -133,6 +133,14 @@ impl TrackerLink {
         (link, heard)
     }
 
+    /// A link that never connects, for verbs that ask nobody.
+    pub fn none(nick: &str) -> Self {
+        let (questions, _) = mpsc::channel(1);
+        let reason = "nobody asked for one".to_owned();
+        let (_, state) = watch::channel(LinkState::Lost { reason });
+        Self { tracker: "none".to_owned(), wanted_nick: nick.to_owned(), questions, state }
+    }
+
     /// Asks and waits for the answer.
     pub async fn ask<A: Ask>(&self, request: A) -> Result<A::Answer, AskError> {
         self.wait_connected(GRACE).await?;

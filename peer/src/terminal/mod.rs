@@ -8,6 +8,7 @@ mod editing;
 mod paint;
 pub mod progress;
 pub mod prompt;
+pub mod qr;
 mod screen;
 mod size;
 mod source;

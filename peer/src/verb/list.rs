@@ -1,13 +1,12 @@
-//! What this peer has and does: `shares`, `downloads`, `status`, `peers`, `info`, `magnet`.
+//! What this peer has and does: `shares`, `downloads`, `status`, `peers`.
 
 use engine::{PeerStatus, State, TorrentStatus};
 use serde_json::json;
 use shared::display::{Rate, Size, escape, fit};
-use shared::magnet::Magnet;
 
 use super::{Needs, Offer, Running, Said, Verb, target, told};
 use crate::context::{Context, Row};
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 use crate::terminal::table::{Column, Table};
 
 const fn verb(
@@ -46,12 +45,6 @@ pub(super) const STATUS: Verb = verb(
 /// peers
 pub(super) const PEERS: Verb =
     verb(&["peers", "pares"], "[NAME]", "who gives and takes pieces right now", Needs::Session, peers);
-/// info
-pub(super) const INFO: Verb = verb(&["info"], "NAME", "files, pieces and hashes", Needs::Both, info);
-/// magnet
-pub(super) const MAGNET: Verb =
-    verb(&["magnet", "link", "enlace"], "NAME", "a link for any BitTorrent program", Needs::Both, magnet);
-
 fn shares<'a>(context: &'a Context, _: &'a Said) -> Running<'a> {
     Box::pin(async move {
         let list: Vec<TorrentStatus> = context
@@ -248,81 +241,4 @@ fn show_peers(context: &Context, torrent: &TorrentStatus, list: &[PeerStatus]) -
         context.screen.say(&line);
     }
     Ok(())
-}
-
-fn info<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
-    Box::pin(async move {
-        let name = said.name("What do you want to know about?", "info NAME")?;
-        let info = own_or_remote(context, &name).await?;
-        if context.screen.is_json() {
-            let files: Vec<_> = info
-                .files()
-                .map(|file| json!({"path": file.path.to_string(), "size": file.length}))
-                .collect();
-            context.screen.json(json!({
-                "type": "info", "name": info.name().to_string(), "size": info.length(), "files": files,
-                "pieces": info.layout().pieces(), "piece_length": info.layout().piece_length(),
-                "info_hash_v1": info.hashes().get_v1().map(|hash| hash.to_string()),
-                "info_hash_v2": info.hashes().get_v2().map(|hash| hash.to_string()), "private": info.is_private(),
-            }));
-            return Ok(());
-        }
-        let say = |line: String| context.screen.say(&line);
-        say(format!("{}   {}", escape(&info.name().to_string()), Size(info.length())));
-        let layout = info.layout();
-        say(format!("Pieces      {} of {} KiB", layout.pieces(), layout.piece_length() / 1024));
-        if let Some(hash) = info.hashes().get_v1() {
-            say(format!("Hash (v1)   {hash}"));
-        }
-        if let Some(hash) = info.hashes().get_v2() {
-            say(format!("Hash (v2)   {hash}"));
-        }
-        let count = info.files().count();
-        say(format!("Files       {count}"));
-        for file in info.files().take(20) {
-            say(format!("  {:>9}  {}", Size(file.length).to_string(), escape(&file.path.to_string())));
-        }
-        if count > 20 {
-            say(format!("  ... and {} more", count - 20));
-        }
-        told::notes(context, &info);
-        Ok(())
-    })
-}
-
-/// The description of something that is here, or that the tracker knows.
-async fn own_or_remote(context: &Context, name: &str) -> Result<shared::metainfo::Info, Failure> {
-    if let Ok(status) = context.torrent(name)
-        && let Some(metainfo) = context.session()?.metainfo(status.id)
-    {
-        return Ok(metainfo.info.clone());
-    }
-    match target::resolve(context, "info", name).await?.source {
-        engine::AddSource::Metainfo(metainfo) => Ok(metainfo.info),
-        engine::AddSource::Info(info) => Ok(*info),
-        engine::AddSource::Hashes { .. } => {
-            let text = format!("Only the hash of {} is known so far.", fit(name, 60));
-            Err(Failure::new(Exit::NotFound, "no_info", text)
-                .advise("get it: its description comes from the others"))
-        }
-    }
-}
-
-fn magnet<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
-    Box::pin(async move {
-        let name = said.name("A link to what?", "magnet NAME")?;
-        let (hashes, name) = if let Ok(status) = context.torrent(&name) {
-            (status.hashes, status.name)
-        } else {
-            let found = target::find(context, "magnet", &name).await?;
-            (found.entry.hashes, found.entry.name)
-        };
-        let magnet = Magnet { hashes, name: Some(name), trackers: Vec::new(), peers: Vec::new() };
-        if context.screen.is_json() {
-            context.screen.json(json!({"type": "magnet", "magnet": magnet.to_string()}));
-        } else {
-            context.screen.say(&magnet.to_string());
-        }
-        Ok(())
-    })
 }

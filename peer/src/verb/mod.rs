@@ -2,8 +2,10 @@
 //!
 //! A verb is one file with its names in English and Spanish, its arguments, its help and what it does.
 
+mod describe;
 pub mod download;
 mod find;
+mod inspect;
 mod limit;
 mod list;
 mod people;
@@ -71,6 +73,8 @@ pub enum Offer {
 /// What has to run for a verb when it is started as a program of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Needs {
+    /// Nothing at all.
+    Nothing,
     /// Only a connection to the tracker.
     Tracker,
     /// Only the session: works without a tracker.
@@ -154,8 +158,10 @@ pub const VERBS: &[Verb] = &[
     people::MESSAGE,
     people::SAY,
     limit::LIMIT,
-    list::INFO,
-    list::MAGNET,
+    describe::INFO,
+    describe::MAGNET,
+    describe::EXPORT,
+    inspect::INSPECT,
     HELP,
     QUIT,
 ];

@@ -16,9 +16,14 @@ use crate::words;
 /// share
 pub(super) const SHARE: Verb = Verb {
     names: &["share", "compartir"],
-    arguments: "PATH... [--as NAME] [--comment TEXT] [--private]",
+    arguments: "PATH... [--as NAME] [--comment TEXT] [--announce URL] [--private] [--anon] [--format v1|v2|hybrid]",
     about: "share files and folders with everybody here",
-    examples: &["share linux.iso", "share \"Tema 3/\"", "share notas.pdf --as \"notas de hoy.pdf\""],
+    examples: &[
+        "share linux.iso",
+        "share \"Tema 3/\"",
+        "share notas.pdf --as \"notas de hoy.pdf\"",
+        "share film.mkv --announce http://192.168.1.10:6969/announce --no-date",
+    ],
     offer: Offer::Paths,
     needs: Needs::Both,
     takes_text: false,
@@ -52,19 +57,35 @@ fn share<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
             let one_name = paths.len() > 1 && target::home(&whole).exists();
             return Err(if one_name { target::needs_quotes("share", &whole) } else { no_file(missing) });
         }
+        let options = options(said)?;
         for path in &paths {
-            share_one(context, path, said).await?;
+            share_one(context, path, said, &options).await?;
         }
         Ok(())
     })
 }
 
-async fn share_one(context: &Context, path: &Path, said: &Said) -> Result<(), Failure> {
-    let options = ShareOptions {
-        name: said.options.name.clone(),
-        private: said.options.private,
-        comment: said.options.comment.clone(),
-    };
+/// What was said about the torrent file.
+fn options(said: &Said) -> Result<ShareOptions, Failure> {
+    let options = &said.options;
+    let today = i64::try_from(runtime::clock::wall_millis() / 1000).ok();
+    Ok(ShareOptions {
+        name: options.name.clone(),
+        private: options.private,
+        comment: options.comment.clone(),
+        version: options.format.unwrap_or_default(),
+        announce: options.tiers()?,
+        date: today.filter(|_| !options.no_date),
+        anonymous: options.anon,
+    })
+}
+
+async fn share_one(
+    context: &Context,
+    path: &Path,
+    said: &Said,
+    options: &ShareOptions,
+) -> Result<(), Failure> {
     let shared = hash(context, path, options.clone()).await?;
     for note in &shared.notes {
         context.screen.say(&format!("  note: {}", note_text(note)));
@@ -76,7 +97,8 @@ async fn share_one(context: &Context, path: &Path, said: &Said) -> Result<(), Fa
         && !shared.already
     {
         context.session()?.unshare(shared.id).await.map_err(|error| target::failed(&error))?;
-        let shared = hash(context, path, ShareOptions { name: Some(known.name.clone()), ..options }).await?;
+        let shared =
+            hash(context, path, ShareOptions { name: Some(known.name.clone()), ..options.clone() }).await?;
         let answer = publish(context, &shared, said).await;
         tell(context, &shared, &answer, Some(path));
         return Ok(());
@@ -97,8 +119,9 @@ async fn hash(context: &Context, path: &Path, options: ShareOptions) -> Result<S
 }
 
 async fn publish(context: &Context, shared: &Shared, said: &Said) -> Result<control::Shared, AskError> {
+    let comment = said.options.comment.clone().filter(|_| !said.options.anon);
     match context.swarms() {
-        Ok(swarms) => swarms.publish(shared.id, said.options.comment.clone(), said.options.private).await,
+        Ok(swarms) => swarms.publish(shared.id, comment, said.options.private).await,
         Err(_) => Err(AskError::TimedOut),
     }
 }

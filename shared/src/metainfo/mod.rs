@@ -24,13 +24,14 @@ use crate::path::SafePath;
 use crate::{InfoHashes, Layout, PieceIndex};
 
 /// Which clients can read a torrent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Version {
     /// Those of BEP 3.
     V1,
     /// Those of BEP 52 only.
     V2,
     /// All.
+    #[default]
     Hybrid,
 }
 
