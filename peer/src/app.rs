@@ -32,6 +32,8 @@ pub const AGENT: &str = concat!("peer/", env!("CARGO_PKG_VERSION"));
 const FIRST_CONTACT: Duration = Duration::from_secs(5);
 /// How long to look for a tracker on this machine when none is named.
 const LOCAL_LOOK: Duration = Duration::from_millis(500);
+/// How long to ask the local networks for one after that.
+const LAN_LOOK: Duration = Duration::from_secs(1);
 
 /// A running peer.
 pub struct App {
@@ -56,11 +58,13 @@ impl App {
         config.limit_down = settings.limit_down;
         config.classic_choke = settings.classic_choke;
         config.lsd = settings.lsd;
+        config.pex = settings.pex;
+        config.utp = settings.utp;
         config.mse = settings.mse;
         let (session, alerts) = Session::start(config).await.map_err(|error| not_started(&error))?;
         // Who only wants to look at or steer what is here needs no tracker, and hosts none.
         let (tracker, hosted) = match needs {
-            Needs::Both | Needs::BothUnlessNamed => find_tracker(&settings, &screen).await?,
+            Needs::Both | Needs::BothUnlessNamed => find_or_host(&settings, &screen).await?,
             Needs::Session | Needs::Tracker | Needs::Nothing => (named_or_local(&settings), None),
         };
         let (link, events) = TrackerLink::start(LinkConfig {
@@ -82,6 +86,7 @@ impl App {
             screen,
             settings: Arc::new(settings),
             rows: Arc::default(),
+            trace: Arc::default(),
             stop,
             at_prompt,
         };
@@ -96,6 +101,7 @@ impl App {
             screen,
             settings: Arc::new(settings),
             rows: Arc::default(),
+            trace: Arc::default(),
             stop,
             at_prompt: false,
         };
@@ -103,8 +109,8 @@ impl App {
     }
 
     /// Only a connection to the tracker, under an id that lives as long as the verb.
-    pub fn ask_only(settings: Settings, screen: Screen, stop: Shutdown) -> Result<Self, Failure> {
-        let tracker = named_or_local(&settings);
+    pub async fn ask_only(settings: Settings, screen: Screen, stop: Shutdown) -> Result<Self, Failure> {
+        let tracker = find_tracker(&settings, &screen).await.unwrap_or_else(|| named_or_local(&settings));
         let mut peer_id = *b"-EN0100-............";
         let mut dice = rand::rng();
         for byte in peer_id.iter_mut().skip(8) {
@@ -124,6 +130,7 @@ impl App {
             screen,
             settings: Arc::new(settings),
             rows: Arc::default(),
+            trace: Arc::default(),
             stop,
             at_prompt: false,
         };
@@ -144,12 +151,12 @@ impl App {
                     .map_or_else(|| "another --nick".to_owned(), |advice| escape(&advice).into_owned()),
             ),
             other => {
-                let tracker = named_or_local(&self.context.settings);
+                let tracker = self.context.link.tracker();
                 let reason = match other {
                     AskError::NotConnected { reason, .. } => reason,
                     other => other.to_string(),
                 };
-                let text = format!("No tracker answers at {}: {}.", fit(&tracker, 60), escape(&reason));
+                let text = format!("No tracker answers at {}: {}.", fit(tracker, 60), escape(&reason));
                 Failure::new(Exit::Unreachable, "no_tracker", text)
                     .advise("start one with: tracker     or name another: peer --tracker HOST")
             }
@@ -173,19 +180,42 @@ fn named_or_local(settings: &Settings) -> String {
     settings.tracker.clone().unwrap_or_else(|| format!("127.0.0.1:{TRACKER_PORT}"))
 }
 
-/// The tracker that was named, or one on this machine, or one that this peer hosts for the others.
-async fn find_tracker(
-    settings: &Settings,
-    screen: &Screen,
-) -> Result<(String, Option<tracker::Tracker>), Failure> {
+/// The tracker that was named, or one on this machine, or one that answers on the local networks.
+async fn find_tracker(settings: &Settings, screen: &Screen) -> Option<String> {
     if let Some(tracker) = &settings.tracker {
-        return Ok((tracker.clone(), None));
+        return Some(tracker.clone());
     }
     let local = format!("127.0.0.1:{TRACKER_PORT}");
     let looked = tokio::time::timeout(LOCAL_LOOK, TcpStream::connect(&local)).await;
     if matches!(looked, Ok(Ok(_))) {
-        return Ok((local, None));
+        return Some(local);
     }
+    if !settings.lsd {
+        return None;
+    }
+    let begun = std::time::Instant::now();
+    let found = runtime::lan::find_trackers(LAN_LOOK).await;
+    let (first, others) = found.split_first()?;
+    if !screen.is_json() {
+        let took = begun.elapsed().as_secs_f64();
+        screen.say(&format!("No tracker was named: taking {first}, found on this network in {took:.1} s."));
+        if !others.is_empty() {
+            let others: Vec<String> = others.iter().take(4).map(ToString::to_string).collect();
+            screen.say(&format!("  there are others:  peer --tracker {}", others.join("   or   ")));
+        }
+    }
+    Some(first.to_string())
+}
+
+/// A tracker that is there, or one that this peer hosts for the others.
+async fn find_or_host(
+    settings: &Settings,
+    screen: &Screen,
+) -> Result<(String, Option<tracker::Tracker>), Failure> {
+    if let Some(tracker) = find_tracker(settings, screen).await {
+        return Ok((tracker, None));
+    }
+    let local = format!("127.0.0.1:{TRACKER_PORT}");
     let config = tracker::TrackerConfig {
         listen: ([0, 0, 0, 0], TRACKER_PORT).into(),
         http: Some(([0, 0, 0, 0], tracker::DEFAULT_HTTP_PORT).into()),

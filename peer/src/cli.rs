@@ -35,6 +35,12 @@ pub struct Cli {
     /// Neither look for peers and trackers on the local networks by multicast, nor answer there
     #[arg(long)]
     pub no_lsd: bool,
+    /// Do not exchange with other peers who else is there
+    #[arg(long)]
+    pub no_pex: bool,
+    /// Connect over uTP too (yields to other traffic; needs UDP)
+    #[arg(long)]
+    pub utp: bool,
     /// Obfuscated connections: accept, require or off (no secrecy, only less recognisable)
     #[arg(long, value_name = "MODE")]
     pub mse: Option<String>,
@@ -61,6 +67,8 @@ impl Cli {
             limit_down: self.limit_down.clone(),
             classic_choke: self.classic_choke.then_some(true),
             lsd: self.no_lsd.then_some(false),
+            pex: self.no_pex.then_some(false),
+            utp: self.utp.then_some(true),
             mse: self.mse.clone(),
         }
     }

@@ -36,6 +36,8 @@ pub struct Context {
     pub rows: Arc<Mutex<Vec<Row>>>,
     /// The person's wish to end the verb that runs (or, at the prompt, the whole peer).
     pub stop: Shutdown,
+    /// What ends the trace that runs beside the prompt.
+    pub trace: Arc<Mutex<Option<Shutdown>>>,
     /// Whether a person sits at a prompt that goes on after the verb.
     pub at_prompt: bool,
 }

@@ -52,6 +52,9 @@ pub struct Options {
     /// search: only what NICK shares
     #[arg(long, value_name = "NICK")]
     pub by: Option<String>,
+    /// announce: why: started, stopped, completed or none
+    #[arg(long, value_name = "EVENT")]
+    pub event: Option<String>,
     /// cancel: keep what is here already
     #[arg(long, conflicts_with = "delete")]
     pub keep: bool,
@@ -142,6 +145,7 @@ impl Options {
             with("min", self.min.clone()),
             with("max", self.max.clone()),
             with("by", self.by.clone()),
+            with("event", self.event.clone()),
             flag("keep", self.keep),
             flag("delete", self.delete),
             flag("all", self.all),

@@ -179,7 +179,7 @@ async fn one_shot(
     let _log = if asks_only(needs) { None } else { log(&settings.dir) };
     let app = match needs {
         Needs::Nothing => App::alone(settings, screen, stop.clone()),
-        Needs::Tracker => App::ask_only(settings, screen, stop.clone())?,
+        Needs::Tracker => App::ask_only(settings, screen, stop.clone()).await?,
         _ => App::start(settings, screen, stop.clone(), false, needs).await?,
     };
     let ended = ask_and_run(verb, needs, said, &app, &stop).await;

@@ -10,8 +10,19 @@ use runtime::settings::{SettingsError, resolve};
 use serde::{Deserialize, Serialize};
 
 /// Keys that `peer.toml` and the environment (`PEER_NICK` ...) may set.
-const KEYS: &[&str] =
-    &["tracker", "nick", "listen", "into", "limit_up", "limit_down", "classic_choke", "lsd", "mse"];
+const KEYS: &[&str] = &[
+    "tracker",
+    "nick",
+    "listen",
+    "into",
+    "limit_up",
+    "limit_down",
+    "classic_choke",
+    "lsd",
+    "pex",
+    "utp",
+    "mse",
+];
 
 /// The port of a tracker that is named without one.
 pub const TRACKER_PORT: u16 = 5000;
@@ -44,6 +55,12 @@ pub struct Written {
     /// Find peers and trackers on the local networks by multicast (BEP 14).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lsd: Option<bool>,
+    /// Hear of peers from other peers (BEP 11).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pex: Option<bool>,
+    /// Connections over uTP (BEP 29) beside TCP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub utp: Option<bool>,
     /// Obfuscated connections: accept, require or off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mse: Option<String>,
@@ -70,6 +87,10 @@ pub struct Settings {
     pub classic_choke: bool,
     /// Find peers and trackers on the local networks by multicast (BEP 14).
     pub lsd: bool,
+    /// Hear of peers from other peers (BEP 11).
+    pub pex: bool,
+    /// Connections over uTP (BEP 29) beside TCP.
+    pub utp: bool,
     /// Which connections are obfuscated. This hides the protocol from simple filters and nothing else.
     pub mse: MseMode,
 }
@@ -87,6 +108,8 @@ impl Settings {
             limit_down: None,
             classic_choke: false,
             lsd: true,
+            pex: true,
+            utp: false,
             mse: MseMode::default(),
         }
     }
@@ -137,6 +160,8 @@ fn read_with(
         limit_down: written.limit_down.as_deref().map(rate).transpose()?.flatten(),
         classic_choke: written.classic_choke.unwrap_or(false),
         lsd: written.lsd.unwrap_or(true),
+        pex: written.pex.unwrap_or(true),
+        utp: written.utp.unwrap_or(false),
         mse: written.mse.as_deref().map(mse).transpose()?.unwrap_or_default(),
     })
 }

@@ -28,7 +28,6 @@ mod fold;
 mod identity;
 mod members;
 mod page;
-mod program;
 mod registry;
 mod silence;
 mod state;

@@ -48,6 +48,12 @@ pub fn time_of_day() -> String {
     jiff::Zoned::now().strftime("%H:%M:%S").to_string()
 }
 
+/// A time in milliseconds since 1970 where this machine stands, as `10:31:02.123`.
+pub fn time_of(millis: u64) -> String {
+    let time = i64::try_from(millis).ok().and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok());
+    time.unwrap_or_default().to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M:%S%.3f").to_string()
+}
+
 /// Date and time where this machine stands, with its offset: `2026-11-21T10:31:02.123+01:00`.
 pub fn timestamp() -> String {
     jiff::Zoned::now().strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string()
@@ -80,6 +86,7 @@ mod tests {
         assert_eq!(time_of_day().len(), 8);
         assert_eq!(date_of(1_391_870_037).as_deref(), Some("2014-02-08 14:33:57 UTC"));
         assert_eq!(date_of(i64::MAX), None);
+        assert!(time_of(1_123).ends_with(":01.123") && time_of(u64::MAX).len() == 12);
         assert!(timestamp().len() >= 29, "{}", timestamp());
     }
 }

@@ -17,6 +17,7 @@ pub mod metainfo;
 pub mod moment;
 pub mod path;
 pub mod piece;
+pub mod program;
 
 pub use bitfield::Bitfield;
 pub use id::{InfoHash, InfoHashV2, InfoHashes, PeerId};

@@ -87,6 +87,16 @@ impl Book {
         self.nicks.get(peer_id).cloned()
     }
 
+    /// Who is called so.
+    pub(super) fn called(&self, nick: &str) -> Option<PeerId> {
+        self.nicks.iter().find(|(_, known)| known.as_str() == nick).map(|(id, _)| *id)
+    }
+
+    /// Everybody whose name is known.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.nicks.values().cloned().collect()
+    }
+
     /// Who lives at an address.
     pub(super) fn at(&self, address: &SocketAddr) -> Option<PeerId> {
         self.homes.get(address).copied()

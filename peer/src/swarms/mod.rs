@@ -80,6 +80,16 @@ impl Swarms {
         self.book().nick_of(peer_id)
     }
 
+    /// Who is called so, of those whose name is known.
+    pub fn called(&self, nick: &str) -> Option<PeerId> {
+        self.book().called(nick)
+    }
+
+    /// Every name that is known.
+    pub fn names(&self) -> Vec<String> {
+        self.book().names()
+    }
+
     /// The catalog's entry of a torrent, once the tracker told.
     pub fn entry_of(&self, id: InfoHash) -> Option<EntryId> {
         self.book().entry_of(id)

@@ -3,11 +3,10 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use engine::{AddError, AddOptions, AddSource, Beginning, State, TorrentStatus};
+use engine::{AddError, AddOptions, Beginning, State, TorrentStatus};
 use serde_json::json;
 use shared::InfoHash;
 use shared::display::{Elapsed, Rate, Size, columns, escape, fit};
-use shared::metainfo::Metainfo;
 
 use super::target::{self, Target};
 use super::{Needs, Offer, Running, Said, Verb, told};
@@ -19,7 +18,7 @@ use crate::terminal::progress::bar;
 /// get
 pub(super) const GET: Verb = Verb {
     names: &["get", "download", "descargar", "bajar"],
-    arguments: "NAME|FILE.torrent|MAGNET|HASH... [--into DIR] [--seed] [--timeout TIME]",
+    arguments: "NAME|FILE.torrent|URL|MAGNET|HASH... [--into DIR] [--seed] [--timeout TIME]",
     about: "download from everybody who has it",
     examples: &[
         "get linux.iso",
@@ -27,6 +26,7 @@ pub(super) const GET: Verb = Verb {
         "get 2      (row 2 of the last search)",
         "get #9c1e47",
         "get linux.torrent",
+        "get http://192.168.1.10:6969/t/linux.iso.torrent",
         "get \"magnet:?xt=urn:btih:...\"",
     ],
     offer: Offer::Remote,
@@ -112,10 +112,10 @@ async fn begin(context: &Context, wanted: Wanted, said: &Said) -> Result<Option<
             return Ok(unfinished.then_some(Awaited { id: status.id, fresh: false }));
         }
     };
-    let options = AddOptions { into: said.options.into.clone(), ..AddOptions::default() };
+    let options =
+        AddOptions { into: said.options.into.clone(), trackers: target.trackers, ..AddOptions::default() };
     let session = context.session()?;
-    let source = with_trackers(target.source, target.trackers);
-    let added = session.add(source, options).await.map_err(|error| refused(&target.name, &error))?;
+    let added = session.add(target.source, options).await.map_err(|error| refused(&target.name, &error))?;
     let name = escape(&target.name).into_owned();
     if let Err(error) = session.remember_peers(added.id, target.peers).await {
         tracing::debug!(%error, "peers of the link were not taken");
@@ -155,16 +155,6 @@ async fn begin(context: &Context, wanted: Wanted, said: &Said) -> Result<Option<
         }
     }
     Ok(Some(Awaited { id: added.id, fresh: added.beginning == Beginning::New }))
-}
-
-/// A description with the trackers that a link named beside it.
-fn with_trackers(source: AddSource, trackers: Vec<Vec<String>>) -> AddSource {
-    match source {
-        AddSource::Info(info) if !trackers.is_empty() => {
-            AddSource::Metainfo(Box::new(Metainfo { announce: trackers, ..Metainfo::of_info(*info) }))
-        }
-        other => other,
-    }
 }
 
 /// Wakes a paused download of that name; says whether there is something to wait for.

@@ -1,10 +1,12 @@
 //! `search` and `sources`: what there is and who has it.
 
+use engine::PeerStatus;
 use serde_json::json;
-use shared::control::{Entry, Have, Kind, Search, SourcesOf};
+use shared::InfoHashes;
+use shared::control::{Entry, Have, Kind, Search, Source, SourcesOf};
 use shared::display::{Size, escape, fit};
 
-use super::{Needs, Offer, Running, Said, Verb, target};
+use super::{Needs, Offer, Running, Said, Verb, target, told};
 use crate::context::{Context, Row};
 use crate::failure::{Exit, Failure};
 use crate::terminal::table::{Column, Table};
@@ -128,17 +130,25 @@ fn sources<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
         let found = target::find(context, "sources", &name).await?;
         let request = SourcesOf { entry: found.entry.entry.clone(), want: 200, subscribe: false };
         let answer = context.link.ask(request).await.map_err(target::asked)?;
+        let others = connected(context, found.entry.hashes, &answer.sources).await;
         let pieces = found.entry.size.div_ceil(found.entry.piece_length.max(1));
         if context.screen.is_json() {
             for source in &answer.sources {
                 context.screen.json(json!({
                     "type": "source", "nick": source.nick, "peer_id": source.peer_id.to_string(), "full": source.have.is_full(),
-                    "addresses": source.addresses.iter().map(ToString::to_string).collect::<Vec<_>>(), "agent": source.agent,
+                    "addresses": source.addresses.iter().map(ToString::to_string).collect::<Vec<_>>(), "agent": source.agent, "source": "tracker",
+                }));
+            }
+            for peer in &others {
+                context.screen.json(json!({
+                    "type": "source", "nick": null, "peer_id": peer.peer_id.to_string(), "full": peer.complete,
+                    "addresses": [peer.address.to_string()], "agent": told::program(&peer.peer_id),
+                    "source": told::source_word(peer.source),
                 }));
             }
             return Ok(());
         }
-        if answer.sources.is_empty() {
+        if answer.sources.is_empty() && others.is_empty() {
             context.screen.say(&format!("No one else who has {} is online.", escape(&found.entry.name)));
             return Ok(());
         }
@@ -146,6 +156,7 @@ fn sources<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
             Column::left("name").cut(),
             Column::right("has"),
             Column::left("address"),
+            Column::left("from"),
             Column::left("program").optional(),
         ]);
         for source in &answer.sources {
@@ -154,11 +165,34 @@ fn sources<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
                 Have::Pieces(count) => format!("{} %", (count * 100 / pieces.max(1)).min(100)),
             };
             let address = source.addresses.first().map_or_else(|| "-".to_owned(), ToString::to_string);
-            table.row([source.nick.clone(), has, address, source.agent.clone()]);
+            table.row([source.nick.clone(), has, address, "T".to_owned(), source.agent.clone()]);
+        }
+        for peer in &others {
+            let has = format!("{} %", (u64::from(peer.pieces) * 100 / pieces.max(1)).min(100));
+            let has = if peer.complete { "all".to_owned() } else { has };
+            let row = [
+                "-".to_owned(),
+                has,
+                peer.address.to_string(),
+                told::flags(peer),
+                told::program(&peer.peer_id),
+            ];
+            table.row(row);
         }
         for line in table.lines(context.screen.width()) {
             context.screen.say(&line);
         }
         Ok(())
     })
+}
+
+/// Peers that this one is connected to and that the tracker did not name.
+async fn connected(context: &Context, hashes: InfoHashes, named: &[Source]) -> Vec<PeerStatus> {
+    let Ok(session) = context.session() else { return Vec::new() };
+    let Some(status) = session.list().into_iter().find(|status| hashes.matches(&status.id)) else {
+        return Vec::new();
+    };
+    let mut peers = session.peers(status.id).await.unwrap_or_default();
+    peers.retain(|peer| named.iter().all(|source| source.peer_id != peer.peer_id));
+    peers
 }

@@ -144,7 +144,7 @@ fn whole_status(context: &Context) -> Result<(), Failure> {
         context.screen.json(json!({
             "type": "status", "tracker": tracker.to_string(), "listen": session.listen_address().to_string(),
             "download_rate": down.round(), "upload_rate": up.round(), "torrents": list.len(), "sharing": sharing,
-            "limit_up": limits.up, "limit_down": limits.down,
+            "limit_up": limits.up, "limit_down": limits.down, "finding": told::finding(context),
         }));
         return Ok(());
     }
@@ -154,6 +154,7 @@ fn whole_status(context: &Context) -> Result<(), Failure> {
     let address = escape(context.link.tracker());
     context.screen.say(&format!("Tracker     {address}   {}", escape(&tracker.to_string())));
     context.screen.say(&format!("Listening   {}", session.listen_address()));
+    context.screen.say(&format!("Finding     {}", told::finding(context)));
     context.screen.say(&format!("Down        {}   {}", Rate(down), limit(limits.down)));
     context.screen.say(&format!("Up          {}   {}", Rate(up), limit(limits.up)));
     context.screen.say(&format!("Sharing     {sharing} of {} things", list.len()));
@@ -184,18 +185,21 @@ fn peers<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
             shown += list.len();
             show_peers(context, &torrent, &list)?;
         }
-        if shown == 0 && !context.screen.is_json() {
-            context.screen.say("No peer is connected right now.   try: sources NAME");
+        if context.screen.is_json() {
+            return Ok(());
         }
+        context.screen.say(if shown == 0 {
+            "No peer is connected right now.   try: sources NAME"
+        } else {
+            "flags: T tracker, X other peers, L this network, D DHT, M link or memory, A asked, I came by itself; u uTP"
+        });
         Ok(())
     })
 }
 
 fn show_peers(context: &Context, torrent: &TorrentStatus, list: &[PeerStatus]) -> Result<(), Failure> {
     let swarms = context.swarms()?;
-    let name = |peer: &PeerStatus| {
-        swarms.nick_of(&peer.peer_id).unwrap_or_else(|| peer.peer_id.to_string().chars().take(8).collect())
-    };
+    let name = |peer: &PeerStatus| swarms.nick_of(&peer.peer_id).unwrap_or_else(|| "-".to_owned());
     if context.screen.is_json() {
         for peer in list {
             context.screen.json(json!({
@@ -204,7 +208,8 @@ fn show_peers(context: &Context, torrent: &TorrentStatus, list: &[PeerStatus]) -
                 "pieces": peer.pieces, "complete": peer.complete, "download_rate": peer.rate_down.round(),
                 "upload_rate": peer.rate_up.round(), "downloaded": peer.downloaded, "uploaded": peer.uploaded,
                 "unchokes_us": peer.unchokes_us, "unchoked": peer.unchoked, "interested": peer.interested,
-                "interesting": peer.interesting, "snubbed": peer.snubbed,
+                "interesting": peer.interesting, "snubbed": peer.snubbed, "program": told::program(&peer.peer_id),
+                "source": told::source_word(peer.source), "utp": peer.utp,
             }));
         }
         return Ok(());
@@ -221,6 +226,8 @@ fn show_peers(context: &Context, torrent: &TorrentStatus, list: &[PeerStatus]) -
         Column::right("up"),
         Column::left("they").optional(),
         Column::left("we").optional(),
+        Column::left("flags"),
+        Column::left("program").cut().optional(),
     ]);
     for peer in list {
         let has = f64::from(peer.pieces) * 100.0 / f64::from(torrent.pieces.max(1));
@@ -235,6 +242,8 @@ fn show_peers(context: &Context, torrent: &TorrentStatus, list: &[PeerStatus]) -
             rate(peer.rate_up),
             they.to_owned(),
             we.to_owned(),
+            told::flags(peer),
+            told::program(&peer.peer_id),
         ]);
     }
     for line in table.lines(context.screen.width()) {

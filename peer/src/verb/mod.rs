@@ -8,6 +8,7 @@ mod find;
 mod inspect;
 mod limit;
 mod list;
+mod look;
 mod people;
 mod share;
 mod steer;
@@ -162,6 +163,8 @@ pub const VERBS: &[Verb] = &[
     describe::MAGNET,
     describe::EXPORT,
     inspect::INSPECT,
+    look::TRACE,
+    look::ANNOUNCE,
     HELP,
     QUIT,
 ];

@@ -1,7 +1,7 @@
 //! `who`, `message` and `say`: the people here.
 
 use serde_json::json;
-use shared::control::{Message, ReceiptState, Sent, Who};
+use shared::control::{Code, Message, ReceiptState, Sent, Who};
 use shared::display::{Size, escape, fit};
 
 use super::{Needs, Offer, Running, Said, Verb, target};
@@ -130,7 +130,13 @@ fn say<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
 
 async fn send(context: &Context, to: &str, text: &str) -> Result<(), Failure> {
     let request = Message { to: to.to_owned(), text: text.to_owned(), nonce: None };
-    let sent = context.link.ask(request).await.map_err(|error| not_sent(to, text, error))?;
+    let sent = match context.link.ask(request).await {
+        Ok(sent) => sent,
+        Err(error) => {
+            let program = program_of(context, to, &error).await;
+            return Err(not_sent(to, text, program.as_deref(), error));
+        }
+    };
     if context.screen.is_json() {
         context.screen.json(json!({
             "type": "sent", "to": to, "message": sent.message, "delivered": sent.delivered, "stored": sent.stored, "refused": sent.refused,
@@ -143,6 +149,15 @@ async fn send(context: &Context, to: &str, text: &str) -> Result<(), Failure> {
         return Err(Failure::new(Exit::Refused, "refused", text).advise("who"));
     }
     Ok(())
+}
+
+/// The program of somebody who cannot chat.
+async fn program_of(context: &Context, nick: &str, error: &AskError) -> Option<String> {
+    if !matches!(error, AskError::Refused(refusal) if refusal.code == Code::CannotChat) {
+        return None;
+    }
+    let here = context.link.ask(Who {}).await.ok()?;
+    here.peers.into_iter().find(|person| person.nick == nick).map(|person| person.agent)
 }
 
 fn sent_line(to: &str, sent: &Sent) -> String {
@@ -163,9 +178,19 @@ fn sent_line(to: &str, sent: &Sent) -> String {
     format!("to all {time} {} of {total} delivered{stored}", sent.delivered)
 }
 
-fn not_sent(to: &str, text: &str, error: AskError) -> Failure {
+/// Somebody who came with a BitTorrent program.
+fn cannot_chat(nick: &str, program: Option<&str>) -> String {
+    let program = program.map_or_else(|| "another program".to_owned(), |program| fit(program, 40));
+    format!("\"{}\" uses {program}: it can share but not chat.", fit(nick, 32))
+}
+
+fn not_sent(to: &str, text: &str, program: Option<&str>, error: AskError) -> Failure {
     let AskError::Refused(refusal) = error else { return target::asked(error) };
-    if refusal.code != shared::control::Code::NoSuchUser {
+    if refusal.code == Code::CannotChat {
+        return Failure::new(Exit::Refused, "cannot_chat", cannot_chat(to, program))
+            .advise("who     (shows who can chat)");
+    }
+    if refusal.code != Code::NoSuchUser {
         return target::refused(refusal);
     }
     let shown = fit(to, 32);

@@ -90,6 +90,10 @@ async fn share_one(
     for note in &shared.notes {
         context.screen.say(&format!("  note: {}", note_text(note)));
     }
+    if shared.already && !options.announce.is_empty() {
+        let added = context.session()?.add_trackers(shared.id, options.announce.clone()).await;
+        added.map_err(|error| target::failed(&error))?;
+    }
     let answer = publish(context, &shared, said).await;
     // The same content is here under another name: one swarm is better than two, so it is joined.
     if let Ok(known) = &answer

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use engine::fetch::FetchError;
 use engine::{AddSource, CommandError};
 use shared::control::{Code, Entry, EntryId, Find, Found, Refusal};
 use shared::display::{Size, escape, fit};
@@ -32,7 +33,13 @@ pub(super) struct Target {
 
 /// Whether `said` names what it means without any tracker: a link, a hash, a .torrent that is there.
 pub(super) fn stands_alone(said: &str) -> bool {
-    is_magnet(said) || is_torrent_file(said) || hexadecimal(said).is_some()
+    is_magnet(said) || is_url(said) || is_torrent_file(said) || hexadecimal(said).is_some()
+}
+
+fn is_url(said: &str) -> bool {
+    let begins =
+        |scheme: &str| said.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+    begins("http://") || begins("https://")
 }
 
 fn is_magnet(said: &str) -> bool {
@@ -63,6 +70,12 @@ pub(super) async fn resolve(context: &Context, verb: &str, said: &str) -> Result
     }
     if is_torrent_file(said) {
         return torrent_file(said);
+    }
+    if is_url(said) {
+        return engine::fetch::torrent(said)
+            .await
+            .map(of_metainfo)
+            .map_err(|error| not_fetched(said, &error));
     }
     if let Some(hashes) = hexadecimal(said) {
         return by_hash(context, hashes, said.to_owned(), Vec::new(), Vec::new()).await;
@@ -141,6 +154,29 @@ fn torrent_file(path: &str) -> Result<Target, Failure> {
     let bytes = torrent_bytes(path)?;
     let metainfo = Metainfo::parse(&bytes).map_err(|error| damaged(path, &error.to_string()))?;
     Ok(of_metainfo(metainfo))
+}
+
+/// A web server gave no torrent.
+fn not_fetched(url: &str, error: &FetchError) -> Failure {
+    let reason = escape(&error.to_string()).into_owned();
+    match error {
+        FetchError::Torrent { .. } => {
+            Failure::new(Exit::Unverified, "bad_torrent", format!("{}.", capital(&reason)))
+                .advise("look at the address in a browser: it must be a .torrent file")
+        }
+        FetchError::Status { status: 404, .. } => Failure::new(
+            Exit::NotFound,
+            "not_found",
+            format!("There is nothing at {}: {reason}.", fit(url, 80)),
+        )
+        .advise("look at the address again"),
+        _ => Failure::new(
+            Exit::Unreachable,
+            "not_fetched",
+            format!("{} cannot be had: {reason}.", fit(url, 80)),
+        )
+        .advise("look at the address again"),
+    }
 }
 
 fn of_metainfo(metainfo: Metainfo) -> Target {

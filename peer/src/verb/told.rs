@@ -2,12 +2,15 @@
 
 use std::path::Path;
 
-use engine::{State, TorrentStatus};
+use engine::{PeerSource, PeerStatus, State, TorrentStatus};
 use serde_json::{Value, json};
+use shared::PeerId;
 use shared::display::{Size, fit};
 use shared::metainfo::Info;
+use shared::program::Program;
 
 use crate::context::Context;
+use crate::link::LinkState;
 use crate::terminal::progress::{Progress, clock, percent};
 
 /// One transfer on one line.
@@ -50,6 +53,54 @@ pub(super) fn notes(context: &Context, info: &Info) {
     }
     if let more @ 1.. = info.notes().len().saturating_sub(MOST) {
         context.screen.say(&format!("  and {more} more notes"));
+    }
+}
+
+/// By what peers are found, in one line.
+pub(super) fn finding(context: &Context) -> String {
+    let settings = &context.settings;
+    let ways = [
+        (matches!(context.link.state(), LinkState::Connected(_)), "tracker"),
+        (settings.lsd, "LSD"),
+        (settings.pex, "PEX"),
+    ];
+    let ways: Vec<&str> = ways.iter().filter(|(on, _)| *on).map(|(_, way)| *way).collect();
+    match ways.as_slice() {
+        [] => "nothing: links and torrent files only".to_owned(),
+        [only] => format!("{only} only"),
+        several => format!("mixed: {}", several.join(" + ")),
+    }
+}
+
+/// The program that a peer's id tells.
+pub(super) fn program(peer: &PeerId) -> String {
+    Program::of(*peer).agent()
+}
+
+/// Where a peer came from, in one letter, and how it is connected.
+pub(super) fn flags(peer: &PeerStatus) -> String {
+    let source = match peer.source {
+        Some(PeerSource::Tracker) => 'T',
+        Some(PeerSource::Exchange) => 'X',
+        Some(PeerSource::LocalDiscovery) => 'L',
+        Some(PeerSource::Dht) => 'D',
+        Some(PeerSource::Remembered) => 'M',
+        Some(PeerSource::Asked) => 'A',
+        None => 'I',
+    };
+    if peer.utp { format!("{source}u") } else { source.to_string() }
+}
+
+/// Where a peer came from, for programs.
+pub(super) fn source_word(source: Option<PeerSource>) -> &'static str {
+    match source {
+        Some(PeerSource::Tracker) => "tracker",
+        Some(PeerSource::Exchange) => "pex",
+        Some(PeerSource::LocalDiscovery) => "lsd",
+        Some(PeerSource::Dht) => "dht",
+        Some(PeerSource::Remembered) => "remembered",
+        Some(PeerSource::Asked) => "asked",
+        None => "incoming",
     }
 }
 

@@ -20,8 +20,8 @@ use crate::config::Unknown;
 use crate::event::{Event, Milestone, NewEntry, NewMember};
 use crate::identity::{Mark, MemberId};
 use crate::members::Member;
-use crate::program::Program;
 use crate::swarm::SourceState;
+use shared::program::Program;
 
 impl Decider<'_> {
     pub(super) fn announce(&self, said: &Announcement, rng: &mut impl Rng) -> Decision {

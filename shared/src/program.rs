@@ -1,6 +1,6 @@
 //! Which program a peer id tells (BEP 20), for people: the id is a claim and decides nothing.
 
-use shared::PeerId;
+use crate::PeerId;
 
 /// Two letters of an id in the form `-XX1234-`, and the program.
 const LETTERS: &[(&[u8; 2], &str)] = &[
@@ -37,23 +37,23 @@ const WORDS: &[(&[u8], &str)] = &[(b"A2-", "aria2"), (b"M", "BitTorrent")];
 
 /// A program as a peer id tells it: plain letters and digits, whoever made the id up.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Program {
+pub struct Program {
     /// One word, fit to be a nick.
-    pub(crate) name: String,
+    pub name: String,
     /// Such as `5.0.3`; empty when it is not told.
-    pub(crate) version: String,
+    pub version: String,
 }
 
 impl Program {
     /// The program of an id; one that nobody knows is `client`.
-    pub(crate) fn of(id: PeerId) -> Self {
+    pub fn of(id: PeerId) -> Self {
         dashed(&id.0)
             .or_else(|| dotted(&id.0))
             .unwrap_or_else(|| Self { name: "client".to_owned(), version: String::new() })
     }
 
     /// Name and version in one line.
-    pub(crate) fn agent(&self) -> String {
+    pub fn agent(&self) -> String {
         format!("{} {}", self.name, self.version).trim_end().to_owned()
     }
 }
@@ -120,7 +120,7 @@ mod tests {
         ] {
             let program = Program::of(PeerId(*id));
             assert_eq!(program.agent(), agent);
-            assert!(shared::control::check_nick(&program.name).is_ok(), "{}", program.name);
+            assert!(crate::control::check_nick(&program.name).is_ok(), "{}", program.name);
         }
     }
 }
