@@ -23,7 +23,7 @@ async fn exported(person: &mut Person, name: &str, to: &str) -> Metainfo {
 async fn d39_to_d48_what_was_said_while_sharing_stands_in_the_file() {
     let room = Room::new().await;
     let mut ana = room.person("ana").await;
-    let path = ana.file("film.bin", &[7; 300_000]);
+    let path = ana.file("film.bin", &vec![7; 300_000]);
     let to = format!("{}/out.torrent", ana.folder());
     ana.run(&format!("share {path} --comment \"hola a todos\" --private {TRACKERS}")).await.unwrap();
     let metainfo = exported(&mut ana, "film.bin", &to).await;
@@ -57,7 +57,7 @@ async fn d39_to_d48_what_was_said_while_sharing_stands_in_the_file() {
 async fn anonymous_files_name_nobody_and_have_the_same_hash() {
     let room = Room::new().await;
     let (mut ana, mut bob) = (room.person("ana").await, room.person("bob").await);
-    let (one, other) = (ana.file("film.bin", &[7; 300_000]), bob.file("film.bin", &[7; 300_000]));
+    let (one, other) = (ana.file("film.bin", &vec![7; 300_000]), bob.file("film.bin", &vec![7; 300_000]));
     ana.run(&format!("share {one} --anon --comment secreto")).await.unwrap();
     bob.run(&format!("share {other} --no-date --comment hola")).await.unwrap();
     let to = format!("{}/out.torrent", ana.folder());
@@ -80,8 +80,9 @@ async fn d45_each_format_is_made_and_can_be_downloaded() {
     let (mut ana, mut bob) = (room.person("ana").await, room.person("bob").await);
     for (format, version) in [("v1", Version::V1), ("v2", Version::V2)] {
         let name = format!("film-{format}.bin");
-        let content: Vec<u8> =
-            (0_u32..200_000).flat_map(|number| (number * version_seed(version)).to_be_bytes()).collect();
+        let content: Vec<u8> = (0_u32..200_000)
+            .flat_map(|number| number.wrapping_mul(version_seed(version)).to_be_bytes())
+            .collect();
         let path = ana.file(&name, &content);
         ana.run(&format!("share {path} --format {format}")).await.unwrap();
         let to = format!("{}/{format}.torrent", ana.folder());
@@ -101,7 +102,7 @@ fn version_seed(version: Version) -> u32 {
 async fn a_link_names_us_and_nothing_is_written_over() {
     let room = Room::new().await;
     let mut ana = room.person("ana").await;
-    let path = ana.file("film ñ.bin", &[7; 300_000]);
+    let path = ana.file("film ñ.bin", &vec![7; 300_000]);
     ana.run(&format!("share \"{path}\"")).await.unwrap();
     let said = ana.run("magnet \"film ñ.bin\"").await.unwrap();
     let link = Magnet::parse(said.iter().find(|line| line.starts_with("magnet:")).unwrap()).unwrap();

@@ -227,7 +227,7 @@ mod tests {
             7:comment4:hola10:created by12:mktorrent 1.113:creation datei1391870037e8:encoding5:UTF-8\
             4:infod5:filesld6:lengthi65703e4:pathl1:a9:perro.jpgeee4:name5:fotos12:piece lengthi262144e\
             6:pieces20:\x01\x02\x03\x04\x05\x06\x07\x08\x09\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\xff7:privatei1ee\
-            6:strangei7ee";
+            7:strangei7ee";
         let text = torrent(&decode(sample, Limits::TORRENT).unwrap()).join("\n");
         for said in [
             "announce               http://bttracker.debian.org:6969/announce   (the tracker",

@@ -24,7 +24,7 @@ mod tests {
         let drawn = rows(&link, 80).unwrap();
         assert!(drawn.len() <= 24 && drawn.iter().all(|row| row.chars().count() <= 80));
         assert!(drawn.iter().any(|row| row.contains('\u{2580}')), "half blocks");
-        assert_eq!(rows(&link, 40), None);
+        assert_eq!(rows(&link, 36), None);
         assert_eq!(rows(&"x".repeat(5000), 10_000), None);
     }
 }

@@ -138,9 +138,16 @@ pub(super) fn magnet(said: &str) -> Result<Magnet, Failure> {
 /// The bytes of a file that shall be a .torrent, bounded.
 pub(super) fn torrent_bytes(path: &str) -> Result<Vec<u8>, Failure> {
     let shown = fit(path, 80);
-    let unreadable = |error: &std::io::Error| {
-        let text = format!("{shown} cannot be read: {}.", escape(&error.to_string()));
-        Failure::new(Exit::NotFound, "no_file", text).advise("get NAME")
+    let unreadable = |error: &std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            Failure::new(Exit::NotFound, "no_file", format!("There is no file {shown}.")).advise("get NAME")
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            Failure::new(Exit::Refused, "permission", format!("Cannot read {shown}: permission denied."))
+                .advise("chmod u+r, or another file")
+        }
+        _ => Failure::new(Exit::NotFound, "no_file", format!("{shown} is no file that can be read."))
+            .advise("get NAME"),
     };
     let path = home(path);
     let size = std::fs::metadata(&path).map_err(|error| unreadable(&error))?.len();
