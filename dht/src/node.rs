@@ -21,7 +21,7 @@ use crate::token::Tokens;
 /// How often peers of a torrent are looked for, and ours is announced.
 const REPEAT: Duration = Duration::from_secs(300);
 /// How soon it is tried again when nobody was there, or when a newcomer may know more.
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(3);
 /// How often nodes that were named to us are asked again while we know nobody.
 const KNOCK: Duration = Duration::from_secs(15);
 /// How often the table is looked after.

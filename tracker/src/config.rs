@@ -18,7 +18,8 @@ pub struct TrackerConfig {
     pub http: Option<SocketAddr>,
     /// Whether another port is as good when that of [`Self::http`] is taken.
     pub http_port_may_move: bool,
-    /// Whether peers on the local networks can find the tracker without being told its address.
+    /// Whether peers on the local networks can find the tracker without being told its address, and the
+    /// DHT through the node that it runs for them, on the UDP port with the number of [`Self::listen`].
     pub lan: bool,
     /// Connections from one public address.
     pub sessions_per_address: usize,

@@ -32,6 +32,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rand::RngExt as _;
+use runtime::dht::{Dht, DhtConfig, Scope};
 use runtime::{Clock, Shutdown};
 use tokio_util::task::TaskTracker;
 
@@ -62,6 +63,22 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+}
+
+/// A node by which peers find their way into the DHT of the local networks (BEP 5). It seeks nothing.
+fn start_dht(listen: SocketAddr, shutdown: &Shutdown) {
+    let config = DhtConfig { listen, scope: Scope::Lan, bootstrap: Vec::new() };
+    match Dht::start(config, shutdown.clone()) {
+        Ok((node, mut found)) => {
+            tracing::debug!(address = %node.local_addr(), "DHT node started");
+            // The node lives as long as somebody holds it.
+            runtime::spawn("dht node", async move {
+                while found.recv().await.is_some() {}
+                drop(node);
+            });
+        }
+        Err(error) => tracing::warn!(%error, "no DHT node: its UDP port cannot be had"),
+    }
 }
 
 /// A running tracker. It runs on until [`Self::stop`], also when this is dropped.
@@ -99,6 +116,7 @@ impl Tracker {
         }
         if config.lan {
             let cookie = format!("{:016x}", rand::make_rng::<rand::rngs::StdRng>().random::<u64>());
+            start_dht(address, &shutdown);
             let shutdown = shutdown.clone();
             runtime::spawn("lan", async move {
                 if let Err(error) = runtime::lan::announce_tracker(address, cookie, shutdown).await {

@@ -182,12 +182,22 @@ impl Swarms {
         News::Alert { alert, nick }
     }
 
+    /// A tracker runs a DHT node on the UDP port with the number of its own.
+    async fn meet_tracker(&self) {
+        if let Ok(addresses) = tokio::net::lookup_host(self.link.tracker()).await {
+            addresses.take(4).for_each(|address| self.session.add_dht_node(address));
+        }
+    }
+
     fn event(&self, event: LinkEvent) -> News {
         match event {
             LinkEvent::Connected(welcome) => {
                 self.book().tracker_is_new();
                 let swarms = self.clone();
-                Self::aside(async move { swarms.introduce().await });
+                Self::aside(async move {
+                    swarms.meet_tracker().await;
+                    swarms.introduce().await
+                });
                 News::Connected(welcome)
             }
             LinkEvent::Lost { reason } => News::Lost { reason },
