@@ -9,12 +9,13 @@ use crate::needs;
 use crate::step::{self, Failed};
 use crate::{e2e, workspace};
 
-/// `bulk` or `micro`.
+/// `bulk`, `crowd` or `micro`.
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failed> {
     match arguments.split_first() {
-        Some((word, rest)) if word == "bulk" => bulk(rest),
+        Some((word, rest)) if word == "bulk" => rivals("bulk.py", &[], rest),
+        Some((word, rest)) if word == "crowd" => rivals("crowd.py", &["ip", "tc", "unshare"], rest),
         Some((word, rest)) if word == "micro" => micro(rest),
-        _ => Err(Failed::new("what to measure?\n  try: cargo xtask bench bulk, or: cargo xtask bench micro")),
+        _ => Err(Failed::new("what to measure?\n  try: cargo xtask bench bulk, or crowd, or micro")),
     }
 }
 
@@ -27,7 +28,11 @@ fn micro(arguments: &[String]) -> Result<(), Failed> {
     step::run(command)
 }
 
-fn bulk(arguments: &[String]) -> Result<(), Failed> {
+/// Runs a script of `tools/benches/rivals` with all the programs that it measures.
+fn rivals(script: &str, also: &[&str], arguments: &[String]) -> Result<(), Failed> {
+    if let Some(missing) = also.iter().find(|program| !needs::answers(Command::new(program).arg("-V"))) {
+        return Err(Failed::new(format!("{missing} is missing\n  try: apt-get install iproute2 util-linux")));
+    }
     let wants_help = arguments.iter().any(|argument| argument == "--help");
     let mut python = PathBuf::from("python3");
     if !wants_help {
@@ -38,7 +43,7 @@ fn bulk(arguments: &[String]) -> Result<(), Failed> {
         e2e::build()?;
     }
     let mut command = Command::new(python);
-    command.arg(workspace::root().join("tools/benches/rivals/bulk.py"));
+    command.arg(workspace::root().join("tools/benches/rivals").join(script));
     command.args(arguments).current_dir(workspace::root());
     step::run(command)
 }

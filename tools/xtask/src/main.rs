@@ -59,8 +59,8 @@ const WORDS: [Word; 8] = [
     },
     Word {
         name: "bench",
-        arguments: "bulk [--help] | micro [FILTER]",
-        about: "bulk: whole programs against aria2 and libtorrent; micro: criterion",
+        arguments: "bulk [--help] | crowd [--help] | micro [FILTER]",
+        about: "bulk, crowd: whole programs against aria2 and libtorrent; micro: criterion",
         run: bench::run,
     },
     Word {
