@@ -58,6 +58,7 @@ impl App {
         config.limit_down = settings.limit_down;
         config.classic_choke = settings.classic_choke;
         config.lsd = settings.lsd;
+        config.dht = settings.dht;
         config.pex = settings.pex;
         config.utp = settings.utp;
         config.mse = settings.mse;

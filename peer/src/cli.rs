@@ -35,6 +35,9 @@ pub struct Cli {
     /// Neither look for peers and trackers on the local networks by multicast, nor answer there
     #[arg(long)]
     pub no_lsd: bool,
+    /// Look for peers in the distributed hash table: off, lan (nodes of private networks) or public
+    #[arg(long, value_name = "MODE")]
+    pub dht: Option<String>,
     /// Do not exchange with other peers who else is there
     #[arg(long)]
     pub no_pex: bool,
@@ -67,6 +70,7 @@ impl Cli {
             limit_down: self.limit_down.clone(),
             classic_choke: self.classic_choke.then_some(true),
             lsd: self.no_lsd.then_some(false),
+            dht: self.dht.clone(),
             pex: self.no_pex.then_some(false),
             utp: self.utp.then_some(true),
             mse: self.mse.clone(),

@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use engine::MseMode;
+use engine::{DhtMode, MseMode};
 use runtime::settings::{SettingsError, resolve};
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +19,7 @@ const KEYS: &[&str] = &[
     "limit_down",
     "classic_choke",
     "lsd",
+    "dht",
     "pex",
     "utp",
     "mse",
@@ -55,6 +56,9 @@ pub struct Written {
     /// Find peers and trackers on the local networks by multicast (BEP 14).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lsd: Option<bool>,
+    /// The distributed hash table (BEP 5): off, lan or public.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dht: Option<String>,
     /// Hear of peers from other peers (BEP 11).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pex: Option<bool>,
@@ -87,6 +91,8 @@ pub struct Settings {
     pub classic_choke: bool,
     /// Find peers and trackers on the local networks by multicast (BEP 14).
     pub lsd: bool,
+    /// With whom peers are looked for in the distributed hash table (BEP 5).
+    pub dht: DhtMode,
     /// Hear of peers from other peers (BEP 11).
     pub pex: bool,
     /// Connections over uTP (BEP 29) beside TCP.
@@ -108,6 +114,7 @@ impl Settings {
             limit_down: None,
             classic_choke: false,
             lsd: true,
+            dht: DhtMode::Lan,
             pex: true,
             utp: false,
             mse: MseMode::default(),
@@ -160,6 +167,7 @@ fn read_with(
         limit_down: written.limit_down.as_deref().map(rate).transpose()?.flatten(),
         classic_choke: written.classic_choke.unwrap_or(false),
         lsd: written.lsd.unwrap_or(true),
+        dht: written.dht.as_deref().map(dht).transpose()?.unwrap_or(DhtMode::Lan),
         pex: written.pex.unwrap_or(true),
         utp: written.utp.unwrap_or(false),
         mse: written.mse.as_deref().map(mse).transpose()?.unwrap_or_default(),
@@ -200,6 +208,19 @@ pub fn rate(text: &str) -> Result<Option<u64>, BadSettings> {
         Ok(rate) => Ok(Some(rate)),
         Err(_) => {
             let what = "rate: write 500K, 8MB, 8MiB or off (bytes a second)";
+            Err(BadSettings::Value { what, value: shared::display::fit(text, 80) })
+        }
+    }
+}
+
+/// Who may be asked in the distributed hash table.
+fn dht(text: &str) -> Result<DhtMode, BadSettings> {
+    match text.to_ascii_lowercase().as_str() {
+        "off" => Ok(DhtMode::Off),
+        "lan" => Ok(DhtMode::Lan),
+        "public" => Ok(DhtMode::Public),
+        _ => {
+            let what = "way to use the DHT: write off, lan or public";
             Err(BadSettings::Value { what, value: shared::display::fit(text, 80) })
         }
     }
@@ -266,5 +287,8 @@ mod tests {
         let mse = |text: &str| with(&[("PEER_MSE", text)], &Written::default()).map(|settings| settings.mse);
         assert_eq!(mse("Require").unwrap(), MseMode::Require);
         assert!(mse("yes").is_err());
+        let dht = |text: &str| with(&[("PEER_DHT", text)], &Written::default()).map(|settings| settings.dht);
+        assert_eq!((dht("off").unwrap(), dht("public").unwrap()), (DhtMode::Off, DhtMode::Public));
+        assert!(dht("on").is_err());
     }
 }

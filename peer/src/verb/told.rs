@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use engine::{PeerSource, PeerStatus, State, TorrentStatus};
+use engine::{DhtMode, PeerSource, PeerStatus, State, TorrentStatus};
 use serde_json::{Value, json};
 use shared::PeerId;
 use shared::display::{Size, fit};
@@ -62,6 +62,8 @@ pub(super) fn finding(context: &Context) -> String {
     let ways = [
         (matches!(context.link.state(), LinkState::Connected(_)), "tracker"),
         (settings.lsd, "LSD"),
+        (settings.dht == DhtMode::Lan, "DHT(lan)"),
+        (settings.dht == DhtMode::Public, "DHT(public)"),
         (settings.pex, "PEX"),
     ];
     let ways: Vec<&str> = ways.iter().filter(|(on, _)| *on).map(|(_, way)| *way).collect();

@@ -59,6 +59,7 @@ impl Room {
             listen: Some(([127, 0, 0, 1], 0).into()),
             // Tests at once on one machine do not find each other.
             lsd: false,
+            dht: engine::DhtMode::Off,
             ..Settings::new(home.clone(), nick)
         };
         let (said, lines) = mpsc::channel(4096);
