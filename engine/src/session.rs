@@ -316,6 +316,7 @@ impl Session {
             given_before: BTreeMap::new(),
             end: parts.end.child_token(),
             stopping: Vec::new(),
+            resuming: Vec::new(),
             batch: Outgoing::default(),
             preparing: None,
             news: news_sender,

@@ -59,6 +59,9 @@ pub(crate) struct Task {
     /// Preparation and checks end with this.
     pub(crate) end: CancellationToken,
     pub(crate) stopping: Vec<oneshot::Sender<()>>,
+    /// Who wants a torrent that failed to go on, while writes from before are still on their way: their
+    /// failures belong to the past.
+    pub(crate) resuming: Vec<oneshot::Sender<()>>,
     pub(crate) batch: Outgoing,
     pub(crate) preparing: Option<tokio::task::JoinHandle<()>>,
     pub(crate) news: mpsc::Sender<News>,
@@ -102,6 +105,9 @@ impl Task {
             }
             for event in events.drain(..) {
                 self.event(event);
+            }
+            if !self.resuming.is_empty() && self.on_disk == 0 {
+                self.resume();
             }
             self.look_at_clock();
             self.flush();
@@ -189,16 +195,10 @@ impl Task {
                 let _ = done.send(()).is_ok();
             }
             Command::Resume(done) => {
-                self.paused = false;
-                if self.view.state == State::Error && self.brain.is_some() {
-                    // The person has put it right, or wants to see it fail again.
-                    self.view.state = State::Waiting;
-                    self.view.error = None;
+                self.resuming.push(done);
+                if self.view.state != State::Error {
+                    self.resume();
                 }
-                self.record_paused();
-                self.input(Input::Command(swarm::Command::Resume));
-                self.publish();
-                let _ = done.send(()).is_ok();
             }
             Command::ViewPeers(answer) => {
                 let peers = self.brain.as_ref().map(|brain| brain.peers(self.now())).unwrap_or_default();
@@ -213,6 +213,21 @@ impl Task {
                 }
             }
         }
+    }
+
+    fn resume(&mut self) {
+        self.paused = false;
+        if self.view.state == State::Error && self.brain.is_some() {
+            // The person has put it right, or wants to see it fail again.
+            self.view.state = State::Waiting;
+            self.view.error = None;
+        }
+        self.record_paused();
+        self.input(Input::Command(swarm::Command::Resume));
+        self.publish();
+        self.resuming.drain(..).for_each(|done| {
+            let _ = done.send(()).is_ok();
+        });
     }
 
     /// A connection has shaken hands: it belongs to the brain from now on.
