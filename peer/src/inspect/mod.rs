@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn d38_to_d52_every_key_of_the_documents_has_its_meaning() {
         let sample = b"d8:announce41:http://bttracker.debian.org:6969/announce13:announce-listll8:udp://h/el9:http://g/ee\
-            7:comment4:hola10:created by12:mktorrent 1.113:creation datei1391870037e8:encoding5:UTF-8\
+            7:comment4:hola10:created by13:mktorrent 1.113:creation datei1391870037e8:encoding5:UTF-8\
             4:infod5:filesld6:lengthi65703e4:pathl1:a9:perro.jpgeee4:name5:fotos12:piece lengthi262144e\
             6:pieces20:\x01\x02\x03\x04\x05\x06\x07\x08\x09\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\xff7:privatei1ee\
             7:strangei7ee";
@@ -237,8 +237,8 @@ mod tests {
             "created by             mktorrent 1.1   (",
             "creation date          1391870037 = 2014-02-08 14:33:57 UTC   (",
             "encoding               UTF-8   (",
-            "    path               a/perro.jpg   (folders",
-            "    length             65703 = 65.7 kB   (bytes of the file",
+            "      path             a/perro.jpg   (folders",
+            "      length           65703 = 65.7 kB   (bytes of the file",
             "  name                 fotos   (",
             "  piece length         262144 = 262 kB   (",
             "  pieces               1 hashes of 20 bytes: 01020304050607080910111213141516171819ff   (SHA-1",
