@@ -86,6 +86,11 @@ pub enum Alert {
         /// Which file.
         path: PathBuf,
     },
+    /// Another tracker speaks for a private torrent: the peers that the former one named are let go.
+    TrackerChanged {
+        /// Which torrent.
+        id: InfoHash,
+    },
     /// A torrent cannot go on.
     Failed {
         /// Which torrent.

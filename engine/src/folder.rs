@@ -58,6 +58,11 @@ impl Folder {
         self.dir.join(PRIVATE_FOLDER).join("dht_nodes")
     }
 
+    /// Where the addresses of peers are kept that an earlier run reached.
+    pub(crate) fn known_peers(&self) -> PathBuf {
+        self.dir.join(PRIVATE_FOLDER).join("known_peers")
+    }
+
     /// Where a torrent's own file is kept.
     pub(crate) fn torrent(&self, id: InfoHash) -> PathBuf {
         self.torrents().join(format!("{id}.torrent"))

@@ -21,7 +21,7 @@ use crate::checkpoint::Recorder;
 use crate::config::SessionConfig;
 use crate::connection::trace::{TraceFilter, TraceLine};
 use crate::connection::{Event, Place};
-use crate::discovery::{dht, lsd};
+use crate::discovery::{dht, lsd, memory};
 use crate::disk::block_disk::{BlockDisk, StdDisk};
 use crate::error::{CommandError, StartError, TorrentError};
 use crate::folder::Folder;
@@ -114,6 +114,7 @@ impl Session {
             going_on.go_on(found);
         });
         let _ = gone_on.await.is_some();
+        memory::start(Arc::clone(session.parts()), session.folder().known_peers()).await;
         Ok((session, alerts))
     }
 

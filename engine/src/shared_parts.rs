@@ -13,16 +13,18 @@ use crate::alert::Alert;
 use crate::bandwidth::Bucket;
 use crate::checkpoint::Recorder;
 use crate::config::SessionConfig;
+use crate::connection::Event;
 use crate::connection::handshake::Own;
 use crate::connection::handshake::{Offered, names};
 use crate::connection::trace::Traces;
 use crate::connection::utp::Utp;
 use crate::dialer::Shy;
+use crate::discovery::memory::Memory;
 use crate::disk::block_disk::BlockDisk;
 use crate::disk::open_files::OpenFiles;
 use crate::error::StartError;
 use crate::receive_memory::ReceiveMemory;
-use crate::torrent::{TorrentHandle, Torrents};
+use crate::torrent::{Command, TorrentHandle, Torrents};
 use crate::workers::Workers;
 
 /// The parts of one session.
@@ -54,6 +56,8 @@ pub(crate) struct Parts {
     pub(crate) dht_port: OnceLock<u16>,
     /// Where the addresses of other nodes go that peers tell of, once there is one.
     pub(crate) dht_nodes: OnceLock<mpsc::Sender<SocketAddr>>,
+    /// Whom unfinished torrents reached.
+    memory_of_peers: Mutex<Memory>,
     /// What survives a restart.
     pub(crate) recorder: Arc<Recorder>,
     /// A torrent came.
@@ -100,6 +104,7 @@ impl Parts {
             torrents_changed: watch::Sender::new(()),
             dht_port: OnceLock::new(),
             dht_nodes: OnceLock::new(),
+            memory_of_peers: Mutex::default(),
             end: CancellationToken::new(),
             alerts,
             config,
@@ -117,6 +122,30 @@ impl Parts {
     /// The torrents, locked for a moment.
     pub(crate) fn torrents(&self) -> std::sync::MutexGuard<'_, Torrents> {
         self.torrents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The memory of peers, locked for a moment.
+    pub(crate) fn memory_of_peers(&self) -> std::sync::MutexGuard<'_, Memory> {
+        self.memory_of_peers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Another tracker speaks for this torrent: if it is private it begins anew with the peers that are
+    /// named from now on (BEP 27). `false` when it is too busy to hear it now.
+    pub(crate) fn tracker_changed(&self, torrent: &TorrentHandle) -> bool {
+        if !torrent.is_private() {
+            return true;
+        }
+        let told = torrent.inbox.try_send(Event::Command(Command::TrackerChanged)).is_ok();
+        if told {
+            self.private_begins_anew(torrent.id);
+        }
+        told
+    }
+
+    /// A private torrent has been told that another tracker speaks for it.
+    pub(crate) fn private_begins_anew(&self, id: InfoHash) {
+        self.memory_of_peers().forget(&id);
+        self.alert(Alert::TrackerChanged { id });
     }
 
     /// The torrent that twenty bytes from outside mean.

@@ -5,9 +5,11 @@ use tokio::sync::oneshot;
 
 use crate::announcer::TrackerStatus;
 use crate::announcer::task::Word;
+use crate::connection::Event;
 use crate::error::CommandError;
 use crate::folder::write_atomically;
 use crate::session::Session;
+use crate::torrent::Command;
 
 impl Session {
     /// How a torrent's trackers stand, tier by tier in the order in which they are tried. Empty when it
@@ -36,6 +38,18 @@ impl Session {
             announcer.send(Word::Look).await.map_err(|_| CommandError::Stopping)?;
         }
         Ok(())
+    }
+
+    /// The tracker that [`Session::add_peers`] hears is another one from now on: every private torrent
+    /// drops and forgets its peers (BEP 27), those of earlier runs too. Others go on with theirs.
+    pub async fn tracker_changed(&self) {
+        let torrents: Vec<_> =
+            self.parts().torrents().iter().filter(|torrent| torrent.is_private()).cloned().collect();
+        for torrent in torrents {
+            // One that has ended has no peers either.
+            let _ = torrent.inbox.send(Event::Command(Command::TrackerChanged)).await.is_ok();
+            self.parts().private_begins_anew(torrent.id);
+        }
     }
 
     /// Asks a torrent's trackers now, pauses or not.

@@ -5,11 +5,12 @@ mod lab;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use engine::announcer::{AnnounceError, once};
-use engine::{AddOptions, AddSource, TrackerState};
+use engine::{AddOptions, AddSource, Alert, Limits, ShareOptions, TrackerState};
 use shared::InfoHash;
 use shared::announce::{Announce, AnnounceReply, Event};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -281,4 +282,53 @@ async fn a_single_announce_is_reported_and_taken_back() {
     let error = once(&url, InfoHash([3; 20]), Event::Started).await.unwrap_err();
     assert!(matches!(error, AnnounceError::Udp(_)), "{error}");
     assert!(error.to_string().contains("did not answer 4 datagrams"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_another_tracker_answers_a_private_torrent_drops_the_peers_of_the_former() {
+    let (book, gone) = (Book::default(), Arc::new(AtomicBool::new(false)));
+    let (taken, out) = (book.clone(), Arc::clone(&gone));
+    let first = serve_http(move |target, from| {
+        if out.load(Ordering::Relaxed) {
+            return Failure { reason: "closed".to_owned(), retry: Some(Retry::Never) }.encode();
+        }
+        let query = AnnounceQuery::parse(target.split_once('?').unwrap().1.as_bytes()).unwrap();
+        let reply = taken.take(query.announce, from, None);
+        HttpReply { reply: &reply, ids: &[], form: PeersForm::Compact }.encode()
+    })
+    .await;
+    let other = Book::default();
+    let second = http_tracker(other.clone()).await;
+    let one = Peer::start().await;
+    let mut two = Peer::start().await;
+    std::fs::write(one.path("a.bin"), bytes(4_000_000, 54)).unwrap();
+    let share = ShareOptions { private: true, ..ShareOptions::default() };
+    let shared = one.session.share(&one.path("a.bin"), share, |_| {}).await.unwrap();
+    let hash = shared.id;
+    one.session.set_limits(Limits { up: Some(200_000), down: None });
+    one.session.add_trackers(hash, vec![vec![first.clone()]]).await.unwrap();
+    until("the seed announces", async || !book.said(&one, hash).is_empty()).await;
+    let source = AddSource::Metainfo(Box::new((*shared.metainfo).clone()));
+    let trackers = vec![vec![first], vec![second]];
+    two.session.add(source, AddOptions { trackers, ..AddOptions::default() }).await.unwrap();
+    let peers = async || two.session.status(hash).unwrap().peers;
+    until("the source is found", async || peers().await == 1).await;
+    assert!(other.said(&two, hash).is_empty(), "the first tracker answers: no other is asked");
+
+    gone.store(true, Ordering::Relaxed);
+    two.session.announce(hash).await.unwrap();
+    until("the second tracker is asked", async || !other.said(&two, hash).is_empty()).await;
+    until("the peer of the first is dropped", async || peers().await == 0).await;
+    two.alert(|alert| matches!(alert, Alert::TrackerChanged { id } if *id == hash)).await;
+
+    // The second one names the source too: the download goes on.
+    one.session.set_limits(Limits::default());
+    one.session
+        .add_trackers(hash, vec![vec![two.session.trackers(hash).await.unwrap()[1].url.clone()]])
+        .await
+        .unwrap();
+    one.session.announce(hash).await.unwrap();
+    until("the seed is known there", async || !other.said(&one, hash).is_empty()).await;
+    two.session.announce(hash).await.unwrap();
+    two.done(hash).await;
 }

@@ -113,6 +113,13 @@ impl Teller {
                     fit(&path.display().to_string(), 60)
                 )
             }
+            Alert::TrackerChanged { id } => {
+                self.json(|| json!({"type": "warning", "code": "tracker_changed", "id": id.to_string()}));
+                format!(
+                    "{} is private and has another tracker now: its peers are those that this one names.",
+                    self.name(*id)
+                )
+            }
             Alert::Failed { id, error } => {
                 self.json(|| json!({"type": "warning", "code": "failed", "id": id.to_string(), "text": error.to_string()}));
                 format!("{} cannot go on: {}.", self.name(*id), escape(&error.to_string()))

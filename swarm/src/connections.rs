@@ -26,7 +26,7 @@ impl Torrent {
         if let Some(reason) = self.reason_against(&identity, now) {
             if outgoing {
                 if reason == CloseReason::Duplicate {
-                    self.list.connected(address);
+                    self.list.connected(address, now);
                 } else {
                     self.list.shun(address, now + LONG_REST);
                 }
@@ -35,7 +35,7 @@ impl Torrent {
             return;
         }
         if outgoing {
-            self.list.connected(address);
+            self.list.connected(address, now);
         }
         let pieces = self.download.content.layout.pieces();
         self.peers.insert(peer, Peer::new(identity, pieces, self.config.max_requests_in_flight, now));
@@ -181,7 +181,7 @@ impl Torrent {
                 if !peer.identity.outgoing {
                     peer.dial_addresses.insert(address);
                 }
-                self.list.connected(address);
+                self.list.connected(address, now);
             } else {
                 self.out.push(Output::Dial { address });
             }

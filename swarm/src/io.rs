@@ -53,6 +53,13 @@ impl PeerSource {
             Self::Dht => 'D',
         }
     }
+
+    /// The source that a letter of [`Self::letter`] stands for.
+    pub fn of_letter(letter: char) -> Option<Self> {
+        let all =
+            [Self::Tracker, Self::Asked, Self::Remembered, Self::Exchange, Self::LocalDiscovery, Self::Dht];
+        all.into_iter().find(|source| source.letter() == letter)
+    }
 }
 
 /// Why an address could not be reached.

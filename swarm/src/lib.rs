@@ -52,4 +52,4 @@ pub use config::TorrentConfig;
 pub use content::{Content, FileTree};
 pub use io::{Alert, Breach, CloseReason, Command, DialFailure, Input, Output, PeerKey, PeerSource};
 pub use torrent::{Torrent, TorrentStart};
-pub use view::PeerView;
+pub use view::{KnownPeer, PeerView};

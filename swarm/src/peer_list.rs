@@ -12,6 +12,7 @@ use shared::{Moment, PeerId};
 
 use crate::dice::Dice;
 use crate::io::PeerSource;
+use crate::view::KnownPeer;
 
 /// The pause after the first failure; doubled after each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -38,6 +39,8 @@ struct Known {
     vouched: bool,
     failures: u32,
     state: State,
+    /// When a connection began there last, or ended.
+    reached: Option<Moment>,
 }
 
 /// Addresses of one torrent's peers.
@@ -84,8 +87,10 @@ impl PeerList {
             Some(_) => {}
             None if full => {}
             None => {
-                self.known
-                    .insert(address, Known { source, vouched, failures: 0, state: State::Shunned(now) });
+                self.known.insert(
+                    address,
+                    Known { source, vouched, failures: 0, state: State::Shunned(now), reached: None },
+                );
                 self.set(address, State::Waiting(now));
             }
         }
@@ -133,8 +138,11 @@ impl PeerList {
     }
 
     /// We are connected to `address`.
-    pub(crate) fn connected(&mut self, address: SocketAddr) {
+    pub(crate) fn connected(&mut self, address: SocketAddr, now: Moment) {
         self.set(address, State::Connected);
+        if let Some(known) = self.known.get_mut(&address) {
+            known.reached = Some(now);
+        }
     }
 
     /// The connection to `address` has ended after having lasted for `lasted`.
@@ -149,6 +157,7 @@ impl PeerList {
         if matches!(known.state, State::Shunned(_)) {
             return;
         }
+        known.reached = Some(now);
         known.failures = if lasted > LONGEST_PAUSE { 1 } else { known.failures + 1 };
         let failures = known.failures;
         self.set(address, State::Waiting(now + pause(failures, dice)));
@@ -160,6 +169,18 @@ impl PeerList {
         if self.known.contains_key(&address) {
             self.due.insert((until, address));
         }
+    }
+
+    /// Addresses at which somebody was reached, unless it is better to leave them alone.
+    pub(crate) fn reached(&self, now: Moment) -> impl Iterator<Item = KnownPeer> + '_ {
+        self.known.iter().filter_map(move |(address, known)| {
+            let seen = match known.state {
+                State::Shunned(_) => return None,
+                State::Connected => now,
+                State::Waiting(_) | State::Dialling => known.reached?,
+            };
+            Some(KnownPeer { address: *address, source: known.source, vouched: known.vouched, seen })
+        })
     }
 
     /// Who told of `address` first; `None` when nobody did.

@@ -54,7 +54,30 @@ pub struct PeerView {
     pub queued: usize,
 }
 
+/// Where somebody was reached who took part in the torrent: worth trying after a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KnownPeer {
+    /// Where it takes connections.
+    pub address: SocketAddr,
+    /// Who told of it first.
+    pub source: PeerSource,
+    /// The tracker or the person has named it: it may be tried in a private torrent too (BEP 27).
+    pub vouched: bool,
+    /// When a connection with it was there last.
+    pub seen: Moment,
+}
+
 impl Torrent {
+    /// Addresses at which peers were reached since the start, the latest first. Whoever is banned or was
+    /// of no use is not among them; of a private torrent only those are that its tracker or the person
+    /// has named.
+    pub fn known_peers(&self, now: Moment) -> Vec<KnownPeer> {
+        let private = self.is_private();
+        let mut peers: Vec<_> = self.list.reached(now).filter(|peer| peer.vouched || !private).collect();
+        peers.sort_by_key(|peer| (std::cmp::Reverse(peer.seen), peer.address));
+        peers
+    }
+
     /// Every connection at `now`.
     pub fn peers(&self, now: Moment) -> Vec<PeerView> {
         self.peers
@@ -90,5 +113,60 @@ impl Torrent {
         (0..self.download.content.layout.pieces())
             .map(|index| self.download.picker.availability.copies(PieceIndex::new(index)))
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use shared::Moment;
+
+    use super::KnownPeer;
+    use crate::io::{DialFailure, Input, PeerSource};
+    use crate::rig::{Rig, address};
+
+    fn known(rig: &Rig) -> Vec<KnownPeer> {
+        rig.torrent.known_peers(rig.now)
+    }
+
+    #[test]
+    fn addresses_are_worth_keeping_where_somebody_was_reached() {
+        let mut rig = Rig::public();
+        rig.input(Input::PeersFound {
+            addresses: [1, 2, 3].map(address).to_vec(),
+            source: PeerSource::Exchange,
+        });
+        assert_eq!(known(&rig), []);
+        let one = rig.dialled(1);
+        rig.input(Input::DialFailed { address: address(2), reason: DialFailure::Refused });
+        rig.pass(10);
+        let expected = |seen| KnownPeer {
+            address: address(1),
+            source: PeerSource::Exchange,
+            vouched: false,
+            seen: Moment::START + Duration::from_secs(seen),
+        };
+        assert_eq!(known(&rig), [expected(10)], "it is connected now");
+        rig.input(Input::Disconnected { peer: one });
+        rig.input(Input::DialFailed { address: address(1), reason: DialFailure::Refused });
+        rig.pass(5);
+        assert_eq!(known(&rig), [expected(10)], "it was connected then");
+        rig.dialled(3);
+        let order: Vec<_> = known(&rig).iter().map(|peer| peer.address).collect();
+        assert_eq!(order, [address(3), address(1)], "the latest first");
+    }
+
+    #[test]
+    fn of_a_private_torrent_only_those_whom_the_tracker_named() {
+        let mut rig = Rig::unknown();
+        for (port, source) in [(1, PeerSource::Exchange), (2, PeerSource::Tracker)] {
+            rig.input(Input::PeersFound { addresses: vec![address(port)], source });
+            rig.dialled(port);
+        }
+        assert_eq!(known(&rig).len(), 2);
+        rig.learn(true);
+        let left: Vec<_> = known(&rig).iter().map(|peer| (peer.address, peer.vouched)).collect();
+        assert_eq!(left, [(address(2), true)]);
     }
 }

@@ -242,11 +242,16 @@ impl Task {
         match outcome.result {
             Ok(reply) => {
                 let answer = answer(&reply);
-                if member.running && !reply.peers.is_empty() {
-                    let found = Command::Peers(reply.peers, PeerSource::Tracker);
-                    if let Some(torrent) = self.parts.torrents().find(&outcome.id) {
-                        // A torrent that is too busy hears it the next time.
-                        let _ = torrent.inbox.try_send(TorrentEvent::Command(found)).is_ok();
+                let torrent = self.parts.torrents().find(&outcome.id);
+                if let Some(torrent) = torrent.filter(|_| member.running) {
+                    // A torrent that is too busy hears all this the next time.
+                    let same = !member.announcer.is_another(outcome.tracker);
+                    if same || self.parts.tracker_changed(&torrent) {
+                        member.announcer.heed(outcome.tracker);
+                        if !reply.peers.is_empty() {
+                            let found = Command::Peers(reply.peers, PeerSource::Tracker);
+                            let _ = torrent.inbox.try_send(TorrentEvent::Command(found)).is_ok();
+                        }
                     }
                 }
                 member.announcer.answered(outcome.tracker, answer, now);

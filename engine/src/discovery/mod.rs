@@ -2,3 +2,4 @@
 
 pub(crate) mod dht;
 pub(crate) mod lsd;
+pub(crate) mod memory;

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use shared::{InfoHash, InfoHashes};
-use swarm::PeerSource;
+use swarm::{KnownPeer, PeerSource};
 use tokio::sync::{oneshot, watch};
 
 use crate::connection::{Inbox, Place};
@@ -37,6 +37,10 @@ pub(crate) enum Command {
     Resume(oneshot::Sender<()>),
     /// Who is connected.
     ViewPeers(oneshot::Sender<Vec<PeerStatus>>),
+    /// Where peers were reached.
+    KnownPeers(oneshot::Sender<Vec<KnownPeer>>),
+    /// Another tracker speaks for the torrent.
+    TrackerChanged,
     /// End the task; the answer comes when nothing is written any more.
     Stop(oneshot::Sender<()>),
 }

@@ -204,6 +204,11 @@ impl Task {
                 let peers = self.brain.as_ref().map(|brain| brain.peers(self.now())).unwrap_or_default();
                 let _ = answer.send(peers.iter().map(View::peer).collect()).is_ok();
             }
+            Command::KnownPeers(answer) => {
+                let known = self.brain.as_ref().map(|brain| brain.known_peers(self.now()));
+                let _ = answer.send(known.unwrap_or_default()).is_ok();
+            }
+            Command::TrackerChanged => self.input(Input::Command(swarm::Command::TrackerChanged)),
             Command::Stop(done) => {
                 self.stopping.push(done);
                 self.end.cancel();

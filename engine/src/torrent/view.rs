@@ -121,7 +121,8 @@ impl View {
 
     /// When to look again, if anything may change by itself.
     pub(crate) fn next_refresh(&self, active: bool) -> Option<Moment> {
-        active.then(|| self.refreshed + REFRESH)
+        // Once more after the last one has gone, or its row would stay.
+        (active || self.sender.borrow().peers > 0).then(|| self.refreshed + REFRESH)
     }
 
     /// Whether that moment has come.

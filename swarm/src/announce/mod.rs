@@ -65,6 +65,8 @@ pub struct Announcer {
     asking: Option<usize>,
     /// When the tiers are gone through again.
     next: Moment,
+    /// Where the tracker runs that named peers last: the host and port of its address.
+    speaker: Option<String>,
 }
 
 impl Announcer {
@@ -77,6 +79,7 @@ impl Announcer {
             phase: Phase::Running,
             asking: None,
             next: now,
+            speaker: None,
         };
         announcer.add(tiers, now);
         announcer
@@ -191,6 +194,20 @@ impl Announcer {
         self.promote(number);
     }
 
+    /// Whether peers that this tracker names come from another one than the last did: those of a private
+    /// torrent are to be dropped then (BEP 27). One that is asked over HTTP and over UDP is one tracker.
+    pub fn is_another(&self, number: usize) -> bool {
+        let asked = self.trackers.get(number).map(|tracker| authority(&tracker.url));
+        self.speaker.as_deref().is_some_and(|speaker| Some(speaker) != asked)
+    }
+
+    /// Peers that this tracker named are taken: it speaks for the torrent from now on.
+    pub fn heed(&mut self, number: usize) {
+        if let Some(tracker) = self.trackers.get(number) {
+            self.speaker = Some(authority(&tracker.url).to_owned());
+        }
+    }
+
     /// A tracker could not be asked, or refused.
     pub fn failed(&mut self, number: usize, setback: &Setback, now: Moment) {
         let running = self.is_asked(number);
@@ -250,6 +267,13 @@ impl Announcer {
             }
         }
     }
+}
+
+/// Host and port of an address as it was written, the whole of it when it has none.
+fn authority(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let host = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    host.rsplit_once('@').map_or(host, |(_, host)| host)
 }
 
 #[cfg(test)]

@@ -231,3 +231,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_tracker_at_another_place_is_another_one() {
+    let urls = ["http://a:6969/announce", "udp://a:6969/announce", "http://b:6969/announce", "http://a:80/"];
+    let tiers: Vec<Vec<String>> = urls.iter().map(|url| vec![(*url).to_owned()]).collect();
+    let mut announcer = Announcer::new(&tiers, 1, at(0));
+    assert!((0..4).all(|number| !announcer.is_another(number)), "nobody has spoken yet");
+    announcer.heed(0);
+    assert_eq!([0, 1, 2, 3].map(|number| announcer.is_another(number)), [false, false, true, true]);
+    announcer.heed(2);
+    assert_eq!([0, 1, 2, 3].map(|number| announcer.is_another(number)), [true, true, false, true]);
+    for (url, place) in [("udp://user:word@h:1?x=a@b", "h:1"), ("h", "h"), ("", ""), ("://", "")] {
+        assert_eq!(authority(url), place, "{url}");
+    }
+}
