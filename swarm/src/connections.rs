@@ -127,9 +127,15 @@ impl Torrent {
             download.left(&peer, turn);
         });
         let lasted = now.since(peer.connected);
+        // Most clients end a connection between two that are complete before we do.
+        let useless = self.content_known && self.download.is_complete() && peer.is_complete();
         let dialled = peer.identity.outgoing.then_some(peer.identity.address);
         for address in dialled.into_iter().chain(peer.dial_addresses) {
-            self.list.disconnected(address, lasted, &mut self.dice, now);
+            if useless {
+                self.list.shun(address, now + LONG_REST);
+            } else {
+                self.list.disconnected(address, lasted, &mut self.dice, now);
+            }
         }
         self.seek_metadata(now);
     }
@@ -196,4 +202,24 @@ fn newcomer_wins(old: &Peer, outgoing: bool, ours: &PeerId, now: Moment) -> bool
         return true;
     }
     old.identity.outgoing != outgoing && outgoing == (*ours > old.identity.peer_id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::PeerSource;
+    use crate::rig::{Rig, address};
+
+    #[test]
+    fn whoever_is_complete_and_leaves_us_who_are_too_is_left_alone() {
+        for (message, dials) in [(Message::HaveAll, 1), (Message::HaveNone, 2)] {
+            let mut rig = Rig::complete();
+            rig.input(Input::PeersFound { addresses: vec![address(1)], source: PeerSource::Tracker });
+            let peer = rig.dialled(1);
+            rig.input(Input::Message { peer, message });
+            rig.input(Input::Disconnected { peer });
+            rig.pass(30);
+            assert_eq!(rig.dials().len(), dials);
+        }
+    }
 }

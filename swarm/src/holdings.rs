@@ -24,13 +24,10 @@ pub(crate) enum Told {
 }
 
 impl Download {
-    /// `key` told which pieces it has; only the first message may do that.
+    /// `key` told for the first time which pieces it has.
     pub(crate) fn told(&mut self, key: PeerKey, told: Told, turn: &mut Turn<'_>) {
         let Some(peer) = turn.peers.get_mut(&key) else { return };
-        if std::mem::replace(&mut peer.holdings.told, true) {
-            turn.breach(key, Breach::LatePieces);
-            return;
-        }
+        peer.holdings.told = true;
         let pieces = self.content.layout.pieces();
         peer.holdings.has = match told {
             Told::All => Bitfield::full(pieces),

@@ -398,9 +398,6 @@ pub enum Breach {
         /// Pieces of the torrent.
         pieces: u32,
     },
-    /// A bitfield, have-all or have-none that is not the first message.
-    #[error("list of pieces after other messages")]
-    LatePieces,
     /// A piece number outside the torrent.
     #[error("piece {index} of {pieces}")]
     NoSuchPiece {

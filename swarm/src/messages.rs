@@ -1,6 +1,6 @@
 //! Messages to the part that deals with them; what breaks the protocol ends here.
 
-use shared::{Bitfield, Moment};
+use shared::{Bitfield, Moment, PieceIndex};
 use wire::{HashRange, Message};
 
 use crate::extensions::Extension;
@@ -84,10 +84,37 @@ impl Torrent {
             }
             _ => Told::None,
         };
+        if self.peers.get(&key).is_some_and(|peer| peer.holdings.told) {
+            self.told_again(key, &told, now);
+            return;
+        }
         self.act(now, |download, upload, turn| {
             download.told(key, told, turn);
             if let Some(peer) = turn.peers.get(&key) {
                 upload.told(&peer.holdings.has);
+            }
+        });
+    }
+
+    /// aria2 sums up many `have` as a bitfield in the middle of a connection: what it adds counts, and
+    /// nothing is taken away.
+    fn told_again(&mut self, key: PeerKey, told: &Told, now: Moment) {
+        let Some(peer) = self.peers.get(&key) else { return };
+        let has = &peer.holdings.has;
+        let news: Vec<PieceIndex> = match told {
+            Told::All => has.zeros().collect(),
+            Told::None => Vec::new(),
+            Told::Some(told) => told.ones().filter(|piece| !has.get(*piece)).collect(),
+        };
+        if news.is_empty() {
+            self.nuisance(key, now);
+            return;
+        }
+        self.act(now, |download, upload, turn| {
+            for piece in news {
+                if let Some(piece) = download.has_now(key, piece.get(), turn) {
+                    upload.has_now(key, piece, turn);
+                }
             }
         });
     }
@@ -175,4 +202,39 @@ fn is_about_pieces(message: &Message) -> bool {
             | Message::Suggest(_)
             | Message::AllowedFast(_)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::Input;
+    use crate::rig::Rig;
+
+    #[test]
+    fn a_bitfield_in_the_middle_of_a_connection_adds_pieces_and_takes_none_away() {
+        let mut rig = Rig::public();
+        let peer = rig.came(1);
+        let mut told = |message| {
+            rig.input(Input::Message { peer, message });
+            rig.torrent.peers(rig.now).first().map(|view| view.pieces)
+        };
+        assert_eq!(told(Message::HaveNone), Some(0));
+        assert_eq!(told(Message::Have(3)), Some(1));
+        assert_eq!(told(Message::Bitfield(vec![0b1100_0000].into())), Some(3));
+        assert_eq!(told(Message::HaveNone), Some(3));
+        assert_eq!(told(Message::HaveAll), Some(4));
+        let asked = |output: &Output| matches!(output, Output::Send { message: Message::Interested, .. });
+        assert!(rig.seen.iter().any(asked));
+        assert_eq!(rig.closed(peer), None);
+    }
+
+    #[test]
+    fn the_same_bitfield_again_and_again_is_a_nuisance() {
+        let mut rig = Rig::public();
+        let peer = rig.came(1);
+        for _ in 0..=MOST_NUISANCE + 1 {
+            rig.input(Input::Message { peer, message: Message::Bitfield(vec![0b1100_0000].into()) });
+        }
+        assert!(matches!(rig.closed(peer), Some(CloseReason::Breach(_))));
+    }
 }

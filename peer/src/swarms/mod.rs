@@ -170,7 +170,9 @@ impl Swarms {
                 None
             }
             Alert::Unreachable { id, address } => {
-                let (peer_id, entry) = (self.book().at(address), self.entry_of(*id));
+                // One lock after the other: a guard inside a tuple lives until the statement ends.
+                let peer_id = self.book().at(address);
+                let entry = self.entry_of(*id);
                 if let (Some(peer_id), Some(entry)) = (peer_id, entry) {
                     let link = self.link.clone();
                     Self::aside(async move { link.ask(ConnectBack { peer_id, entry }).await.map(drop) });
