@@ -29,7 +29,7 @@ impl std::fmt::Debug for App {
 /// What we call ourselves.
 pub const AGENT: &str = concat!("peer/", env!("CARGO_PKG_VERSION"));
 /// How long a first connection to the tracker is waited for.
-const FIRST_CONTACT: Duration = Duration::from_secs(5);
+pub(crate) const FIRST_CONTACT: Duration = Duration::from_secs(5);
 /// How long to look for a tracker on this machine when none is named.
 const LOCAL_LOOK: Duration = Duration::from_millis(500);
 /// How long to ask the local networks for one after that.
@@ -66,7 +66,9 @@ impl App {
         // Who only wants to look at or steer what is here needs no tracker, and hosts none.
         let (tracker, hosted) = match needs {
             Needs::Both | Needs::BothUnlessNamed => find_or_host(&settings, &screen).await?,
-            Needs::Session | Needs::Tracker | Needs::Nothing => (named_or_local(&settings), None),
+            Needs::Session | Needs::Tracker | Needs::TrackerIfThere | Needs::Nothing => {
+                (named_or_local(&settings), None)
+            }
         };
         let (link, events) = TrackerLink::start(LinkConfig {
             tracker,
@@ -75,7 +77,8 @@ impl App {
             ports: vec![session.listen_address().port()],
             agent: AGENT.to_owned(),
         });
-        let (swarms, stream) = Swarms::start(session.clone(), alerts, link.clone(), events);
+        let (swarms, stream) =
+            Swarms::start(session.clone(), alerts, link.clone(), events, settings.dir.clone());
         drop(runtime::spawn(
             "news",
             news::show(stream, session.clone(), swarms.clone(), screen.clone(), at_prompt),

@@ -2,7 +2,7 @@
 //! person or for programs.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use engine::{Alert, Session};
 use serde_json::json;
@@ -11,6 +11,7 @@ use shared::control::Push;
 use shared::display::{Size, escape, fit};
 use tokio::sync::mpsc;
 
+use crate::app::FIRST_CONTACT;
 use crate::swarms::{News, Swarms};
 use crate::terminal::Screen;
 use crate::verb::{download, torrent_json};
@@ -23,7 +24,7 @@ pub async fn show(
     screen: Screen,
     at_prompt: bool,
 ) {
-    let mut teller = Teller { session, swarms, screen, at_prompt, lost: false };
+    let mut teller = Teller { session, swarms, screen, at_prompt, lost: false, begun: Instant::now() };
     while let Some(one) = news.recv().await {
         teller.tell(one);
     }
@@ -35,6 +36,7 @@ struct Teller {
     screen: Screen,
     at_prompt: bool,
     lost: bool,
+    begun: Instant,
 }
 
 impl Teller {
@@ -45,6 +47,12 @@ impl Teller {
             News::Connected(welcome) => {
                 if self.lost {
                     self.screen.say(&format!("Connected again. {} online.", welcome.online));
+                } else if self.at_prompt && self.begun.elapsed() > FIRST_CONTACT {
+                    self.screen.say(&format!(
+                        "The tracker is here now. You are {}. {} online.",
+                        fit(&welcome.nick, 32),
+                        welcome.online
+                    ));
                 }
                 self.lost = false;
             }
@@ -54,6 +62,9 @@ impl Teller {
                         "The tracker is gone ({}). Downloads go on; I keep trying.",
                         escape(&reason)
                     ));
+                    if self.at_prompt && !self.swarms.roster().people().is_empty() {
+                        self.screen.say("  who shows the last people known.");
+                    }
                 }
                 self.lost = true;
             }

@@ -179,7 +179,7 @@ async fn one_shot(
     let _log = if asks_only(needs) { None } else { log(&settings.dir) };
     let app = match needs {
         Needs::Nothing => App::alone(settings, screen, stop.clone()),
-        Needs::Tracker => App::ask_only(settings, screen, stop.clone()).await?,
+        Needs::Tracker | Needs::TrackerIfThere => App::ask_only(settings, screen, stop.clone()).await?,
         _ => App::start(settings, screen, stop.clone(), false, needs).await?,
     };
     let ended = ask_and_run(verb, needs, said, &app, &stop).await;
@@ -190,7 +190,7 @@ async fn one_shot(
 
 /// Whether the verb runs without a session of its own.
 fn asks_only(needs: Needs) -> bool {
-    matches!(needs, Needs::Tracker | Needs::Nothing)
+    matches!(needs, Needs::Tracker | Needs::TrackerIfThere | Needs::Nothing)
 }
 
 async fn ask_and_run(
@@ -201,7 +201,10 @@ async fn ask_and_run(
     stop: &Shutdown,
 ) -> Result<(), Failure> {
     if !matches!(needs, Needs::Session | Needs::Nothing) {
-        app.connected().await?;
+        let connected = app.connected().await;
+        if needs != Needs::TrackerIfThere {
+            connected?;
+        }
     }
     if !asks_only(needs) {
         open_door(app, stop).await;

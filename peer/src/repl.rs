@@ -27,6 +27,9 @@ pub async fn run(app: &App) -> Exit {
         Err(failure) => {
             context.screen.failure(&failure);
             context.screen.say("I keep trying. What is on disk is safe, and downloads go on.");
+            if let Some(line) = verb::remembered::last_people(context) {
+                context.screen.say(&line);
+            }
         }
     }
     let rows = runtime::spawn("status rows", draw_rows(context.clone()));

@@ -70,3 +70,37 @@ async fn what_is_unshared_is_found_no_more_and_the_file_stays() {
     assert_eq!(std::fs::read(path).unwrap(), film());
     room.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_starts_again_without_a_tracker_knows_the_others_and_goes_on() {
+    let room = Room::new().await;
+    let mut ana = room.person("ana").await;
+    let mut bob = room.person("bob").await;
+    let path = ana.file("film.bin", &vec![film(); 8].concat());
+    ana.run(&format!("share {path}")).await.unwrap();
+    ana.run("limit up 500k").await.unwrap();
+    bob.run("get film.bin").await.unwrap();
+    bob.until("peers", "ana").await;
+    let known = std::path::PathBuf::from(bob.folder()).join(".enjambre");
+    let written = |name: &str, what: &str| {
+        std::fs::read_to_string(known.join(name)).is_ok_and(|text| text.contains(what))
+    };
+    let until = async |name: &str, what: &str| {
+        while !written(name, what) {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    let both = async { tokio::join!(until("known_peers", "127.0.0.1:"), until("roster.json", "ana")) };
+    tokio::time::timeout(std::time::Duration::from_secs(60), both).await.unwrap();
+    bob.leave().await;
+    room.stop_tracker().await;
+
+    let mut bob = room.anyway("bob").await;
+    let said = bob.until("who", "The last people known:").await;
+    assert!(said.contains("nothing listens there"), "{said}");
+    bob.until("who", "ana").await;
+    bob.until("peers", "ana").await;
+    ana.run("limit off").await.unwrap();
+    let done = bob.hear("done").await;
+    assert!(done.contains("ana 100 %"), "{done}");
+}

@@ -5,20 +5,24 @@
 //! the tracker knows. News for the person come out as [`News`].
 
 mod book;
+mod company;
+pub mod roster;
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use engine::{Alert, Session, State, TorrentStatus};
 use shared::control::{
     Change, ConnectBack, EntryId, Find, Have, Kind, MAX_INFO, MAX_LAYERS, Progress, ProgressEvent, Push,
-    Share, Shared, SourcesOf, Unshare, Welcome, Who,
+    Share, Shared, SourcesOf, Unshare, Welcome,
 };
 use shared::metainfo::Metainfo;
 use shared::{InfoHash, InfoHashV2, PeerId};
 use tokio::sync::mpsc;
 
 use self::book::{Book, quarters};
+use self::company::Company;
 use crate::link::{AskError, LinkEvent, TrackerLink};
 
 /// How often progress is looked at.
@@ -55,17 +59,25 @@ pub struct Swarms {
     session: Session,
     link: TrackerLink,
     book: Arc<Mutex<Book>>,
+    company: Arc<Mutex<Company>>,
 }
 
 impl Swarms {
-    /// Starts keeping both in step.
+    /// Starts keeping both in step. Who is here is written down in the peer's folder, `home`.
     pub fn start(
         session: Session,
         alerts: mpsc::Receiver<Alert>,
         link: TrackerLink,
         events: mpsc::Receiver<LinkEvent>,
+        home: PathBuf,
     ) -> (Self, mpsc::Receiver<News>) {
-        let swarms = Self { session, link, book: Arc::default() };
+        let company = Company::load(home);
+        let mut book = Book::default();
+        for one in company.roster().people() {
+            book.meet(one.peer_id, &one.nick);
+        }
+        let (book, company) = (Arc::new(Mutex::new(book)), Arc::new(Mutex::new(company)));
+        let swarms = Self { session, link, book, company };
         let (news, read) = mpsc::channel(NEWS);
         drop(runtime::spawn("swarms", swarms.clone().run(alerts, events, news)));
         (swarms, read)
@@ -141,6 +153,7 @@ impl Swarms {
                 },
                 _ = look.tick() => {
                     self.look();
+                    self.look_around();
                     None
                 }
             };
@@ -167,6 +180,12 @@ impl Swarms {
             Alert::Banned { peer_id, .. } => self.nick_of(peer_id),
             Alert::Completed { id, .. } => {
                 self.progress(*id, Some(ProgressEvent::Completed));
+                None
+            }
+            // Whom the new one knows, it has to be asked again.
+            Alert::TrackerChanged { id } => {
+                let (swarms, id) = (self.clone(), *id);
+                Self::aside(async move { swarms.tell(id).await.map(drop) });
                 None
             }
             Alert::Unreachable { id, address } => {
@@ -197,12 +216,16 @@ impl Swarms {
                 self.book().tracker_is_new();
                 let swarms = self.clone();
                 Self::aside(async move {
+                    swarms.follow_tracker().await;
                     swarms.meet_tracker().await;
                     swarms.introduce().await
                 });
                 News::Connected(welcome)
             }
-            LinkEvent::Lost { reason } => News::Lost { reason },
+            LinkEvent::Lost { reason } => {
+                self.tracker_lost();
+                News::Lost { reason }
+            }
             LinkEvent::Push(push) => {
                 self.push(&push);
                 News::Push(push)
@@ -212,7 +235,11 @@ impl Swarms {
 
     fn push(&self, push: &Push) {
         match push {
-            Push::PeerJoined { nick, peer_id } => self.book().meet(*peer_id, nick),
+            Push::PeerJoined { nick, peer_id } => {
+                self.book().meet(*peer_id, nick);
+                self.somebody_came_or_went();
+            }
+            Push::PeerLeft { .. } => self.somebody_came_or_went(),
             Push::Source { entry, peer, change } => {
                 let addresses = self.book().meet_source(peer, self.session.peer_id());
                 let id = self.book().id_of(entry);
@@ -247,10 +274,7 @@ impl Swarms {
 
     /// After every login: who is here, and what we have and want.
     async fn introduce(&self) -> Result<(), AskError> {
-        let here = self.link.ask(Who {}).await?;
-        for person in &here.peers {
-            self.book().meet(person.peer_id, &person.nick);
-        }
+        self.ask_who().await?;
         for status in self.session.list() {
             if let Err(error) = self.tell(status.id).await {
                 tracing::info!(%error, id = %status.id, "not shared again");

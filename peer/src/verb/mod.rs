@@ -10,6 +10,7 @@ mod limit;
 mod list;
 mod look;
 mod people;
+pub mod remembered;
 mod share;
 mod steer;
 mod target;
@@ -78,6 +79,8 @@ pub enum Needs {
     Nothing,
     /// Only a connection to the tracker.
     Tracker,
+    /// A connection to the tracker, if it answers; otherwise what was remembered.
+    TrackerIfThere,
     /// Only the session: works without a tracker.
     Session,
     /// Both.

@@ -4,10 +4,10 @@ use serde_json::json;
 use shared::control::{Code, Message, ReceiptState, Sent, Who};
 use shared::display::{Size, escape, fit};
 
-use super::{Needs, Offer, Running, Said, Verb, target};
+use super::{Needs, Offer, Running, Said, Verb, remembered, target};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
-use crate::link::AskError;
+use crate::link::{AskError, LinkState};
 use crate::terminal::table::{Column, Table};
 
 /// who
@@ -17,7 +17,7 @@ pub(super) const WHO: Verb = Verb {
     about: "the people here",
     examples: &[],
     offer: Offer::Nothing,
-    needs: Needs::Tracker,
+    needs: Needs::TrackerIfThere,
     takes_text: false,
     stays: false,
     run: who,
@@ -51,7 +51,17 @@ pub(super) const SAY: Verb = Verb {
 
 fn who<'a>(context: &'a Context, _: &'a Said) -> Running<'a> {
     Box::pin(async move {
-        let here = context.link.ask(Who {}).await.map_err(target::asked)?;
+        // While there is no connection nobody needs to wait for one.
+        let asked = match context.link.state() {
+            LinkState::Lost { reason } => {
+                Err(AskError::NotConnected { tracker: context.link.tracker().to_owned(), reason })
+            }
+            _ => context.link.ask(Who {}).await,
+        };
+        let here = match asked {
+            Ok(here) => here,
+            Err(error) => return remembered::last_known(context, error),
+        };
         if context.screen.is_json() {
             for person in &here.peers {
                 context.screen.json(json!({

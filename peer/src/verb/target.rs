@@ -206,7 +206,7 @@ fn damaged(name: &str, reason: &str) -> Failure {
     Failure::new(Exit::Unverified, "bad_torrent", text).advise("ask who shares it to share it again")
 }
 
-fn capital(text: &str) -> String {
+pub(super) fn capital(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }

@@ -43,6 +43,16 @@ impl Room {
         person
     }
 
+    /// Starts a peer, whether the tracker answers or not.
+    pub async fn anyway(&self, nick: &str) -> Person {
+        self.start(nick, self.tracker.local_addr().to_string()).await
+    }
+
+    /// The tracker goes; its room stays.
+    pub async fn stop_tracker(&self) {
+        self.tracker.stop().await;
+    }
+
     /// Starts a peer whose tracker is not there.
     pub async fn hermit(&self, nick: &str) -> Person {
         let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();

@@ -10,6 +10,7 @@ mod many_files;
 mod messages;
 mod poison;
 mod prompt;
+mod roster;
 mod sizes;
 mod steering;
 mod three_sharers;
