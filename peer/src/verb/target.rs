@@ -47,8 +47,11 @@ fn is_magnet(said: &str) -> bool {
 }
 
 fn is_torrent_file(said: &str) -> bool {
-    let path = home(said);
-    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("torrent")) && path.is_file()
+    names_torrent_file(said) && home(said).is_file()
+}
+
+fn names_torrent_file(said: &str) -> bool {
+    home(said).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("torrent"))
 }
 
 /// `~/x` as the shell would read it: at the prompt there is no shell.
@@ -221,7 +224,8 @@ fn not_found(verb: &str, said: &str, error: AskError) -> Failure {
             Failure::new(Exit::NotFound, "not_found", text).advise(format!("{verb} {}", typable(near)))
         }
         (Code::NoSuchEntry, None, _) => {
-            Failure::new(Exit::NotFound, "not_found", format!("Nobody shares \"{shown}\"."))
+            let no_file = if names_torrent_file(said) { ", and there is no such file here" } else { "" };
+            Failure::new(Exit::NotFound, "not_found", format!("Nobody shares \"{shown}\"{no_file}."))
                 .advise("search     (lists everything that is shared)")
         }
         (Code::Ambiguous, _, Some(first)) => {
