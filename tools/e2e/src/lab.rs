@@ -3,7 +3,7 @@
 //! The programs are those that stand in `target/release` beside the tests, built by `cargo xtask e2e`;
 //! `E2E_BIN_DIR` names another folder.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -12,8 +12,10 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::control::Control;
+use crate::hosts::Host;
 use crate::program::Program;
 use crate::wait::until;
+use crate::web;
 
 /// How long a program may take to be ready on a busy machine.
 const START: Duration = Duration::from_secs(20);
@@ -60,10 +62,25 @@ impl Lab {
 
     /// A tracker, started and listening.
     pub fn tracker(&self) -> Tracker {
-        let address = free_address();
-        let folder = self.folder("tracker");
-        let program = start_tracker(&self.programs, address, &folder);
-        Tracker { programs: self.programs.clone(), address, folder, program }
+        self.tracker_named("tracker")
+    }
+
+    /// A tracker with a folder of its own, for tests that have several.
+    pub fn tracker_named(&self, name: &str) -> Tracker {
+        Tracker::start(self, self.folder(name), free_address(), None)
+    }
+
+    /// A tracker on another host, at the usual ports.
+    pub fn tracker_on(&self, host: &Host) -> Tracker {
+        Tracker::start(self, self.folder("tracker"), (host.ip(), 5000).into(), Some(host.clone()))
+    }
+
+    /// A peer on another host, not started yet.
+    pub fn peer_on(&self, host: &Host, nick: &str, tracker: &Tracker) -> Peer {
+        let mut peer = self.peer(nick, tracker);
+        peer.listen = (host.ip(), 6881).into();
+        peer.host = Some(host.clone());
+        peer
     }
 
     /// A peer, not started yet, with a folder of its own.
@@ -75,6 +92,7 @@ impl Lab {
             listen: free_address(),
             options: Vec::new(),
             executable: self.program("peer"),
+            host: None,
             program: None,
         }
     }
@@ -85,11 +103,50 @@ impl Lab {
 pub struct Tracker {
     programs: PathBuf,
     address: SocketAddr,
+    /// Its door for other people's clients, TCP and UDP.
+    http: SocketAddr,
     folder: PathBuf,
+    host: Option<Host>,
     program: Program,
 }
 
 impl Tracker {
+    fn start(lab: &Lab, folder: PathBuf, address: SocketAddr, host: Option<Host>) -> Self {
+        let http = match host {
+            Some(_) => SocketAddr::new(address.ip(), 6969),
+            None => free_address(),
+        };
+        let program = start_tracker(&lab.programs, address, http, &folder, host.as_ref());
+        Self { programs: lab.programs.clone(), address, http, folder, host, program }
+    }
+
+    /// Where it listens for clients of other people.
+    pub const fn http(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// The announce URL that those clients are given.
+    pub fn announce(&self) -> String {
+        format!("http://{}/announce", self.http)
+    }
+
+    /// The same by datagrams.
+    pub fn announce_udp(&self) -> String {
+        format!("udp://{}/announce", self.http)
+    }
+
+    /// Fetches the `.torrent` file of a share from its page into a folder.
+    pub fn torrent(&self, name: &str, folder: &Path) -> PathBuf {
+        let path = folder.join(format!("{name}.torrent"));
+        let answer = until("the page to have the torrent", START, || {
+            let answer = web::get(self.http, &format!("/t/{name}.torrent"));
+            (answer.status == 200).then_some(answer)
+        });
+        assert_eq!(answer.header("content-type"), Some("application/x-bittorrent"), "{:?}", answer.head);
+        std::fs::write(&path, answer.body).expect("the .torrent file");
+        path
+    }
+
     /// Where it listens.
     pub const fn address(&self) -> SocketAddr {
         self.address
@@ -112,7 +169,8 @@ impl Tracker {
 
     /// Starts it again where it was, after [`Tracker::kill`].
     pub fn restart(&mut self) {
-        self.program = start_tracker(&self.programs, self.address, &self.folder);
+        let Self { programs, address, http, folder, host, .. } = self;
+        self.program = start_tracker(programs, *address, *http, folder, host.as_ref());
     }
 
     /// A session with it under a nick that no peer has.
@@ -125,9 +183,21 @@ impl Tracker {
     }
 }
 
-fn start_tracker(programs: &Path, address: SocketAddr, folder: &Path) -> Program {
+fn start_tracker(
+    programs: &Path,
+    address: SocketAddr,
+    http: SocketAddr,
+    folder: &Path,
+    host: Option<&Host>,
+) -> Program {
     let mut command = Command::new(programs.join("tracker"));
     command.arg("--listen").arg(address.to_string()).arg("--dir").arg(folder);
+    command.arg("--http").arg(http.to_string());
+    if let Some(host) = host {
+        let program = Program::start("tracker", &mut host.place(&command));
+        program.line_with(0, &["Waiting for peers"], START);
+        return program;
+    }
     let mut program = Program::start("tracker", &mut command);
     until("the tracker to listen", START, || {
         if let Some(status) = program.ended() {
@@ -147,6 +217,7 @@ pub struct Peer {
     listen: SocketAddr,
     options: Vec<String>,
     executable: PathBuf,
+    host: Option<Host>,
     program: Option<Program>,
 }
 
@@ -155,6 +226,13 @@ impl Peer {
     #[must_use]
     pub fn with(mut self, option: &str, value: &str) -> Self {
         self.options.extend([option.to_owned(), value.to_owned()]);
+        self
+    }
+
+    /// Adds an option that has no value.
+    #[must_use]
+    pub fn with_flag(mut self, option: &str) -> Self {
+        self.options.push(option.to_owned());
         self
     }
 
@@ -168,6 +246,7 @@ impl Peer {
             listen: self.listen,
             options: self.options.clone(),
             executable: self.executable.clone(),
+            host: self.host.clone(),
             program: None,
         }
     }
@@ -210,7 +289,10 @@ impl Peer {
         let mut command = Command::new(&self.executable);
         command.current_dir(&self.folder);
         command.args(self.arguments());
-        command
+        match &self.host {
+            Some(host) => host.place(&command),
+            None => command,
+        }
     }
 
     /// The arguments of this peer without a verb.
@@ -259,13 +341,18 @@ impl Peer {
 
 /// An address on the loopback interface where nobody listens.
 pub fn free_address() -> SocketAddr {
+    let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    SocketAddr::new(ip, free_port(ip))
+}
+
+/// A port where nobody listens, neither for connections nor for datagrams.
+pub fn free_port(ip: IpAddr) -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let own = u16::try_from(std::process::id() % 97).unwrap_or(0) * 100;
     loop {
         let port = FIRST_PORT + (own + NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000;
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        if TcpListener::bind(address).is_ok() {
-            return address;
+        if TcpListener::bind((ip, port)).is_ok() && UdpSocket::bind((ip, port)).is_ok() {
+            return port;
         }
     }
 }
@@ -274,11 +361,15 @@ fn programs() -> PathBuf {
     if let Some(folder) = std::env::var_os("E2E_BIN_DIR") {
         return folder.into();
     }
-    let own = std::env::current_exe().expect("a test knows its own path");
-    // target/PROFILE/deps/e2e-HASH
-    let target = own.ancestors().nth(3).expect("the folder `target`");
-    let folder = target.join("release");
+    let folder = target_folder().join("release");
     let tracker = folder.join("tracker");
     assert!(tracker.exists(), "{} is missing\n  try: cargo xtask e2e", tracker.display());
     folder
+}
+
+/// The folder of everything that is built or fetched.
+pub(crate) fn target_folder() -> PathBuf {
+    let own = std::env::current_exe().expect("a test knows its own path");
+    // target/PROFILE/deps/e2e-HASH
+    own.ancestors().nth(3).expect("the folder `target`").to_path_buf()
 }

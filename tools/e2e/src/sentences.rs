@@ -20,8 +20,13 @@ impl Peer {
 
     /// Shares a path and waits until others can find it.
     pub fn share(&mut self, path: &Path) {
+        self.share_with(path, "");
+    }
+
+    /// As [`Peer::share`], with options behind the path.
+    pub fn share_with(&mut self, path: &Path, options: &str) {
         let name = path.file_name().expect("a name").to_string_lossy().into_owned();
-        let told = self.says(&format!("share \"{}\"", path.display()));
+        let told = self.says(&format!("share \"{}\" {options}", path.display()));
         self.program().line_with(told, &["Shared", &name], Duration::from_secs(120));
     }
 

@@ -4,6 +4,8 @@
 #![expect(clippy::expect_used, reason = "a test that cannot go on says why and ends")]
 
 mod disk_full;
+mod foreign;
+mod foreign_trackers;
 mod halfway;
 mod killed;
 mod many_files;

@@ -1,9 +1,10 @@
 //! `cargo xtask tidy`: the promises about the source that no compiler checks.
 //!
-//! It reads ARCHITECTURE.md, `cargo metadata` and every `.rs` file, and changes none of them. All
+//! It reads ARCHITECTURE.md, docs/beps.md, `cargo metadata` and every `.rs` file, and changes none of them. All
 //! findings are shown at once, each with its place.
 
 mod arrows;
+mod beps;
 mod source;
 
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use crate::workspace;
 pub(crate) fn run(_: &[String]) -> Result<(), Failed> {
     let root = workspace::root();
     let mut findings = arrows::check(&read(&root.join("ARCHITECTURE.md"))?, &workspace::members()?);
+    findings.extend(beps::check(&read(&root.join("docs/beps.md"))?, |path| read(&root.join(path)).ok()));
     let mut files = Vec::new();
     walk(&root, &mut files)?;
     files.sort();
