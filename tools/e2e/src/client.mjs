@@ -1,6 +1,13 @@
 // One question to one tracker: argv[2] is the order as JSON, the answer is one JSON line.
+import { register } from 'node:module'
 import { pathToFileURL } from 'node:url'
 import path from 'node:path'
+
+// WebRTC is for trackers in browsers, and its native part is fetched from far away: three empty names do.
+const none = 'data:text/javascript,export class RTCPeerConnection {} export class RTCSessionDescription {} export class RTCIceCandidate {}'
+const hook = `export const resolve = (name, context, next) =>
+  name === 'webrtc-polyfill' ? { url: ${JSON.stringify(none)}, shortCircuit: true } : next(name, context)`
+register('data:text/javascript,' + encodeURIComponent(hook))
 
 const order = JSON.parse(process.argv[2])
 const { default: Client } = await import(pathToFileURL(path.join(process.env.BITTORRENT_TRACKER, 'client.js')))

@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use e2e::hosts::Network;
 use e2e::torrent::Torrent;
 use e2e::tree::{assert_same_file, make_file};
 use e2e::{Dice, Foreign, Kind, Lab, Peer};
@@ -13,6 +14,7 @@ use shared::metainfo::Version;
 
 const LENGTH: u64 = 8 * 1024 * 1024 + 12_345;
 const MOST: Duration = Duration::from_secs(120);
+const SOON: Duration = Duration::from_secs(30);
 
 /// What `share` is told so that this client can read the torrent: those of Debian 12 cannot read a
 /// dictionary with an empty key, which every hybrid has.
@@ -45,7 +47,7 @@ fn each_foreign_client_fetches_from_our_peer() {
     let tracker = lab.tracker();
     let mut dice = Dice::from_environment("foreign fetches");
     let mut ana = lab.peer("ana", &tracker).started();
-    for kind in here() {
+    for kind in here().into_iter().filter(|kind| *kind != Kind::Transmission) {
         let name = format!("for-{kind}.bin");
         let source = make_file(lab.folder("source").join(&name), LENGTH, &mut dice);
         ana.share_with(&source, options_for(kind));
@@ -55,6 +57,30 @@ fn each_foreign_client_fetches_from_our_peer() {
         foreign.has_all_of(&source, MOST);
         println!("{kind} fetched {LENGTH} bytes from our peer in {:.1} s", begun.elapsed().as_secs_f64());
     }
+}
+
+/// Transmission dials no address of the loopback net, so it has a host of its own.
+#[test]
+fn transmission_on_another_host_fetches_from_our_peer() {
+    if !Kind::Transmission.is_here() {
+        return;
+    }
+    let Some(mut network) = Network::new() else { return };
+    let lab = Lab::new();
+    let (ours, theirs) = (network.host(), network.host());
+    let tracker = lab.tracker_on(&ours);
+    let mut ana = lab.peer_on(&ours, "ana", &tracker).started();
+    let mut dice = Dice::from_environment("transmission fetches");
+    let source = make_file(lab.folder("source").join("for-transmission.bin"), LENGTH, &mut dice);
+    ana.share_with(&source, options_for(Kind::Transmission));
+    let told = ana.says("export for-transmission.bin");
+    ana.program().line_with(told, &["Wrote", "for-transmission.bin.torrent"], SOON);
+    let torrent = ana.folder().join("for-transmission.bin.torrent");
+    let begun = Instant::now();
+    let data = lab.folder("transmission data");
+    let mut foreign = Foreign::start_on(&lab, &theirs, Kind::Transmission, &torrent, &data);
+    foreign.has_all_of(&source, MOST);
+    println!("transmission fetched {LENGTH} bytes from our peer in {:.1} s", begun.elapsed().as_secs_f64());
 }
 
 #[test]

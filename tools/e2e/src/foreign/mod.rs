@@ -18,6 +18,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
+use crate::hosts::Host;
 use crate::lab::{Lab, free_port};
 use crate::program::Program;
 use crate::skip;
@@ -103,11 +104,27 @@ pub struct Foreign {
 impl Foreign {
     /// Starts a client with a `.torrent` file; `data` is the folder in which its content lies or goes.
     pub fn start(lab: &Lab, kind: Kind, torrent: &Path, data: &Path) -> Self {
-        let listen = own_address();
+        Self::start_at(lab, kind, own_address(), torrent, data, None)
+    }
+
+    /// The same on another host.
+    pub fn start_on(lab: &Lab, host: &Host, kind: Kind, torrent: &Path, data: &Path) -> Self {
+        Self::start_at(lab, kind, (host.ip(), 51_413).into(), torrent, data, Some(host))
+    }
+
+    fn start_at(
+        lab: &Lab,
+        kind: Kind,
+        listen: SocketAddr,
+        torrent: &Path,
+        data: &Path,
+        host: Option<&Host>,
+    ) -> Self {
         let job = Job {
-            folder: lab.folder(&format!("{kind} at {}", listen.ip())),
+            // No space: rTorrent takes it for the end of a name.
+            folder: lab.folder(&format!("{kind}-{}", listen.ip())),
             listen,
-            control: free_port(listen.ip()),
+            control: host.map_or_else(|| free_port(listen.ip()), |_| 9091),
             torrent: torrent.to_path_buf(),
             data: data.to_path_buf(),
         };
@@ -118,7 +135,11 @@ impl Foreign {
             Kind::QBittorrent => qbittorrent::command(&job),
             Kind::RTorrent => rtorrent::command(&job),
         };
-        let program = Program::start(format!("{kind} at {listen}"), clean(&mut command, &job.folder));
+        clean(&mut command, &job.folder);
+        if let Some(host) = host {
+            command = host.place(&command);
+        }
+        let program = Program::start(format!("{kind} at {listen}"), &mut command);
         Self { kind, listen, data: data.to_path_buf(), program }
     }
 

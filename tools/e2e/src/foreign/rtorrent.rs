@@ -30,6 +30,6 @@ pub(super) fn command(job: &Job) -> Command {
     let settings = job.folder.join("rtorrent.rc");
     fs::write(&settings, wishes).expect("rTorrent's settings");
     let mut command = Command::new("rtorrent");
-    command.arg("-n").arg("-o").arg(format!("import=\"{}\"", settings.display()));
+    command.arg("-n").arg("-o").arg(format!("import={}", settings.display()));
     command
 }
