@@ -11,7 +11,7 @@ pub(super) fn check(paper: &str, read: impl Fn(&Path) -> Option<String>) -> Vec<
     for (number, line) in paper.lines().enumerate() {
         for word in line.split('`').skip(1).step_by(2) {
             let (file, test) = word.split_once("::").map_or((word, None), |(file, test)| (file, Some(test)));
-            if !Path::new(file).extension().is_some_and(|ending| ending == "rs") {
+            if Path::new(file).extension().is_none_or(|ending| ending != "rs") {
                 continue;
             }
             named += 1;
