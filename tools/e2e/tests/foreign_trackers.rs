@@ -18,6 +18,7 @@ const MOST: Duration = Duration::from_secs(90);
 const SOON: Duration = Duration::from_secs(30);
 
 /// Two peers in rooms of their own that know one tracker together: the one gets the file of the other.
+#[expect(clippy::print_stdout, reason = "a test says what it measured")]
 fn two_of_ours_meet_at(lab: &Lab, url: &str, what: &str, name: &str) {
     let mut dice = Dice::from_environment(what);
     let source = make_file(lab.folder("source").join(name), LENGTH, &mut dice);
