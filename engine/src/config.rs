@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use swarm::SuperSeed;
+
 /// The download folder's name inside a peer's folder, unless the person names another.
 pub const DOWNLOAD_FOLDER: &str = "Archivos_a_b_c";
 
@@ -53,6 +55,8 @@ pub struct SessionConfig {
     pub limit_down: Option<u64>,
     /// Exactly four upload slots every 10 s and one optimistic every 30 s, however idle the link is.
     pub classic_choke: bool,
+    /// Whether a seed reveals its pieces one by one (BEP 16).
+    pub super_seed: SuperSeed,
     /// Peers tell us of peers, and we them (BEP 11); never about a private torrent.
     pub pex: bool,
     /// Most connections of the whole session.
@@ -105,6 +109,7 @@ impl SessionConfig {
             limit_up: None,
             limit_down: None,
             classic_choke: false,
+            super_seed: SuperSeed::default(),
             pex: true,
             max_connections: 200,
             max_dials: 30,

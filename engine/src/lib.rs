@@ -48,4 +48,4 @@ pub use options::{AddOptions, Added, Beginning, HashProgress, ShareNote, ShareOp
 pub use session::Session;
 pub use share::Shared;
 pub use status::{Limits, PeerStatus, Progress, State, TorrentStatus};
-pub use swarm::PeerSource;
+pub use swarm::{PeerSource, SuperSeed};

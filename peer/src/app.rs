@@ -57,6 +57,7 @@ impl App {
         config.limit_up = settings.limit_up;
         config.limit_down = settings.limit_down;
         config.classic_choke = settings.classic_choke;
+        config.super_seed = settings.super_seed;
         config.lsd = settings.lsd;
         config.dht = settings.dht;
         config.pex = settings.pex;

@@ -32,6 +32,9 @@ pub struct Cli {
     /// Exactly 4 upload slots every 10 s and an optimistic one every 30 s
     #[arg(long)]
     pub classic_choke: bool,
+    /// Reveal pieces one by one while nobody else has everything: off, auto (to other programs) or on
+    #[arg(long, value_name = "MODE")]
+    pub super_seed: Option<String>,
     /// Neither look for peers and trackers on the local networks by multicast, nor answer there
     #[arg(long)]
     pub no_lsd: bool,
@@ -69,6 +72,7 @@ impl Cli {
             limit_up: self.limit_up.clone(),
             limit_down: self.limit_down.clone(),
             classic_choke: self.classic_choke.then_some(true),
+            super_seed: self.super_seed.clone(),
             lsd: self.no_lsd.then_some(false),
             dht: self.dht.clone(),
             pex: self.no_pex.then_some(false),

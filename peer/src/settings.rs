@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use engine::{DhtMode, MseMode};
+use engine::{DhtMode, MseMode, SuperSeed};
 use runtime::settings::{SettingsError, resolve};
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,7 @@ const KEYS: &[&str] = &[
     "limit_up",
     "limit_down",
     "classic_choke",
+    "super_seed",
     "lsd",
     "dht",
     "pex",
@@ -53,6 +54,9 @@ pub struct Written {
     /// Exactly 4 upload slots every 10 s and an optimistic one every 30 s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classic_choke: Option<bool>,
+    /// Whether a seed reveals its pieces one by one (BEP 16): off, auto or on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub super_seed: Option<String>,
     /// Find peers and trackers on the local networks by multicast (BEP 14).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lsd: Option<bool>,
@@ -89,6 +93,8 @@ pub struct Settings {
     pub limit_down: Option<u64>,
     /// Exactly 4 upload slots every 10 s and an optimistic one every 30 s.
     pub classic_choke: bool,
+    /// Whether a seed reveals its pieces one by one (BEP 16).
+    pub super_seed: SuperSeed,
     /// Find peers and trackers on the local networks by multicast (BEP 14).
     pub lsd: bool,
     /// With whom peers are looked for in the distributed hash table (BEP 5).
@@ -113,6 +119,7 @@ impl Settings {
             limit_up: None,
             limit_down: None,
             classic_choke: false,
+            super_seed: SuperSeed::default(),
             lsd: true,
             dht: DhtMode::Lan,
             pex: true,
@@ -166,6 +173,7 @@ fn read_with(
         limit_up: written.limit_up.as_deref().map(rate).transpose()?.flatten(),
         limit_down: written.limit_down.as_deref().map(rate).transpose()?.flatten(),
         classic_choke: written.classic_choke.unwrap_or(false),
+        super_seed: written.super_seed.as_deref().map(super_seed).transpose()?.unwrap_or_default(),
         lsd: written.lsd.unwrap_or(true),
         dht: written.dht.as_deref().map(dht).transpose()?.unwrap_or(DhtMode::Lan),
         pex: written.pex.unwrap_or(true),
@@ -190,6 +198,12 @@ pub fn host_and_port(text: &str) -> Result<String, BadSettings> {
         },
         _ => Ok(format!("{text}:{TRACKER_PORT}")),
     }
+}
+
+/// Whether to super-seed, as off, auto or on.
+fn super_seed(text: &str) -> Result<SuperSeed, BadSettings> {
+    let what = "way to super-seed: off, auto or on";
+    text.parse().map_err(|()| BadSettings::Value { what, value: shared::display::fit(text, 80) })
 }
 
 fn address(text: &str) -> Result<SocketAddr, BadSettings> {

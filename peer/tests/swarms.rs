@@ -104,3 +104,34 @@ async fn who_starts_again_without_a_tracker_knows_the_others_and_goes_on() {
     let done = bob.hear("done").await;
     assert!(done.contains("ana 100 %"), "{done}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bep_27_a_private_download_drops_its_peers_when_another_tracker_lets_it_in() {
+    let (room, other) = (Room::new().await, Room::new().await);
+    let mut ana = room.person("ana").await;
+    let mut bob = room.person("bob").await;
+    let path = ana.file("film.bin", &vec![film(); 8].concat());
+    ana.run(&format!("share {path} --private")).await.unwrap();
+    ana.run("limit up 300k").await.unwrap();
+    bob.run("get film.bin").await.unwrap();
+    bob.until("peers", "ana").await;
+    let roster = std::path::PathBuf::from(bob.folder()).join(".enjambre/roster.json");
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while !std::fs::read_to_string(&roster).is_ok_and(|text| text.contains("ana")) {
+        assert!(std::time::Instant::now() < deadline, "nobody is written down");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    bob.leave().await;
+
+    let mut bob = room.moved("bob", &other).await;
+    bob.hear("film.bin is private and has another tracker now").await;
+    bob.until("downloads", "waiting").await;
+    let said = bob.run("who").await.unwrap();
+    assert!(!said.iter().any(|line| line.contains("ana")), "{said:?}");
+    bob.leave().await;
+
+    // With its own tracker again it goes on.
+    let mut bob = room.moved("bob", &room).await;
+    ana.run("limit off").await.unwrap();
+    bob.hear("done").await;
+}

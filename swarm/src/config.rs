@@ -21,6 +21,8 @@ pub struct TorrentConfig {
     pub client: String,
     /// Exactly four slots every 10 s and one optimistic every 30 s, however idle the link is.
     pub classic_choke: bool,
+    /// Whether a seed reveals its pieces one by one (BEP 16).
+    pub super_seed: SuperSeed,
     /// Slots for the peers that give us most.
     pub regular_slots: usize,
     /// How often those are chosen anew.
@@ -51,6 +53,32 @@ pub struct TorrentConfig {
     pub complete_idle: Duration,
 }
 
+/// Whether a seed hides what it has and reveals it piece by piece, so that it sends each piece once
+/// before any twice (BEP 16).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SuperSeed {
+    /// Never: libtorrent's downloaders are not done sooner by it.
+    #[default]
+    Off,
+    /// To programs that pay no heed to suggestions, while nobody else has everything and there is a crowd.
+    Auto,
+    /// To everybody, while nobody else has everything.
+    On,
+}
+
+impl std::str::FromStr for SuperSeed {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "on" => Ok(Self::On),
+            "off" => Ok(Self::Off),
+            _ => Err(()),
+        }
+    }
+}
+
 impl Default for TorrentConfig {
     fn default() -> Self {
         Self {
@@ -61,6 +89,7 @@ impl Default for TorrentConfig {
             utp: false,
             client: String::from("Enjambre"),
             classic_choke: false,
+            super_seed: SuperSeed::default(),
             regular_slots: 4,
             choke_interval: Duration::from_secs(10),
             optimistic_interval: Duration::from_secs(30),

@@ -76,9 +76,11 @@ impl Torrent {
 
     /// The first message of a connection: what we have.
     pub(crate) fn tell_pieces(&mut self, key: PeerKey, now: Moment) {
+        let hides = self.hides_from(key, now);
         let Some(peer) = self.peers.get_mut(&key) else { return };
         let have = &self.download.have;
-        let message = match (peer.identity.fast, have.count()) {
+        let told = if hides { 0 } else { have.count() };
+        let message = match (peer.identity.fast, told) {
             (true, 0) => Message::HaveNone,
             (true, _) if have.is_full() => Message::HaveAll,
             (false, 0) => return,

@@ -113,7 +113,7 @@ impl Torrent {
             metadata_size: size.filter(|size| (1..=ut_metadata::MAX_METADATA_SIZE).contains(size)),
             reqq: u32::try_from(self.config.max_queued_requests).ok(),
             yourip: Some(peer.identity.address.ip()),
-            upload_only: complete,
+            upload_only: complete && peer.supply.revealed.is_none(),
         };
         peer.offered = taken;
         let message = Message::Extended { id: HANDSHAKE_ID, payload: said.encode().into() };

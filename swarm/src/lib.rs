@@ -40,6 +40,7 @@ mod requests;
 mod rig;
 mod slots;
 mod spread;
+mod super_seed;
 pub mod torrent;
 mod turn;
 mod upload;
@@ -48,7 +49,7 @@ mod verify;
 pub mod view;
 
 pub use announce::Announcer;
-pub use config::TorrentConfig;
+pub use config::{SuperSeed, TorrentConfig};
 pub use content::{Content, FileTree};
 pub use io::{Alert, Breach, CloseReason, Command, DialFailure, Input, Output, PeerKey, PeerSource};
 pub use torrent::{Torrent, TorrentStart};

@@ -17,6 +17,7 @@ use crate::pex::Acquaintances;
 use crate::piece_download::Sender;
 use crate::pipeline::Pipeline;
 use crate::rate::Rate;
+use crate::super_seed::Revealed;
 
 /// What the handshakes said about a connection.
 #[derive(Debug, Clone, Copy)]
@@ -104,6 +105,8 @@ pub(crate) struct Supply {
     pub(crate) allowed_fast: BTreeSet<PieceIndex>,
     /// Pieces that we suggested and that it does not have yet; whether it has asked for them.
     pub(crate) promised: BTreeMap<PieceIndex, bool>,
+    /// What it knows of our pieces, while it does not know of all (BEP 16).
+    pub(crate) revealed: Option<Revealed>,
     /// Its hash requests that the shell works on.
     pub(crate) hash_reads: u32,
     /// Bytes of blocks we sent.
@@ -202,6 +205,7 @@ impl Peer {
                 sent_before: 0,
                 allowed_fast: BTreeSet::new(),
                 promised: BTreeMap::new(),
+                revealed: None,
                 hash_reads: 0,
                 rate: Rate::new(window),
             },

@@ -92,7 +92,30 @@ impl Rig {
 
     /// A torrent that is complete.
     pub(crate) fn complete() -> Self {
-        Self::holding(Some(content(false)), Bitfield::full(PIECES), TorrentConfig::default())
+        Self::complete_with(TorrentConfig::default())
+    }
+
+    /// A torrent that is complete, with other settings.
+    pub(crate) fn complete_with(config: TorrentConfig) -> Self {
+        Self::holding(Some(content(false)), Bitfield::full(PIECES), config)
+    }
+
+    /// A peer of our own kind has reached us.
+    pub(crate) fn ours(&mut self, port: u16) -> PeerKey {
+        let key = PeerKey(self.next);
+        self.next += 1;
+        self.input(Input::Connected {
+            peer: key,
+            peer_id: PeerId(*b"-EJ0100-............"),
+            address: (address(port).ip(), 50_000).into(),
+            outgoing: false,
+            fast: true,
+            extended: true,
+            v2: true,
+            dht: false,
+            utp: false,
+        });
+        key
     }
 
     /// The same from the start with other settings.

@@ -33,6 +33,10 @@ impl Upload {
         peer.supply.interested = interested;
         if !interested {
             self.waiting.remove(&key);
+            if peer.supply.revealed.is_some() {
+                // It has all that it knows of.
+                self.advise(key, turn);
+            }
         } else if !peer.supply.unchoked {
             self.waiting.insert(key);
         }

@@ -21,6 +21,9 @@ const LEAST_CROWD: usize = 2;
 /// Seconds' worth of pieces that a peer is told ahead, as a divisor.
 const AHEAD_DIVISOR: u64 = 8;
 
+/// Untaken pieces that a peer knows of at least which knows only what is revealed to it.
+const LEAST_REVEALED: u64 = 2;
+
 /// How many peers have, or have been promised, each piece.
 #[derive(Debug)]
 pub(crate) struct Spread {
@@ -71,6 +74,7 @@ impl Upload {
 
     /// `key` has `piece` now: a promise is kept, or somebody else was faster.
     pub(crate) fn has_now(&mut self, key: PeerKey, piece: PieceIndex, turn: &mut Turn<'_>) {
+        self.seen_elsewhere(key, piece, turn);
         let Some(spread) = &mut self.spread else { return };
         let promised = turn.peers.get_mut(&key).and_then(|peer| peer.supply.promised.remove(&piece));
         if promised.is_none() {
@@ -100,19 +104,34 @@ impl Upload {
     /// Tells `key` what to ask for next, as far ahead as it is fast.
     pub(crate) fn advise(&mut self, key: PeerKey, turn: &mut Turn<'_>) {
         let crowd = self.waiting.len() + self.unchoked;
-        let Some(spread) = self.spread.as_mut().filter(|_| crowd >= LEAST_CROWD) else { return };
-        let Some(peer) = turn.peers.get_mut(&key).filter(|peer| peer.identity.fast) else { return };
+        let Some(peer) = turn.peers.get_mut(&key) else { return };
+        let hidden = peer.supply.revealed.is_some();
+        let heeds = hidden || (crowd >= LEAST_CROWD && peer.identity.fast && !turn.config.classic_choke);
+        let Some(spread) = self.spread.as_mut().filter(|_| heeds) else { return };
         let rate = crate::slots::whole(peer.supply.rate.per_second(turn.now));
         let ahead = 1 + rate / AHEAD_DIVISOR / spread.piece_length;
         let untaken = peer.supply.promised.values().filter(|taken| !**taken).count() as u64;
+        let ahead = if hidden { ahead.max(LEAST_REVEALED) } else { ahead };
         for _ in untaken..ahead {
+            let revealed = peer.supply.revealed.as_ref();
+            if crowd >= LEAST_CROWD && revealed.is_some_and(|revealed| revealed.must_wait(ahead, turn.now)) {
+                return;
+            }
             let lacks = |piece: PieceIndex| {
-                !peer.holdings.has.get(piece) && !peer.supply.promised.contains_key(&piece)
+                !peer.holdings.has.get(piece)
+                    && !peer.supply.promised.contains_key(&piece)
+                    && !revealed.is_some_and(|revealed| revealed.knows(piece))
             };
             let Some(piece) = spread.copies.rarest(lacks, turn.dice) else { return };
             spread.copies.increment(piece);
             peer.supply.promised.insert(piece, false);
-            turn.out.send(peer, Message::Suggest(piece.get()), turn.now);
+            match &mut peer.supply.revealed {
+                Some(revealed) => {
+                    revealed.tell(piece, turn.now);
+                    turn.out.send(peer, Message::Have(piece.get()), turn.now);
+                }
+                None => turn.out.send(peer, Message::Suggest(piece.get()), turn.now),
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use shared::{Bitfield, InfoHashes, Layout, Moment};
 
-use crate::config::TorrentConfig;
+use crate::config::{SuperSeed, TorrentConfig};
 use crate::content::Content;
 use crate::dice::{self, Dice};
 use crate::download::Download;
@@ -175,12 +175,16 @@ impl Torrent {
         if self.upload.spread.is_none() && self.content_known && self.download.is_complete() {
             let layout = &self.download.content.layout;
             let (pieces, length) = (layout.pieces(), layout.piece_length());
-            let advises = !self.config.classic_choke;
+            let advises = !self.config.classic_choke || self.config.super_seed == SuperSeed::On;
             self.upload.spread = advises.then(|| {
                 let mut spread = Spread::new(pieces, length, &self.peers);
                 self.download.given_up.ones().for_each(|piece| spread.withdraw(piece));
                 spread
             });
+        }
+        if self.upload.newly_hidden {
+            self.upload.newly_hidden = false;
+            self.look_at_revealed(now);
         }
         let upload_only = self.content_known && self.download.is_complete();
         if std::mem::replace(&mut self.upload_only, upload_only) != upload_only {
@@ -216,6 +220,7 @@ impl Torrent {
         self.tell_acquaintances(now);
         self.look_after_meetings(now);
         self.metadata_tick(now);
+        self.look_at_revealed(now);
         self.act(now, |download, upload, turn| {
             download.tick(turn);
             upload.tick(download.is_complete(), turn);

@@ -60,6 +60,12 @@ pub(crate) struct Upload {
     pub(crate) rate: Rate,
     /// Present while we are complete and may advise others.
     pub(crate) spread: Option<Spread>,
+    /// Peers that do not know all that we have (BEP 16).
+    pub(crate) hidden: usize,
+    /// Somebody is new among them and knows of nothing yet.
+    pub(crate) newly_hidden: bool,
+    /// Nothing is hidden from anybody any more.
+    pub(crate) revealed_for_good: bool,
 }
 
 impl Upload {
@@ -81,6 +87,9 @@ impl Upload {
             last_done: now,
             rate: Rate::new(Duration::from_millis(200)),
             spread: None,
+            hidden: 0,
+            newly_hidden: false,
+            revealed_for_good: false,
         }
     }
 
@@ -177,6 +186,7 @@ impl Upload {
         self.ring.retain(|waiting| *waiting != key);
         self.grants.retain(|(_, granted)| *granted != key);
         self.unchoked -= usize::from(peer.supply.unchoked);
+        self.hidden -= usize::from(peer.supply.revealed.is_some());
         self.choker.left(key);
     }
 
@@ -296,6 +306,7 @@ impl Upload {
             let answered = |span: &Span| supply.unchoked || supply.allowed_fast.contains(&span.piece());
             assert!(supply.queue.iter().all(answered), "queued for a choked peer");
         }
+        assert_eq!(self.hidden, peers.values().filter(|peer| peer.supply.revealed.is_some()).count());
         assert_eq!(self.unchoked, peers.values().filter(|peer| peer.supply.unchoked).count());
         let stalled: u64 =
             self.stalled.iter().filter_map(|key| peers.get(key)).map(|p| p.supply.outstanding).sum();

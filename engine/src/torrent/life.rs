@@ -77,6 +77,7 @@ impl Task {
             dht_port: self.parts.dht_port.get().copied(),
             client: self.parts.config.client.clone(),
             classic_choke: self.parts.config.classic_choke,
+            super_seed: self.parts.config.super_seed,
             ..swarm::TorrentConfig::default()
         };
         let start = swarm::TorrentStart { hashes: self.hashes, content, have, paused: self.paused };

@@ -48,6 +48,13 @@ impl Room {
         self.start(nick, self.tracker.local_addr().to_string()).await
     }
 
+    /// Starts a peer of this room with another room's tracker.
+    pub async fn moved(&self, nick: &str, other: &Self) -> Person {
+        let person = self.start(nick, other.tracker.local_addr().to_string()).await;
+        person.app.connected().await.unwrap();
+        person
+    }
+
     /// The tracker goes; its room stays.
     pub async fn stop_tracker(&self) {
         self.tracker.stop().await;

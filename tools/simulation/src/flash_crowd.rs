@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use shared::{Bitfield, Moment};
+use swarm::SuperSeed;
 
 use crate::content::{Hashing, Publication};
 use crate::node::{Manners, Wish};
@@ -28,6 +29,10 @@ pub struct FlashCrowd {
     pub latency: Duration,
     /// The classic rules of choking.
     pub classic_choke: bool,
+    /// How many of the crowd are other programs, which pay no heed to suggestions.
+    pub foreign: usize,
+    /// Whether the source reveals piece after piece (BEP 16).
+    pub super_seed: SuperSeed,
     /// How blocks are judged.
     pub hashing: Hashing,
     /// The one number everything random comes from.
@@ -74,16 +79,19 @@ impl FlashCrowd {
         let publication = Publication::new(self.size, self.piece_length, self.hashing);
         let mut world = World::new(publication, self.latency, self.seed);
         let pieces = world.pieces();
-        let wish = |up, down, have| Wish {
+        let wish = |up, down, have, foreign| Wish {
             up: Some(up),
             down,
             have,
             manners: Manners::Honest,
             classic_choke: self.classic_choke,
+            foreign,
+            super_seed: self.super_seed,
         };
-        world.add(wish(self.source_up, None, Bitfield::full(pieces)));
-        for _ in 0..self.peers {
-            world.add(wish(self.up, self.down, Bitfield::empty(pieces)));
+        world.add(wish(self.source_up, None, Bitfield::full(pieces), false));
+        for number in 0..self.peers {
+            let foreign = number < self.foreign;
+            world.add(wish(self.up, self.down, Bitfield::empty(pieces), foreign));
         }
         for node in 0..world.nodes.len() {
             world.start(node);

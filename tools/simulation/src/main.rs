@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, Parser, Subcommand};
 use simulation::content::Hashing;
 use simulation::flash_crowd::FlashCrowd;
+use swarm::SuperSeed;
 
 #[derive(Debug, Parser)]
 #[command(about = "Swarms of brains in virtual time: one seed, one trace")]
@@ -47,6 +48,12 @@ struct FlashCrowdArguments {
     /// Exactly 4 slots every 10 s and one optimistic every 30 s.
     #[arg(long)]
     classic_choke: bool,
+    /// How many of the crowd are other programs, which pay no heed to the source's suggestions.
+    #[arg(long, default_value_t = 0)]
+    foreign: usize,
+    /// Whether the source reveals piece after piece (BEP 16): off, auto or on.
+    #[arg(long, default_value = "off", value_parser = super_seed)]
+    super_seed: SuperSeed,
     /// Judge whole pieces (v1) instead of blocks.
     #[arg(long)]
     v1: bool,
@@ -77,6 +84,10 @@ fn bytes(text: &str) -> Result<u64, String> {
     number.checked_mul(unit).filter(|bytes| *bytes > 0).ok_or_else(|| format!("{text:?} is out of range"))
 }
 
+fn super_seed(text: &str) -> Result<SuperSeed, String> {
+    text.parse().map_err(|()| String::from("it is off, auto or on"))
+}
+
 fn main() {
     let Scenario::FlashCrowd(arguments) = Arguments::parse().scenario;
     for seed in arguments.seed..arguments.seed + arguments.seeds {
@@ -94,6 +105,8 @@ fn flash_crowd(arguments: &FlashCrowdArguments, seed: u64) {
         source_up: arguments.source_up.unwrap_or(arguments.up),
         latency: Duration::from_secs_f64(arguments.latency_ms.clamp(0.0, 10_000.0) / 1000.0),
         classic_choke: arguments.classic_choke,
+        foreign: arguments.foreign,
+        super_seed: arguments.super_seed,
         hashing: if arguments.v1 { Hashing::Pieces } else { Hashing::Tree },
         seed,
     };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use shared::{Bitfield, BlockRef, Moment, PeerId};
-use swarm::{Alert, Breach, PeerKey, Torrent};
+use swarm::{Alert, Breach, PeerKey, SuperSeed, Torrent};
 
 use crate::network::Link;
 
@@ -50,6 +50,10 @@ pub struct Wish {
     pub manners: Manners,
     /// Whether it sticks to the classic rules of choking.
     pub classic_choke: bool,
+    /// Whether it is another program, which pays no heed to suggestions.
+    pub foreign: bool,
+    /// Whether it seeds by revealing piece after piece (BEP 16).
+    pub super_seed: SuperSeed,
 }
 
 /// One simulated peer.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use shared::{Bitfield, Moment};
-use swarm::Alert;
+use swarm::{Alert, SuperSeed};
 
 use crate::content::{Hashing, Publication};
 use crate::node::{Manners, Wish};
@@ -34,7 +34,16 @@ impl Scenario {
     /// A node with the pieces `have`, which can send `up` bytes per second.
     pub fn add(&mut self, up: u64, have: Bitfield, manners: Manners) -> usize {
         let classic_choke = self.classic_choke;
-        self.world.add(Wish { up: Some(up), down: None, have, manners, classic_choke })
+        let super_seed = SuperSeed::default();
+        self.world.add(Wish {
+            up: Some(up),
+            down: None,
+            have,
+            manners,
+            classic_choke,
+            foreign: false,
+            super_seed,
+        })
     }
 
     /// An honest node that has everything.

@@ -151,6 +151,11 @@ impl World {
         if let Some(first) = id.get_mut(8) {
             *first = b'A' + u8::try_from(mix(node as u64) % 26).unwrap_or(0);
         }
+        if wish.foreign
+            && let [_, one, two, ..] = &mut id
+        {
+            (*one, *two) = (b'X', b'X');
+        }
         self.nodes.push(Node {
             up: Link::new(wish.up),
             down: Link::new(wish.down),
@@ -201,6 +206,7 @@ impl World {
             peer_id: it.peer_id,
             listen_port: Some(PORT),
             classic_choke: it.wish.classic_choke,
+            super_seed: it.wish.super_seed,
             ..TorrentConfig::default()
         };
         let start =

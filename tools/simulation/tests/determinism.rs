@@ -15,6 +15,8 @@ fn crowd(seed: u64) -> FlashCrowd {
         source_up: 1 << 20,
         latency: Duration::from_millis(2),
         classic_choke: false,
+        foreign: 0,
+        super_seed: swarm::SuperSeed::default(),
         hashing: Hashing::RootOnly,
         seed,
     }

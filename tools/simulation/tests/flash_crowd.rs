@@ -15,6 +15,8 @@ fn crowd(peers: usize, seed: u64) -> FlashCrowd {
         source_up: 2 << 20,
         latency: Duration::from_millis(1),
         classic_choke: false,
+        foreign: 0,
+        super_seed: swarm::SuperSeed::default(),
         hashing: Hashing::Tree,
         seed,
     }
@@ -42,4 +44,21 @@ fn classic_choking_works_and_is_slower() {
 fn a_crowd_of_one_gets_what_the_link_carries() {
     let report = crowd(1, 1).run();
     assert!(report.ratio() < 1.02, "{:.3}", report.ratio());
+}
+
+#[test]
+fn to_other_programs_the_source_reveals_piece_by_piece_and_sends_less_twice() {
+    let of = |super_seed| {
+        let reports = (1..4).map(|seed| {
+            let crowd = FlashCrowd { foreign: 12, super_seed, ..crowd(12, seed) };
+            let report = crowd.run();
+            assert_eq!(report.done.len(), 12, "seed {seed}");
+            report.copies
+        });
+        reports.sum::<f64>()
+    };
+    let (with, without) = (of(swarm::SuperSeed::Auto), of(swarm::SuperSeed::Off));
+    assert!(with < without, "copies of three crowds: {with:.3} with, {without:.3} without");
+    let alone = FlashCrowd { foreign: 1, super_seed: swarm::SuperSeed::Auto, ..crowd(1, 1) }.run();
+    assert!(alone.ratio() < 1.02, "who is alone is not held up: {:.3}", alone.ratio());
 }

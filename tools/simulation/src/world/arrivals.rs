@@ -37,7 +37,9 @@ impl World {
         if open(self).is_none() {
             return;
         }
+        let foreign = self.nodes.get(node).is_some_and(|node| node.wish.foreign);
         let input = match packet {
+            Packet::Message(wire::Message::Suggest(_)) if foreign => return,
             Packet::Message(message) => Input::Message { peer: key, message },
             Packet::Gone => Input::Disconnected { peer: key },
             Packet::Block(range, digest) => {
