@@ -77,6 +77,7 @@ impl App {
             peer_id: session.peer_id(),
             ports: vec![session.listen_address().port()],
             agent: AGENT.to_owned(),
+            guest: false,
         });
         let (swarms, stream) =
             Swarms::start(session.clone(), alerts, link.clone(), events, settings.dir.clone());
@@ -127,6 +128,7 @@ impl App {
             peer_id: PeerId(peer_id),
             ports: Vec::new(),
             agent: AGENT.to_owned(),
+            guest: true,
         });
         drop(runtime::spawn("unheard news", async move { while events.recv().await.is_some() {} }));
         let context = Context {

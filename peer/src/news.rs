@@ -1,6 +1,7 @@
 //! What happens while nobody asked: alerts of the engine and pushes of the tracker, as lines for the
 //! person or for programs.
 
+use std::collections::VecDeque;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,9 @@ use crate::swarms::{News, Swarms};
 use crate::terminal::Screen;
 use crate::verb::{download, torrent_json};
 
+/// Messages that are remembered so that none is shown twice: as many as a tracker keeps for one person.
+const MAX_TOLD: usize = 200;
+
 /// Shows news until there is none any more.
 pub async fn show(
     mut news: mpsc::Receiver<News>,
@@ -24,7 +28,8 @@ pub async fn show(
     screen: Screen,
     at_prompt: bool,
 ) {
-    let mut teller = Teller { session, swarms, screen, at_prompt, lost: false, begun: Instant::now() };
+    let (begun, told) = (Instant::now(), VecDeque::new());
+    let mut teller = Teller { session, swarms, screen, at_prompt, lost: false, begun, told };
     while let Some(one) = news.recv().await {
         teller.tell(one);
     }
@@ -37,12 +42,16 @@ struct Teller {
     at_prompt: bool,
     lost: bool,
     begun: Instant,
+    /// The last messages, by id, sender and time: a tracker that was killed before it knew that we have
+    /// one says it again.
+    told: VecDeque<(u64, String, u64)>,
 }
 
 impl Teller {
     fn tell(&mut self, news: News) {
         match news {
             News::Alert { alert, nick } => self.alert(&alert, nick),
+            News::Push(push) if self.is_known(&push) => {}
             News::Push(push) => self.push(&push),
             News::Connected(welcome) => {
                 if self.lost {
@@ -171,6 +180,20 @@ impl Teller {
         }
     }
 
+    /// Whether this is a message that was shown before.
+    fn is_known(&mut self, push: &Push) -> bool {
+        let Push::Message { message, from, at, .. } = push else { return false };
+        let this = (*message, from.clone(), *at);
+        if self.told.contains(&this) {
+            return true;
+        }
+        if self.told.len() == MAX_TOLD {
+            self.told.pop_front();
+        }
+        self.told.push_back(this);
+        false
+    }
+
     fn push(&self, push: &Push) {
         if let Push::Message { message, from, to, text, at, late } = push {
             if self.screen.is_json() {
@@ -178,8 +201,11 @@ impl Teller {
                 return self.screen.json(line);
             }
             let to_all = if to == "*" { " to all" } else { "" };
-            let late = if *late { " (late)" } else { "" };
-            let time = runtime::clock::time_of_day();
+            let (time, late) = if *late {
+                (runtime::clock::date_and_time_of(*at), " (while you were away)")
+            } else {
+                (runtime::clock::time_of_day(), "")
+            };
             return self.screen.say(&format!("[{time}] {}{to_all}{late}: {}", fit(from, 32), escape(text)));
         }
         if self.screen.is_json() || !self.at_prompt {

@@ -24,6 +24,7 @@ fn link(tracker: &str, nick: &str) -> (TrackerLink, mpsc::Receiver<LinkEvent>) {
         nick: nick.to_owned(),
         peer_id: PeerId(peer_id),
         ports: vec![6881],
+        guest: false,
         agent: "test".to_owned(),
     })
 }

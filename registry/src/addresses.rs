@@ -112,6 +112,7 @@ mod tests {
             agent: String::new(),
             token: None,
             session: None,
+            guest: false,
         }
     }
 

@@ -59,6 +59,7 @@ impl Item {
             sources: count(self.swarm.sources.len()),
             full: count(self.swarm.full()),
             by: if by.is_empty() { self.last_by.clone() } else { by },
+            seen: self.idle_since.filter(|seen| *seen > 0),
             hashes: self.hashes,
             comment: self.about.comment.clone(),
             private: self.about.private,

@@ -107,6 +107,13 @@ pub enum Command {
         /// What happened, for the log.
         detail: String,
     },
+    /// A connection took all that was kept for its peer, up to a message.
+    Collected {
+        /// The connection.
+        session: SessionKey,
+        /// The id of the newest.
+        up_to: u64,
+    },
     /// The operator says something to all.
     Notice {
         /// What.
@@ -161,6 +168,8 @@ pub struct Decision {
     pub events: Vec<Event>,
     /// What is to be told to others.
     pub deliveries: Vec<Delivery>,
+    /// What the one who asked is told after the answer: what was kept while it was away.
+    pub late: Vec<Push>,
     /// Connections that end.
     pub ended: Vec<Ended>,
 }

@@ -8,6 +8,7 @@ use shared::{InfoHash, InfoHashV2, InfoHashes, PeerId};
 
 use crate::command::{Door, SessionKey};
 use crate::identity::{Mark, MemberId};
+use crate::state::Sums;
 
 /// A peer as it comes in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +33,9 @@ pub struct NewMember {
     pub addresses: Vec<SocketAddr>,
     /// Its program.
     pub agent: String,
+    /// Whether it will never come back, so that nothing is kept for it.
+    #[serde(default)]
+    pub guest: bool,
 }
 
 impl NewMember {
@@ -279,4 +283,63 @@ pub enum Event {
         /// What.
         text: String,
     },
+    /// Someone has the messages that were kept.
+    Collected {
+        /// Who.
+        peer: PeerId,
+        /// The id of the newest of them.
+        up_to: u64,
+    },
+    /// The tracker starts again: nobody is here yet.
+    Restarted {
+        /// When the last that is known happened.
+        at: u64,
+    },
+    /// The sums as they are, so that they go on after a restart.
+    Tallied {
+        /// The sums.
+        sums: Sums,
+    },
+    /// In a checkpoint: someone was here.
+    Known {
+        /// Who.
+        peer: PeerId,
+        /// What it was called last.
+        nick: String,
+        /// When it came first.
+        first: u64,
+        /// When it was seen last.
+        seen: u64,
+        /// Whether nobody else was called so later.
+        is_named: bool,
+    },
+    /// In a checkpoint: this is shared.
+    Catalogued {
+        /// The entry, without its info dictionary.
+        new: Box<NewEntry>,
+        /// Its other names.
+        names: Vec<String>,
+        /// Who has it.
+        holders: Vec<PeerId>,
+        /// When one of them was seen last.
+        seen: u64,
+    },
+}
+
+impl Event {
+    /// When it happened: milliseconds since 1970, or 0 where that is not told.
+    pub fn at(&self) -> u64 {
+        match self {
+            Self::Joined { at, .. }
+            | Self::Resumed { at, .. }
+            | Self::Left { at, .. }
+            | Self::Shared { at, .. }
+            | Self::Progressed { at, .. }
+            | Self::Messaged { at, .. }
+            | Self::Restarted { at }
+            | Self::Known { seen: at, .. }
+            | Self::Catalogued { seen: at, .. } => *at,
+            _ => 0,
+        }
+    }
 }

@@ -10,7 +10,8 @@
 //! Registry ── State ── Members   who is here, under which nick, at which addresses
 //!          │        ├─ Catalog   what is shared, found by hash, root, short id or name
 //!          │        │    └─ Swarm   who has how much of one entry, who wants to be told
-//!          │        └─ Talk      the last messages, and the marks that make resending harmless
+//!          │        ├─ Talk      the last messages, and the marks that make resending harmless
+//!          │        └─ Ledger    what outlives the process: people, shares, mail
 //!          ├─ Flood    how fast each may ask and talk (soft: not part of the state)
 //!          └─ Silence  when each was last heard (soft)
 //! ```
@@ -26,9 +27,11 @@ mod event;
 mod flood;
 mod fold;
 mod identity;
+mod ledger;
 mod members;
 mod page;
 mod registry;
+mod rest;
 mod silence;
 mod state;
 mod swarm;
@@ -40,5 +43,6 @@ pub use command::{
 pub use config::{Config, Rate, Unknown};
 pub use event::{Event, Milestone, NewEntry, NewMember};
 pub use identity::{Mark, MemberId};
+pub use ledger::{Dictionary, Lasting};
 pub use registry::{Registry, Torrent};
-pub use state::State;
+pub use state::{State, Sums};

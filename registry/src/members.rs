@@ -149,8 +149,15 @@ impl Members {
     }
 
     /// The nick that `peer` can have: the wanted one, or with the first number that is free.
-    pub(crate) fn grant(&self, wanted: &str, peer: MemberId) -> Option<String> {
-        let free = |nick: &str| self.nicks.get(&nick_key(nick)).is_none_or(|owner| *owner == peer);
+    /// `is_held` says which nicks are kept for somebody who is away.
+    pub(crate) fn grant(
+        &self,
+        wanted: &str,
+        peer: MemberId,
+        is_held: impl Fn(&str) -> bool,
+    ) -> Option<String> {
+        let is_own = |nick: &str| self.nicks.get(&nick_key(nick)).is_none_or(|owner| *owner == peer);
+        let free = |nick: &str| is_own(nick) && !is_held(nick);
         if free(wanted) {
             return Some(wanted.to_owned());
         }

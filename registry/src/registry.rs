@@ -15,6 +15,7 @@ use crate::decide::Decider;
 use crate::event::Event;
 use crate::flood::{Flood, Meter};
 use crate::identity::{Mark, MemberId};
+use crate::ledger::{Dictionary, Lasting};
 use crate::silence::Silence;
 use crate::state::State;
 
@@ -54,6 +55,49 @@ impl Registry {
             announces: Silence::new(announce_patience),
             refused: 0,
         }
+    }
+
+    /// Takes in an event that a journal kept. To be called for all of them in order, before the first
+    /// command, and then [`Self::restart`].
+    pub fn replay(&mut self, event: &Event) {
+        self.state.replay(event);
+    }
+
+    /// What was shared is listed with those who had it; nobody is here. `at` is when the last that is
+    /// known happened, in milliseconds since 1970.
+    pub fn restart(&mut self, at: u64) {
+        self.state.apply(&Event::Restarted { at });
+    }
+
+    /// An info dictionary that a journal kept beside the events. Says whether it belongs to something.
+    pub fn give_info(&mut self, kept: &Dictionary) -> bool {
+        self.state.give_info(kept)
+    }
+
+    /// The fewest events whose fold is what lasts, with nobody here; with the info dictionaries, for a
+    /// journal that has lost them, or without.
+    pub fn checkpoint(&self, with_infos: bool) -> Vec<Lasting> {
+        let log = self.config.message_log;
+        let mut events = self.state.checkpoint();
+        for event in &mut events {
+            match event {
+                Event::Messaged { log: of_event, .. } => *of_event = log,
+                Event::Catalogued { new, .. } if with_infos => {
+                    let key = new.hashes().map(|hashes| hashes.primary());
+                    if let Some(item) = key.and_then(|key| self.state.catalog.get(key)) {
+                        new.info.clone_from(&item.about.info);
+                        new.layers.clone_from(&item.about.layers);
+                    }
+                }
+                _ => {}
+            }
+        }
+        events.iter().filter_map(Event::lasting).collect()
+    }
+
+    /// The sums as they are, as an event.
+    pub fn tally(&self) -> Event {
+        Event::Tallied { sums: self.state.sums }
     }
 
     /// What holds.
@@ -229,6 +273,17 @@ impl Registry {
     /// The tracker's counters, for its operator.
     pub fn counters(&self, now: Moment) -> Counters {
         self.decider(now, 0).counters()
+    }
+
+    /// Connections of peers for whom messages are kept, with the id of the newest. A message is kept
+    /// until [`Command::Collected`] says that the connection has it.
+    pub fn unread(&self) -> Vec<(SessionKey, u64)> {
+        let boxes = self.state.ledger.mailboxes();
+        let unread = boxes.filter_map(|(peer, mailbox)| {
+            let session = self.state.members.get(MemberId::session(peer))?.session?;
+            Some((session, mailbox.last()?))
+        });
+        unread.collect()
     }
 
     /// What the peer of a connection is called.

@@ -1,22 +1,25 @@
 //! The state: the fold of all events. Nothing else changes it, and applying asks no questions.
 
+use serde::{Deserialize, Serialize};
 use shared::InfoHash;
-use shared::control::{Entry, Have, Past, Source};
+use shared::control::{Entry, Have, Source};
 
 use crate::addresses::{Asker, for_asker};
 use crate::catalog::{Catalog, Item};
 use crate::event::{Event, Milestone, NewEntry};
 use crate::identity::MemberId;
+use crate::ledger::Ledger;
 use crate::members::{Member, Members};
 use crate::swarm::SourceState;
 use crate::talk::Talk;
 
 /// Nicks that an entry tells of those who share it.
-const MAX_BY: usize = 8;
+pub(crate) const MAX_BY: usize = 8;
 
-/// Sums since the start.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Sums {
+/// Sums since the beginning.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Sums {
     pub(crate) connects: u64,
     pub(crate) most_online: usize,
     pub(crate) messages: u64,
@@ -31,12 +34,14 @@ pub struct State {
     pub(crate) catalog: Catalog,
     pub(crate) talk: Talk,
     pub(crate) sums: Sums,
+    pub(crate) ledger: Ledger,
 }
 
 impl State {
     /// Lets an event happen. An event that does not fit (of a journal that was cut, say) changes
     /// what it can.
     pub fn apply(&mut self, event: &Event) {
+        self.ledger.apply(event);
         match event {
             Event::Joined { member, at, .. } => {
                 self.members.add(member, *at);
@@ -58,9 +63,14 @@ impl State {
                 self.share(*peer, *key, *have, *at);
             }
             Event::Unshared { peer, key, .. } => {
-                self.drop_source(*peer, *key, 0);
+                let seen = self.ledger.shares.get(*key).map_or(0, |holding| holding.seen);
+                self.drop_source(*peer, *key, seen);
                 if self.catalog.get(*key).is_some_and(|item| item.swarm.sources.is_empty()) {
-                    self.forget(*key);
+                    if self.ledger.shares.is_held(*key) {
+                        self.name_holders(*key);
+                    } else {
+                        self.forget(*key);
+                    }
                 }
             }
             Event::Met { new, at } => {
@@ -71,19 +81,13 @@ impl State {
             Event::Forgotten { key } => self.forget(*key),
             Event::Subscribed { peer, key, wants } => self.subscribe(*peer, *key, *wants),
             Event::Progressed { .. } => self.progress(event),
-            Event::Messaged { message, peer, from, to, receiver, text, nonce, delivered, at, .. } => {
-                let past = Past {
-                    message: *message,
-                    from: from.clone(),
-                    to: to.clone(),
-                    text: text.clone(),
-                    at: *at,
-                };
-                let mark = nonce.as_deref().map(|nonce| (nonce, *delivered));
-                self.talk.add(past, *peer, *receiver, mark);
-                self.sums.messages += 1;
-            }
-            Event::Noticed { .. } => {}
+            Event::Messaged { .. } => self.say(event),
+            Event::Restarted { .. } => self.restart(),
+            Event::Tallied { sums } => self.sums = *sums,
+            Event::Noticed { .. }
+            | Event::Collected { .. }
+            | Event::Known { .. }
+            | Event::Catalogued { .. } => {}
         }
     }
 

@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 
 use shared::PeerId;
-use shared::control::{History, Past};
+use shared::control::{History, MessageLog, Past};
 
+use crate::event::Event;
 use crate::page::{fitting, weight};
 
 /// Messages that `history` can tell.
@@ -67,6 +68,40 @@ impl Talk {
             self.said.pop_front();
         }
         self.said.push_back(Said { past, from, receiver });
+    }
+
+    /// Whether a message is among the last ones.
+    pub(crate) fn has(&self, message: u64) -> bool {
+        self.said.front().is_some_and(|first| first.past.message <= message) && message <= self.last
+    }
+
+    /// A kept message as the event that it was; who sent it is no longer known.
+    pub(crate) fn letter(letter: &Past, receiver: PeerId) -> Event {
+        Self::event(letter, PeerId([0; 20]), Some(receiver), None)
+    }
+
+    /// The last messages as the events that they were.
+    pub(crate) fn events(&self) -> Vec<Event> {
+        let mark_of = |message: u64| self.marks.iter().find(|mark| mark.message == message);
+        self.said
+            .iter()
+            .map(|said| Self::event(&said.past, said.from, said.receiver, mark_of(said.past.message)))
+            .collect()
+    }
+
+    fn event(past: &Past, peer: PeerId, receiver: Option<PeerId>, mark: Option<&Mark>) -> Event {
+        Event::Messaged {
+            message: past.message,
+            peer,
+            from: past.from.clone(),
+            to: past.to.clone(),
+            receiver,
+            text: past.text.clone(),
+            nonce: mark.map(|mark| mark.nonce.clone()),
+            delivered: mark.map_or(0, |mark| mark.delivered),
+            log: MessageLog::Full,
+            at: past.at,
+        }
     }
 
     /// What `peer` may read of it: what was said to all, to it, and by it; oldest first.

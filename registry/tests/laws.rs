@@ -26,6 +26,7 @@ enum Step {
     Kick { nick: usize },
     Wait { seconds: u64 },
     Announce { client: u8, content: u8, key: bool, far: bool, left: u64, event: u32 },
+    Restart,
 }
 
 const NICKS: [&str; 5] = ["ana", "Ana", "bob", "eva", "*"];
@@ -52,6 +53,7 @@ fn step() -> impl Strategy<Value = Step> {
                 Step::Announce { client, content, key, far, left, event }
             }),
         1 => (0_u64..100).prop_map(|seconds| Step::Wait { seconds }),
+        1 => Just(Step::Restart),
     ]
 }
 
@@ -115,6 +117,7 @@ fn take(room: &mut Room, step: Step) {
                 assert!(told <= usize::from(said.wanted) && told == answer.ids.len());
             }
         }
+        Step::Restart => room.restart(),
         Step::Wait { seconds } => {
             room.wait(std::time::Duration::from_secs(seconds));
             room.expire();
@@ -124,6 +127,9 @@ fn take(room: &mut Room, step: Step) {
 
 /// What every observer must find, whatever happened before.
 fn check(room: &mut Room) {
+    for (found, expected) in room.restarted() {
+        assert_eq!(found, expected, "a tracker that starts again knows all that lasts");
+    }
     let people = room.registry.people();
     let nicks: std::collections::BTreeSet<String> =
         people.iter().map(|person| person.nick.to_lowercase()).collect();

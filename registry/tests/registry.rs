@@ -164,7 +164,7 @@ fn what_nobody_has_any_more_is_still_known() {
     let Answer::Found(found) = room.ask(2, Find::Entry { entry: entry.clone() }).unwrap() else { panic!() };
     assert_eq!((found.entry.sources, found.entry.by), (0, vec!["ana".to_owned()]));
     // It is told when it is back; unsharing it ends it.
-    room.join(3, "ana");
+    room.join_as(3, 1, "ana", None);
     room.forget_pushes();
     room.share(3, "linux.iso", 7);
     assert!(room.pushes(2).iter().any(|push| matches!(push, Push::Shared { .. })));

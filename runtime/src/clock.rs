@@ -54,6 +54,12 @@ pub fn time_of(millis: u64) -> String {
     time.unwrap_or_default().to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M:%S%.3f").to_string()
 }
 
+/// A time in milliseconds since 1970 where this machine stands, as `2026-11-21 10:31`.
+pub fn date_and_time_of(millis: u64) -> String {
+    let time = i64::try_from(millis).ok().and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok());
+    time.unwrap_or_default().to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string()
+}
+
 /// Date and time where this machine stands, with its offset: `2026-11-21T10:31:02.123+01:00`.
 pub fn timestamp() -> String {
     jiff::Zoned::now().strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string()

@@ -33,9 +33,27 @@ struct Shared {
     drained: Notify,
 }
 
+/// A line, and what it waits for.
+#[derive(Debug)]
+struct Line {
+    bytes: Bytes,
+    /// The number that must be released before it may be taken; 0 for none.
+    number: u64,
+    /// What is said when that number is given up.
+    otherwise: Option<Bytes>,
+}
+
+impl Line {
+    fn plain(bytes: Bytes) -> Self {
+        Self { bytes, number: 0, otherwise: None }
+    }
+}
+
 #[derive(Debug, Default)]
 struct State {
-    lines: VecDeque<Bytes>,
+    lines: VecDeque<Line>,
+    /// Lines that wait for a number up to this one may be taken.
+    released: u64,
     /// Bytes in `lines` and in the batch that is being written.
     pending: usize,
     taken: usize,
@@ -56,14 +74,23 @@ impl Outbox {
 
     /// Puts a line at the end. After [`Self::close`] it is dropped, as if the reader had gone.
     pub fn push(&self, line: Bytes) -> Result<(), Overflow> {
+        self.put(Line::plain(line))
+    }
+
+    /// Puts a line that, with all that come after it, waits until `number` is released or given up.
+    pub fn push_after(&self, line: Bytes, number: u64) -> Result<(), Overflow> {
+        self.put(Line { bytes: line, number, otherwise: None })
+    }
+
+    fn put(&self, line: Line) -> Result<(), Overflow> {
         let mut state = self.state();
         if state.closed {
             return Ok(());
         }
-        if state.pending + line.len() > self.shared.limit {
+        if state.pending + line.bytes.len() > self.shared.limit {
             return Err(Overflow { limit: self.shared.limit });
         }
-        state.pending += line.len();
+        state.pending += line.bytes.len();
         state.lines.push_back(line);
         drop(state);
         self.shared.changed.notify_one();
@@ -73,10 +100,42 @@ impl Outbox {
     /// Puts a line that the reader itself asked for, whatever waits. Whoever answers requests calls
     /// [`Self::drained`] before the next one, so that at most one answer exceeds the bound.
     pub fn push_answer(&self, line: Bytes) {
+        self.put_answer(Line::plain(line));
+    }
+
+    /// An answer that waits until `number` is released; `otherwise` is said if it is given up.
+    pub fn push_answer_after(&self, line: Bytes, number: u64, otherwise: Bytes) {
+        self.put_answer(Line { bytes: line, number, otherwise: Some(otherwise) });
+    }
+
+    fn put_answer(&self, line: Line) {
         let mut state = self.state();
         if !state.closed {
-            state.pending += line.len();
+            state.pending += line.bytes.len();
             state.lines.push_back(line);
+        }
+        drop(state);
+        self.shared.changed.notify_one();
+    }
+
+    /// Lines that waited for a number up to this one may be taken.
+    pub fn release(&self, number: u64) {
+        let mut state = self.state();
+        state.released = state.released.max(number);
+        drop(state);
+        self.shared.changed.notify_one();
+    }
+
+    /// What lines wait for will not come: they may be taken, with what they say in that case.
+    pub fn give_up(&self) {
+        let mut state = self.state();
+        let State { lines, pending, released, .. } = &mut *state;
+        for line in lines.iter_mut().filter(|line| line.number > *released) {
+            line.number = 0;
+            if let Some(otherwise) = line.otherwise.take() {
+                *pending = *pending - line.bytes.len() + otherwise.len();
+                line.bytes = otherwise;
+            }
         }
         drop(state);
         self.shared.changed.notify_one();
@@ -88,7 +147,7 @@ impl Outbox {
         if !state.closed {
             state.lines.clear();
             state.pending = state.taken + last.len();
-            state.lines.push_back(last);
+            state.lines.push_back(Line::plain(last));
             state.closed = true;
         }
         drop(state);
@@ -147,16 +206,17 @@ impl Outbox {
                 }
                 let mut batch = Vec::new();
                 while let Some(line) = state.lines.front() {
-                    if !batch.is_empty() && state.taken + line.len() > bytes {
+                    let is_full = !batch.is_empty() && state.taken + line.bytes.len() > bytes;
+                    if is_full || line.number > state.released {
                         break;
                     }
-                    state.taken += line.len();
-                    batch.extend(state.lines.pop_front());
+                    state.taken += line.bytes.len();
+                    batch.extend(state.lines.pop_front().map(|line| line.bytes));
                 }
                 if !batch.is_empty() {
                     return Some(batch);
                 }
-                if state.closed {
+                if state.closed && state.lines.is_empty() {
                     return None;
                 }
             }
@@ -211,6 +271,32 @@ mod tests {
         waiting.await.unwrap();
         outbox.close();
         outbox.closed().await;
+    }
+
+    #[tokio::test]
+    async fn lines_wait_for_their_number_and_keep_their_order() {
+        let line = |text: &'static str| Bytes::from_static(text.as_bytes());
+        let outbox = Outbox::new(100);
+        outbox.push(line("now")).unwrap();
+        outbox.push_answer_after(line("kept"), 7, line("not kept"));
+        outbox.push(line("later")).unwrap();
+        assert_eq!(outbox.take(100).await.unwrap(), ["now"]);
+        let waiting = crate::spawn("waiting", {
+            let outbox = outbox.clone();
+            async move { outbox.take(100).await }
+        });
+        outbox.release(6);
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        outbox.release(7);
+        assert_eq!(waiting.await.unwrap().unwrap(), ["kept", "later"]);
+        outbox.push_answer_after(line("kept"), 8, line("not kept"));
+        outbox.push_after(line("a push"), 9).unwrap();
+        outbox.close();
+        outbox.give_up();
+        assert_eq!(outbox.take(100).await.unwrap(), ["not kept", "a push"]);
+        assert_eq!(outbox.take(100).await, None);
+        assert_eq!(outbox.pending(), 0);
     }
 
     #[tokio::test]

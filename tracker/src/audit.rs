@@ -58,7 +58,12 @@ pub(crate) fn log(event: &Event) {
         Event::Moved { .. }
         | Event::Forgotten { .. }
         | Event::Subscribed { .. }
-        | Event::Progressed { milestone: None, .. } => {}
+        | Event::Progressed { milestone: None, .. }
+        | Event::Collected { .. }
+        | Event::Restarted { .. }
+        | Event::Tallied { .. }
+        | Event::Known { .. }
+        | Event::Catalogued { .. } => {}
     }
 }
 
@@ -122,15 +127,16 @@ fn message(event: &Event) {
     let Event::Messaged { message, from, to, text, delivered, log, .. } = event else { return };
     let (from_safe, to_safe) = (escape(from), escape(to));
     let bytes = text.len();
+    let kept = if *delivered == 0 && to != "*" { "  (kept)" } else { "" };
     match log {
         MessageLog::Off => {}
         MessageLog::Meta => {
-            let row = format!("{:<ACTION$} {from_safe} -> {to_safe}  ({bytes} bytes)", "MESSAGE");
+            let row = format!("{:<ACTION$} {from_safe} -> {to_safe}  ({bytes} bytes){kept}", "MESSAGE");
             tracing::info!(target: AUDIT, action = "message", message_id = message, from = %from_safe, to = %to_safe, bytes, delivered, "{row}");
         }
         MessageLog::Full => {
             let safe = escape(text);
-            let row = format!("{:<ACTION$} {from_safe} -> {to_safe}  \"{safe}\"", "MESSAGE");
+            let row = format!("{:<ACTION$} {from_safe} -> {to_safe}  \"{safe}\"{kept}", "MESSAGE");
             tracing::info!(target: AUDIT, action = "message", message_id = message, from = %from_safe, to = %to_safe, text = %safe, bytes, delivered, "{row}");
         }
     }

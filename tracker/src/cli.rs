@@ -13,13 +13,13 @@ use toml::{Table, Value};
 
 use crate::config::{DEFAULT_HTTP_PORT, TrackerConfig};
 use crate::settings::Settings;
-use crate::{StartError, Tracker, console, occupant};
+use crate::{StartError, StoreConfig, StoreError, Tracker, archive, console, occupant};
 
 /// Exit codes, the same for all programs of the house.
-const UNEXPECTED: u8 = 1;
-const USAGE: u8 = 2;
-const REFUSED: u8 = 5;
-const CANNOT_WRITE: u8 = 9;
+pub(crate) const UNEXPECTED: u8 = 1;
+pub(crate) const USAGE: u8 = 2;
+pub(crate) const REFUSED: u8 = 5;
+pub(crate) const CANNOT_WRITE: u8 = 9;
 const ALREADY_RUNNING: u8 = 11;
 
 #[derive(Debug, Parser)]
@@ -45,30 +45,44 @@ struct Flags {
     /// No doors for BitTorrent clients
     #[arg(long, conflicts_with = "http", global = true)]
     no_http: bool,
-    /// The folder of tracker.toml and tracker.log
+    /// The folder of tracker.toml, tracker.db and tracker.log
     #[arg(long, value_name = "DIR", default_value = ".", global = true)]
     dir: PathBuf,
     /// How much of a message is logged: full, meta (who and how long) or off
     #[arg(long, value_name = "HOW MUCH", value_parser = ["full", "meta", "off"], global = true)]
     log_messages: Option<String>,
+    /// What an ok survives: full (also a loss of power) or normal (only the end of the program)
+    #[arg(long, value_name = "HOW MUCH", value_parser = ["full", "normal"], global = true)]
+    sync: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 enum Verb {
     /// Run until Ctrl-C or `stop`
     Run,
     /// Print all settings and where each comes from
     Config,
+    /// Copy what the tracker of DIR remembers into a new file, also while it runs
+    Backup {
+        /// The new file: another tracker.db
+        file: PathBuf,
+    },
+    /// Print what the tracker of DIR remembers, one object a line, also while it runs
+    Export {
+        /// As JSON lines, the only form that there is
+        #[arg(long, required = true)]
+        json: bool,
+    },
 }
 
 /// A sentence for the person, and the code to end with.
-struct Failure {
+pub(crate) struct Failure {
     code: u8,
     text: String,
 }
 
 impl Failure {
-    fn new(code: u8, text: impl Into<String>) -> Self {
+    pub(crate) fn new(code: u8, text: impl Into<String>) -> Self {
         Self { code, text: text.into() }
     }
 }
@@ -100,7 +114,7 @@ fn complain(text: &str) {
 }
 
 #[expect(clippy::print_stdout, reason = "the banner, and the settings that were asked for")]
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     for line in text.lines() {
         println!("{}", shared::display::escape(line));
     }
@@ -117,6 +131,7 @@ fn run_flags(flags: &Flags) -> Result<(), Failure> {
     set("listen", flags.listen.clone().or_else(|| flags.port.map(|port| format!(":{port}"))));
     set("http", flags.http.clone().or_else(|| flags.no_http.then(|| "off".to_owned())));
     set("log_messages", flags.log_messages.clone());
+    set("sync", flags.sync.clone());
     let environment = |name: &str| std::env::var(name).ok();
     let resolved: settings::Resolved<Settings> =
         settings::resolve("TRACKER", &Settings::KEYS, Some(&file), environment, table)
@@ -125,10 +140,17 @@ fn run_flags(flags: &Flags) -> Result<(), Failure> {
         say(&describe(&resolved, &file)?);
         return Ok(());
     }
-    let config = resolved.settings.config().map_err(|error| Failure::new(USAGE, error.to_string()))?;
+    if let Some(Verb::Backup { file }) = &flags.verb {
+        return archive::backup(&flags.dir, file);
+    }
+    if let Some(Verb::Export { .. }) = &flags.verb {
+        return archive::export(&flags.dir);
+    }
+    let mut config = resolved.settings.config().map_err(|error| Failure::new(USAGE, error.to_string()))?;
     std::fs::create_dir_all(&flags.dir).map_err(|error| {
         Failure::new(CANNOT_WRITE, format!("Cannot make the folder {}: {error}", flags.dir.display()))
     })?;
+    config.store = Some(StoreConfig { dir: flags.dir.clone(), sync: resolved.settings.sync });
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -141,9 +163,9 @@ fn run_flags(flags: &Flags) -> Result<(), Failure> {
 
 async fn serve(config: TrackerConfig, settings: &Settings, dir: &Path) -> Result<(), Failure> {
     let message_log = config.registry.message_log;
-    let tracker = Tracker::start(config).await.map_err(|error| listen_failure(&error))?;
     let log = dir.join("tracker.log");
     let guard = start_log(&settings.log, &log)?;
+    let tracker = Tracker::start(config).await.map_err(|error| start_failure(&error))?;
     say(&banner(tracker.local_addr(), tracker.http_addr(), &log, message_log));
     let shutdown = Shutdown::new();
     tokio::select! {
@@ -158,22 +180,37 @@ async fn serve(config: TrackerConfig, settings: &Settings, dir: &Path) -> Result
     Ok(())
 }
 
+/// A log file that cannot be written is no reason not to serve: then there is the console alone.
 fn start_log(filter: &str, log: &Path) -> Result<Guard, Failure> {
-    let telemetry = Telemetry {
+    let telemetry = |file| Telemetry {
         console: Some(Console::Stdout),
         console_filter: filter.to_owned(),
-        file: Some(log.to_owned()),
+        file,
         file_filter: filter.to_owned(),
     };
-    runtime::telemetry::init(&telemetry)
+    if let Err(error) = std::fs::OpenOptions::new().create(true).append(true).open(log) {
+        complain(&format!("Cannot write to {}: {error}. What happens is shown here only", log.display()));
+        return runtime::telemetry::init(&telemetry(None))
+            .map_err(|error| Failure::new(CANNOT_WRITE, error.to_string()));
+    }
+    runtime::telemetry::init(&telemetry(Some(log.to_owned())))
         .map_err(|error| Failure::new(CANNOT_WRITE, format!("{error}\n  try: tracker --dir ANOTHER_FOLDER")))
 }
 
-fn listen_failure(error: &StartError) -> Failure {
-    let (address, source) = match error {
-        StartError::Listen { address, source } => (address, source),
-        StartError::Doors { address, source } => return doors_failure(*address, source),
-    };
+fn start_failure(error: &StartError) -> Failure {
+    match error {
+        StartError::Listen { address, source } => listen_failure(*address, source),
+        StartError::Doors { address, source } => doors_failure(*address, source),
+        StartError::Store(error @ StoreError::InUse { .. }) => {
+            Failure::new(ALREADY_RUNNING, format!("{error}.\n  try: tracker --dir ANOTHER_FOLDER"))
+        }
+        StartError::Store(error) => {
+            Failure::new(CANNOT_WRITE, format!("{error}.\n  try: tracker --dir ANOTHER_FOLDER"))
+        }
+    }
+}
+
+fn listen_failure(address: SocketAddr, source: &std::io::Error) -> Failure {
     match source.kind() {
         std::io::ErrorKind::AddrInUse => {
             let by = occupant::of_port(address.port()).map(|by| format!(" by {by}")).unwrap_or_default();
@@ -198,7 +235,7 @@ fn listen_failure(error: &StartError) -> Failure {
                 address.port()
             ),
         ),
-        _ => Failure::new(UNEXPECTED, format!("{error}: {source}")),
+        _ => Failure::new(UNEXPECTED, format!("Cannot listen on {address}: {source}")),
     }
 }
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use shared::control::DEFAULT_PORT;
 
+use crate::store::StoreConfig;
+
 /// The port of announces unless told otherwise.
 pub const DEFAULT_HTTP_PORT: u16 = 6969;
 
@@ -37,6 +39,8 @@ pub struct TrackerConfig {
     pub errors: usize,
     /// See [`Self::errors`].
     pub error_window: Duration,
+    /// Where what lasts is kept; nothing outlives a tracker without it.
+    pub store: Option<StoreConfig>,
     /// The registry's own knobs.
     pub registry: registry::Config,
 }
@@ -56,6 +60,7 @@ impl Default for TrackerConfig {
             outbox_bytes: 1024 * 1024,
             errors: 20,
             error_window: Duration::from_secs(10),
+            store: None,
             registry: registry::Config {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 ..registry::Config::default()

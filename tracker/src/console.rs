@@ -68,7 +68,11 @@ fn obey(tracker: &Tracker, shutdown: &Shutdown, line: &str) -> String {
     let rest = rest.trim();
     match verb.trim_start_matches('/') {
         "" => String::new(),
-        "status" | "estado" => status(&tracker.hub().counters(), tracker.dropped_datagrams()),
+        "status" | "estado" => {
+            let trouble = tracker.hub().failure();
+            let trouble = trouble.map(|why| format!("\nnothing is kept on disk: {why}"));
+            status(&tracker.hub().counters(), tracker.dropped_datagrams()) + &trouble.unwrap_or_default()
+        }
         "peers" | "who" | "pares" | "quien" => peers(&tracker.hub().people()),
         "shares" | "compartidos" => shares(&tracker.hub().entries(), rest),
         "say" | "decir" if rest.is_empty() => "What do you want to say?\n  try: say TEXT".to_owned(),

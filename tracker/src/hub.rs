@@ -4,24 +4,30 @@
 //! the console and the log see one order. Nothing waits while the lock is held: an outbox takes a
 //! line or its reader is cut.
 
+mod keeping;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 
 use bytes::Bytes;
 use rand::rngs::StdRng;
 use registry::{
-    Announced, Announcement, Command, Decision, Registry, SessionKey, Torrent, Unannounced, Urgency,
+    Announced, Announcement, Command, Decision, Event, Registry, SessionKey, Torrent, Unannounced, Urgency,
 };
 use runtime::{Clock, Outbox, Shutdown};
 use shared::InfoHash;
 use shared::announce::Scrape;
 use shared::control::{
-    Answer, Counters, Departure, Entry, Person, Push, Receipt, ReceiptState, Refusal, Sent, write_answer,
-    write_push, write_refusal,
+    Answer, Code, Counters, Departure, Entry, Person, Push, Receipt, ReceiptState, Refusal, Request, Sent,
+    write_answer, write_answer_unkept, write_push, write_refusal,
 };
 
 use crate::audit;
+use crate::store::{self, Folder, Journal, Kept, StoreConfig, StoreError};
 
+/// How a connection that the peer closed in good order ends.
+pub(crate) const CLOSED: &str = "closed without bye";
 /// Advisory pushes are left out for a reader that has this much waiting.
 const LAGGING: usize = 256 * 1024;
 
@@ -34,6 +40,9 @@ pub(crate) struct Hub {
 struct Shared {
     clock: Clock,
     inner: Mutex<Inner>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    /// Ours while the tracker runs.
+    _folder: Option<Folder>,
 }
 
 struct Inner {
@@ -43,20 +52,43 @@ struct Inner {
     outboxes: BTreeMap<SessionKey, Outbox>,
     last_key: u64,
     stopping: bool,
+    /// Where what lasts goes, for a tracker that has a folder.
+    journal: Option<Journal>,
+    tallied: Option<Event>,
+    /// Connections that took all kept messages up to an id, and said nothing since.
+    written: BTreeMap<SessionKey, u64>,
 }
 
 impl Hub {
-    /// An empty tracker.
-    pub(crate) fn new(config: registry::Config, clock: Clock) -> Self {
+    /// A tracker that remembers what its store has, or an empty one.
+    pub(crate) fn open(
+        config: registry::Config,
+        clock: Clock,
+        store: Option<&StoreConfig>,
+    ) -> Result<Self, StoreError> {
+        let mut registry = Registry::new(config);
+        let opened = store.map(|store| store::open(store, &mut registry)).transpose()?;
         let inner = Inner {
             clock,
-            registry: Registry::new(config),
+            registry,
             rng: rand::make_rng(),
             outboxes: BTreeMap::new(),
             last_key: 0,
             stopping: false,
+            journal: None,
+            tallied: None,
+            written: BTreeMap::new(),
         };
-        Self { shared: Arc::new(Shared { clock, inner: Mutex::new(inner) }) }
+        let (inner, writer) = (Mutex::new(inner), Mutex::default());
+        match (store, opened) {
+            (Some(config), Some(mut opened)) => {
+                let folder = opened.folder.take();
+                let hub = Self { shared: Arc::new(Shared { clock, inner, writer, _folder: folder }) };
+                hub.start_journal(config, opened)?;
+                Ok(hub)
+            }
+            _ => Ok(Self { shared: Arc::new(Shared { clock, inner, writer, _folder: None }) }),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -80,6 +112,12 @@ impl Hub {
     /// A connection has gone.
     pub(crate) fn disconnect(&self, session: SessionKey, how: Departure, detail: String) {
         let mut inner = self.lock();
+        if detail == CLOSED {
+            // Whoever closes in good order has read what was written.
+            inner.note_written();
+            inner.collect(session);
+        }
+        inner.written.remove(&session);
         inner.outboxes.remove(&session);
         if !inner.stopping {
             inner.execute(Command::Gone { session, how, detail }, None);
@@ -88,13 +126,28 @@ impl Hub {
 
     /// A connection said something that could not be understood.
     pub(crate) fn heard(&self, session: SessionKey) {
-        self.lock().registry.heard(session, self.shared.clock.now());
+        let mut inner = self.lock();
+        inner.collect(session);
+        inner.registry.heard(session, self.shared.clock.now());
     }
 
     /// A connection asks; the answer goes into its outbox with the number it gave. Says whether it
     /// was granted.
     pub(crate) fn ask(&self, session: SessionKey, id: Option<u64>, command: Command) -> Result<(), Refusal> {
         let mut inner = self.lock();
+        if matches!(&command, Command::Request { request, .. } if matches!(request.as_ref(), Request::Bye(_)))
+        {
+            inner.note_farewell(session);
+        }
+        inner.collect(session);
+        if inner.is_crowded(&command) {
+            let text = "the tracker's disk is slow at present";
+            let refusal = Refusal { retry_after_ms: Some(1_000), ..Refusal::new(Code::RateLimited, text) };
+            if let Some(outbox) = inner.outboxes.get(&session) {
+                outbox.push_answer(Bytes::from(write_refusal(id, &refusal)));
+            }
+            return Err(refusal);
+        }
         match inner.execute(command, Some((session, id))) {
             Some(Err(refusal)) => Err(refusal),
             _ => Ok(()),
@@ -131,6 +184,9 @@ impl Hub {
     pub(crate) async fn watch_silence(self, shutdown: Shutdown) {
         /// Sessions that start meanwhile never end earlier than this.
         const TICK: std::time::Duration = std::time::Duration::from_millis(500);
+        /// Ticks after which the counters are kept.
+        const TALLY: u32 = 20;
+        let mut ticks = 0;
         let clock = self.shared.clock;
         loop {
             tokio::select! {
@@ -139,6 +195,11 @@ impl Hub {
             }
             let mut inner = self.lock();
             let inner = &mut *inner;
+            inner.note_written();
+            ticks = (ticks + 1) % TALLY;
+            if ticks == 0 {
+                inner.tally();
+            }
             let (now, at) = (clock.now(), runtime::clock::wall_millis());
             for (session, decision) in inner.registry.expire(now, at, &mut inner.rng) {
                 if let Some(session) = session {
@@ -154,6 +215,8 @@ impl Hub {
     pub(crate) fn stop(&self) -> usize {
         let mut inner = self.lock();
         inner.stopping = true;
+        inner.tally();
+        inner.keep(&[Event::Restarted { at: runtime::clock::wall_millis() }]);
         let last = Bytes::from(write_push(&Push::Bye { reason: "the tracker stops".to_owned() }));
         for outbox in inner.outboxes.values() {
             outbox.push_answer(last.clone());
@@ -201,18 +264,26 @@ impl Inner {
         decision: Decision,
         asker: Option<(SessionKey, Option<u64>)>,
     ) -> (Option<Result<Answer, Refusal>>, Vec<SessionKey>) {
+        let promise = self.keep(&decision.events);
         for event in &decision.events {
             audit::log(event);
         }
         let mut slow = Vec::new();
         for delivery in decision.deliveries {
             let line = Bytes::from(write_push(&delivery.push));
+            let is_for_one = delivery.to.len() == 1;
             for session in delivery.to {
                 let Some(outbox) = self.outboxes.get(&session) else { continue };
                 if delivery.urgency == Urgency::Advisory && outbox.pending() > LAGGING {
                     continue;
                 }
-                if let Err(overflow) = outbox.push(line.clone()) {
+                // What one person is told must be true also after a crash.
+                let pushed = match promise {
+                    Some(Kept::At(number)) if is_for_one => outbox.push_after(line.clone(), number),
+                    _ => outbox.push(line.clone()),
+                };
+                self.wait_for(promise.filter(|_| is_for_one), outbox);
+                if let Err(overflow) = pushed {
                     let reason = format!("too slow a reader: {overflow}");
                     outbox.close_with(Bytes::from(write_push(&Push::Bye { reason })));
                     slow.push(session);
@@ -226,10 +297,23 @@ impl Inner {
         if let (Some((session, id)), Some(reply)) = (asker, &reply)
             && let Some(outbox) = self.outboxes.get(&session)
         {
-            outbox.push_answer(Bytes::from(match reply {
-                Ok(answer) => write_answer(id, answer),
-                Err(refusal) => write_refusal(id, refusal),
-            }));
+            match (reply, promise) {
+                (Err(refusal), _) => outbox.push_answer(Bytes::from(write_refusal(id, refusal))),
+                (Ok(answer), None) => outbox.push_answer(Bytes::from(write_answer(id, answer))),
+                (Ok(answer), Some(Kept::Not)) => {
+                    outbox.push_answer(Bytes::from(write_answer_unkept(id, answer)));
+                }
+                (Ok(answer), Some(Kept::At(number))) => {
+                    let (kept, unkept) = (write_answer(id, answer), write_answer_unkept(id, answer));
+                    outbox.push_answer_after(Bytes::from(kept), number, Bytes::from(unkept));
+                    self.wait_for(promise, outbox);
+                }
+            }
+        }
+        if let Some(outbox) = asker.and_then(|(session, _)| self.outboxes.get(&session)) {
+            for push in &decision.late {
+                outbox.push_answer(Bytes::from(write_push(push)));
+            }
         }
         for ended in decision.ended {
             self.end(ended.session, ended.last);
@@ -237,16 +321,18 @@ impl Inner {
         (reply, slow)
     }
 
-    /// A message that its receiver's outbox did not take was not delivered, and its sender is told.
+    /// A message that its receiver's outbox did not take was not delivered, and its sender is told. One
+    /// for a single person waits in the mail; what was said to all does not.
     fn own_up(&self, sent: &mut Sent, slow: &[SessionKey]) {
         for session in slow {
             let Some(nick) = self.registry.nick_of(*session) else { continue };
             sent.delivered = sent.delivered.saturating_sub(1);
-            sent.refused += 1;
-            let state = ReceiptState::Refused;
-            match sent.receivers.iter_mut().find(|receipt| receipt.nick == nick) {
-                Some(receipt) => receipt.state = state,
-                None => sent.receivers.push(Receipt { nick: nick.to_owned(), state }),
+            if let Some(receipt) = sent.receivers.iter_mut().find(|receipt| receipt.nick == nick) {
+                sent.stored += 1;
+                receipt.state = ReceiptState::Stored;
+            } else {
+                sent.refused += 1;
+                sent.receivers.push(Receipt { nick: nick.to_owned(), state: ReceiptState::Refused });
             }
         }
     }

@@ -3,7 +3,8 @@
 //! ```text
 //! listener ─▶ session (one task each) ─▶ hub: one lock around the registry ─▶ outboxes ─▶ session
 //!                                         │
-//!                                         └▶ audit: one line per event, console and tracker.log
+//!                                         ├▶ audit: one line per event, console and tracker.log
+//!                                         └▶ store: what lasts, in tracker.db
 //! ```
 //!
 //! BitTorrent clients come by doors of their own (`standard`): announces over HTTP (`web`) and UDP
@@ -11,6 +12,7 @@
 //! a tracker uses [`Tracker::start`].
 
 mod admission;
+mod archive;
 mod audit;
 pub mod cli;
 mod config;
@@ -23,6 +25,7 @@ mod rate;
 mod session;
 mod settings;
 mod standard;
+mod store;
 mod udp;
 mod web;
 
@@ -38,6 +41,7 @@ use tokio_util::task::TaskTracker;
 
 pub use config::{DEFAULT_HTTP_PORT, TrackerConfig};
 pub use settings::{Settings, UnfitSetting};
+pub use store::{StoreConfig, StoreError, Sync};
 
 use crate::hub::Hub;
 
@@ -63,6 +67,9 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+    /// What it kept cannot be opened.
+    #[error("cannot open what the tracker kept: {0}")]
+    Store(#[from] StoreError),
 }
 
 /// A node by which peers find their way into the DHT of the local networks (BEP 5). It seeks nothing.
@@ -108,7 +115,7 @@ impl Tracker {
         let http = doors.as_ref().map(|doors| doors.address);
         let registry =
             registry::Config { announce_port: http.map(|http| http.port()), ..config.registry.clone() };
-        let hub = Hub::new(registry, Clock::start());
+        let hub = Hub::open(registry, Clock::start(), config.store.as_ref())?;
         let (sessions, shutdown) = (TaskTracker::new(), Shutdown::new());
         let dropped = Arc::new(AtomicU64::new(0));
         if let Some(doors) = doors {
@@ -161,6 +168,7 @@ impl Tracker {
         if tokio::time::timeout(FAREWELL, self.sessions.wait()).await.is_err() {
             tracing::debug!(sessions = self.sessions.len(), "some peers did not read their last line");
         }
+        self.hub.close().await;
     }
 
     pub(crate) fn hub(&self) -> &Hub {

@@ -22,7 +22,7 @@ use tokio::time::{Duration, Instant, timeout, timeout_at};
 use crate::admission;
 use crate::config::TrackerConfig;
 use crate::doors;
-use crate::hub::Hub;
+use crate::hub::{self, Hub};
 
 /// Bytes that are written at once.
 const BATCH: usize = 64 * 1024;
@@ -157,7 +157,7 @@ impl Reader<'_> {
             };
             let line = match next {
                 Ok(Some(line)) => line,
-                Ok(None) => return Ending::lost("closed without bye"),
+                Ok(None) => return Ending::lost(hub::CLOSED),
                 Err(error) => return ending_of(error),
             };
             if line.trim_ascii().is_empty() {

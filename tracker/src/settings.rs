@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use shared::control::{DEFAULT_PORT, MessageLog};
 
 use crate::config::{DEFAULT_HTTP_PORT, TrackerConfig};
+use crate::store::Sync;
 
 /// The settings with their defaults; each can stand in `tracker.toml`, in the environment as
 /// `TRACKER_` and its name in capitals, or (some of them) on the command line.
@@ -36,6 +37,8 @@ pub struct Settings {
     pub sessions_per_local_address: usize,
     /// Peers that may be here at once.
     pub max_peers: usize,
+    /// What an `ok` survives: `full` also a loss of power, `normal` only the end of the program.
+    pub sync: Sync,
 }
 
 impl Default for Settings {
@@ -52,6 +55,7 @@ impl Default for Settings {
             sessions_per_address: config.sessions_per_address,
             sessions_per_local_address: config.sessions_per_local_address,
             max_peers: config.registry.max_members,
+            sync: Sync::default(),
         }
     }
 }
@@ -87,7 +91,7 @@ pub enum UnfitSetting {
 
 impl Settings {
     /// The names of all settings.
-    pub const KEYS: [&'static str; 10] = [
+    pub const KEYS: [&'static str; 11] = [
         "listen",
         "http",
         "unknown_torrents",
@@ -98,6 +102,7 @@ impl Settings {
         "sessions_per_address",
         "sessions_per_local_address",
         "max_peers",
+        "sync",
     ];
 
     /// What a tracker is started with.

@@ -152,7 +152,7 @@ mod tests {
     const NEAR: &str = "192.168.1.50:40000";
 
     fn door() -> UdpDoor {
-        let hub = Hub::new(registry::Config::default(), Clock::start());
+        let hub = Hub::open(registry::Config::default(), Clock::start(), None).unwrap();
         UdpDoor::new(hub, Arc::default())
     }
 

@@ -216,3 +216,43 @@ fn mistakes_are_one_or_two_lines_and_a_code() {
     let (code, help, _) = run(&["--help"]);
     assert!(code == Some(0) && help.contains("--log-messages"), "{help}");
 }
+
+fn run_in(dir: &std::path::Path, arguments: &[&str]) -> std::process::Output {
+    Command::new(env!("CARGO_BIN_EXE_tracker")).arg("--dir").arg(dir).args(arguments).output().unwrap()
+}
+
+#[tokio::test]
+async fn a_backup_and_an_export_hold_what_a_running_tracker_remembers() {
+    let program = Program::start(&[]);
+    let dir = program.dir.path().to_owned();
+    let mut ana = Client::login(program.address, "ana", 1).await;
+    let mut bob = Client::login(program.address, "bob", 2).await;
+    bob.ask(json!({"type": "bye"})).await;
+    ana.share("linux.iso", 7).await;
+    let answer = ana.ask(json!({"type": "message", "to": "bob", "text": "ya esta"})).await;
+    assert_eq!(answer["stored"], 1, "{answer}");
+
+    let copies = TempDir::new().unwrap();
+    let copy = copies.path().join("tracker.db");
+    let backup = ["backup", copy.to_str().unwrap()];
+    assert!(run_in(&dir, &backup).status.success());
+    // A second time would write over the first.
+    assert_eq!(run_in(&dir, &backup).status.code(), Some(5));
+    for dir in [dir.as_path(), copies.path()] {
+        let output = run_in(dir, &["export", "--json"]);
+        assert!(output.status.success(), "{output:?}");
+        let lines: Vec<Value> = String::from_utf8(output.stdout)
+            .unwrap()
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let of = |kind: &str| lines.iter().filter(|line| line["type"] == kind).collect::<Vec<_>>();
+        let nicks: Vec<&str> = of("person").iter().filter_map(|line| line["nick"].as_str()).collect();
+        assert_eq!(nicks, ["ana", "bob"]);
+        assert_eq!((&of("share")[0]["name"], &of("share")[0]["by"]), (&json!("linux.iso"), &json!(["ana"])));
+        assert_eq!((&of("message")[0]["text"], &of("message")[0]["to"]), (&json!("ya esta"), &json!("bob")));
+    }
+    let nowhere = TempDir::new().unwrap();
+    assert_eq!(run_in(nowhere.path(), &["export", "--json"]).status.code(), Some(2));
+    assert_eq!(run_in(nowhere.path(), &["export"]).status.code(), Some(2));
+}

@@ -145,6 +145,7 @@ impl Session {
             agent: config.agent.clone(),
             token: None,
             session,
+            guest: config.guest,
         };
         write.write_all(&write_request(Some(0), &hello.into())).await.map_err(failed)?;
         let first = timeout(LOGIN, lines.next())

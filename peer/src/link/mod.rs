@@ -37,6 +37,8 @@ pub struct LinkConfig {
     pub ports: Vec<u16>,
     /// Our program.
     pub agent: String,
+    /// Whether the id is for this connection only: nothing is kept for it when it has gone.
+    pub guest: bool,
 }
 
 /// How it stands with the tracker.

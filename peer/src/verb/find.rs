@@ -78,7 +78,10 @@ fn search<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
                 entry.name.clone(),
                 Size(entry.size).to_string(),
                 entry.files.to_string(),
-                format!("{}/{} full", entry.full, entry.sources),
+                match entry.sources {
+                    0 => "offline".to_owned(),
+                    sources => format!("{}/{sources} full", entry.full),
+                },
                 entry.by.join(" "),
             ]);
         }
@@ -105,7 +108,7 @@ fn kind(word: &str) -> Result<Kind, Failure> {
 fn entry_json(entry: &Entry) -> serde_json::Value {
     json!({
         "type": "search_result", "entry": entry.entry.0, "name": entry.name, "size": entry.size, "files": entry.files,
-        "sources": entry.sources, "full": entry.full, "by": entry.by,
+        "sources": entry.sources, "full": entry.full, "by": entry.by, "seen": entry.seen,
         "info_hash_v1": entry.hashes.get_v1().map(|hash| hash.to_string()),
         "info_hash_v2": entry.hashes.get_v2().map(|hash| hash.to_string()),
     })

@@ -174,7 +174,7 @@ fn sent_line(to: &str, sent: &Sent) -> String {
     let time = runtime::clock::time_of_day();
     if to != "*" {
         let state = match sent.receivers.first().map(|receipt| receipt.state) {
-            Some(ReceiptState::Stored) => "stored until it comes back",
+            Some(ReceiptState::Stored) => "stored: it comes when they are back",
             Some(ReceiptState::Refused) => "refused",
             Some(ReceiptState::Delivered) | None => "delivered",
         };

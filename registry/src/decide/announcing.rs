@@ -251,7 +251,8 @@ impl Decider<'_> {
         addresses: Vec<SocketAddr>,
     ) -> Result<Member, Unannounced> {
         let program = Program::of(id.peer_id);
-        let nick = self.state.members.grant(&program.name, id);
+        let nick =
+            self.state.members.grant(&program.name, id, |nick| self.state.ledger.is_held(nick, id.peer_id));
         let nick = nick.ok_or(Unannounced::Full { what: "clients of one program", limit: 100_000 })?;
         let new = NewMember {
             session: None,
@@ -264,6 +265,7 @@ impl Decider<'_> {
             address: said.seen(),
             via: said.via,
             addresses,
+            guest: true,
         };
         self.tell_others(to, id, Push::PeerJoined { nick, peer_id: id.peer_id });
         let member = Member::new(&new, self.at);

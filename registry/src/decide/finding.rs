@@ -25,15 +25,16 @@ impl Decider<'_> {
     pub(super) fn search(&self, search: &Search) -> Decision {
         let by = match &search.by {
             None => None,
-            Some(nick) => match self.state.members.of_nick(nick) {
-                None => return Decision::refuse(self.no_such_user(nick)),
-                Some(member) => Some(member),
+            Some(nick) => match (self.state.members.of_nick(nick), self.state.ledger.of_nick(nick)) {
+                (None, None) => return Decision::refuse(self.no_such_user(nick)),
+                (Some(member), _) => Some(&member.entries),
+                (None, Some(known)) => Some(&known.shares),
             },
         };
         let query = search_key(&search.query);
         let words: Vec<&str> = query.split_whitespace().collect();
         let fits = |key: &InfoHash, item: &Item| {
-            by.is_none_or(|member| member.entries.contains(key))
+            by.is_none_or(|theirs| theirs.contains(key))
                 && search.kind.is_none_or(|kind| item.about.kind == kind)
                 && search.min.is_none_or(|min| item.about.size >= min)
                 && search.max.is_none_or(|max| item.about.size <= max)

@@ -36,6 +36,7 @@ impl Decider<'_> {
             Command::Hello { session, address, via, hello } => self.hello(session, address, via, &hello, rng),
             Command::Announce(said) => self.announce(&said, rng),
             Command::Gone { session, how, detail } => self.gone(session, how, detail),
+            Command::Collected { session, up_to } => self.collected(session, up_to),
             Command::Notice { text } => self.notice(text),
             Command::Kick { nick, reason } => self.kick(&nick, reason),
             Command::Request { session, request } => match self.state.members.of_session(session) {

@@ -13,6 +13,7 @@ use crate::addresses::accept;
 use crate::command::{Decision, Door, SessionKey, Urgency};
 use crate::event::{Event, NewMember};
 use crate::identity::{Mark, MemberId};
+use crate::ledger::{MAX_LETTER_AGE, Mailbox};
 use crate::members::Member;
 
 impl Decider<'_> {
@@ -34,7 +35,9 @@ impl Decider<'_> {
             let text = format!("the tracker is full ({} peers)", self.config.max_members);
             return Decision::refuse(Refusal::new(Code::TooManySessions, text));
         }
-        let Some(nick) = members.grant(&hello.nick, MemberId::session(hello.peer_id)) else {
+        // Mail for someone who is away must not look as if it were for another.
+        let is_held = |nick: &str| self.state.ledger.is_held(nick, hello.peer_id);
+        let Some(nick) = members.grant(&hello.nick, MemberId::session(hello.peer_id), is_held) else {
             let text = format!("{:?} and its numbers are taken", hello.nick);
             return Decision::refuse(Refusal::new(Code::NameTaken, text).advise("choose another nick"));
         };
@@ -49,6 +52,7 @@ impl Decider<'_> {
             address,
             via,
             agent: hello.agent.clone(),
+            guest: hello.guest,
         };
         let mut online = members.len() + 1;
         let mut decision = Decision::default();
@@ -70,7 +74,9 @@ impl Decider<'_> {
             let reason = "this peer has a new connection".to_owned();
             decision.end(old.session, Some(Push::Bye { reason }));
         }
-        decision.reply = Some(Ok(self.welcome(&member, hello, online)));
+        decision.late = self.late(hello.peer_id, &member.nick);
+        let missed = decision.late.len();
+        decision.reply = Some(Ok(self.welcome(&member, hello, online, missed)));
         let at = self.at;
         if resumed {
             decision.events.push(Event::Resumed { member: Box::new(member), at });
@@ -82,7 +88,24 @@ impl Decider<'_> {
         decision
     }
 
-    fn welcome(&self, member: &NewMember, hello: &Hello, online: usize) -> Answer {
+    /// What was kept for someone who comes back, in order.
+    fn late(&self, peer: PeerId, nick: &str) -> Vec<Push> {
+        let letters = self.state.ledger.mail(peer).into_iter().flat_map(Mailbox::iter);
+        let oldest = self.at.saturating_sub(MAX_LETTER_AGE);
+        letters
+            .filter(|letter| letter.at >= oldest)
+            .map(|letter| Push::Message {
+                message: letter.message,
+                from: letter.from.clone(),
+                to: nick.to_owned(),
+                text: letter.text.clone(),
+                at: letter.at,
+                late: true,
+            })
+            .collect()
+    }
+
+    fn welcome(&self, member: &NewMember, hello: &Hello, online: usize, missed: usize) -> Answer {
         let note = (member.nick != hello.nick)
             .then(|| format!("{:?} is in use on this tracker; you are {:?}", hello.nick, member.nick));
         Answer::Welcome(Box::new(Welcome {
@@ -101,7 +124,7 @@ impl Decider<'_> {
             },
             policy: Policy { message_log: self.config.message_log },
             online: count(online),
-            missed: 0,
+            missed: count(missed),
             note,
         }))
     }
@@ -186,6 +209,9 @@ impl Decider<'_> {
         let shown: String = nick.chars().take(64).collect();
         let mut refusal = Refusal::new(Code::NoSuchUser, format!("no one is called {shown:?}"));
         refusal.near = self.state.members.near(&shown);
+        if refusal.near.is_empty() {
+            refusal.near = self.state.ledger.people.near(&shown);
+        }
         refusal.advice = Some("who".to_owned());
         refusal
     }

@@ -197,12 +197,16 @@ impl Decider<'_> {
             Ok(found) => found,
             Err(refusal) => return Decision::refuse(refusal),
         };
-        let Some(source) = item.swarm.sources.get(&member.id) else {
+        let source = item.swarm.sources.get(&member.id);
+        // What was shared before a restart and not since is taken back too.
+        if source.is_none() && !self.state.ledger.holds(member.id, key) {
             let text = format!("you do not share {:?}", item.about.name);
             return Decision::refuse(Refusal::new(Code::NotShared, text));
-        };
+        }
         let mut decision = done();
-        self.tell_subscribers(&mut decision, item, member, source.have, Change::Left);
+        if let Some(source) = source {
+            self.tell_subscribers(&mut decision, item, member, source.have, Change::Left);
+        }
         let (nick, name) = (member.nick.clone(), item.about.name.clone());
         let push = Push::Unshared { nick: nick.clone(), entry: item.about.entry.clone(), name: name.clone() };
         self.tell_others(&mut decision, member.id, push);
@@ -212,7 +216,7 @@ impl Decider<'_> {
             key,
             entry: item.about.entry.clone(),
             name,
-            sources: item.swarm.sources.len() - 1,
+            sources: item.swarm.sources.len() - usize::from(source.is_some()),
         });
         decision
     }

@@ -85,10 +85,14 @@ impl Client {
 pub struct Room {
     pub registry: Registry,
     folded: State,
+    /// What a journal would hold: the lasting events alone.
+    journal: Vec<Event>,
     rng: SmallRng,
     now: Moment,
     pushes: BTreeMap<u64, Vec<Push>>,
     ended: Vec<u64>,
+    /// What each was told late when it came.
+    late: BTreeMap<u64, Vec<Push>>,
     events: Vec<Event>,
 }
 
@@ -103,12 +107,47 @@ impl Room {
         Self {
             registry: Registry::new(config),
             folded: State::default(),
+            journal: Vec::new(),
             rng: SmallRng::seed_from_u64(1),
             now: Moment::START,
             pushes: BTreeMap::new(),
             ended: Vec::new(),
+            late: BTreeMap::new(),
             events: Vec::new(),
         }
+    }
+
+    /// What a tracker knows that is started from the journal, and what it must know; the same after
+    /// the journal was shortened.
+    pub fn restarted(&self) -> [(State, State); 2] {
+        let at = self.at();
+        let start = |events: Vec<Event>| {
+            let mut registry = Registry::new(Config::default());
+            for event in &events {
+                registry.replay(event);
+            }
+            registry.replay(&self.registry.tally());
+            registry.restart(at);
+            registry
+        };
+        let (expected, first) = (self.registry.state().at_rest(at), start(self.journal.clone()));
+        let shortened = first.checkpoint(true).into_iter().map(|lasting| lasting.event).collect();
+        let second = start(shortened).state().clone();
+        [(first.state().clone(), expected.clone()), (second, expected)]
+    }
+
+    /// The tracker is killed and starts again from its journal.
+    pub fn restart(&mut self) {
+        let at = self.at();
+        let mut registry = Registry::new(self.registry.config().clone());
+        for event in &self.journal {
+            registry.replay(event);
+        }
+        registry.restart(at);
+        self.journal.push(Event::Restarted { at });
+        self.folded = registry.state().clone();
+        self.registry = registry;
+        self.pushes.clear();
     }
 
     pub fn wait(&mut self, time: Duration) {
@@ -120,7 +159,12 @@ impl Room {
     }
 
     pub fn execute(&mut self, command: Command) -> Option<Result<Answer, Refusal>> {
-        let decision = self.registry.execute(command, self.now, self.at(), &mut self.rng);
+        let asker = match &command {
+            Command::Hello { session, .. } => session.0,
+            _ => 0,
+        };
+        let mut decision = self.registry.execute(command, self.now, self.at(), &mut self.rng);
+        self.late.insert(asker, std::mem::take(&mut decision.late));
         let reply = self.take(decision);
         assert_eq!(self.registry.state(), &self.folded, "the state is the fold of the events");
         reply
@@ -130,6 +174,7 @@ impl Room {
         for event in decision.events {
             let written = serde_json::to_string(&event).unwrap();
             let event: Event = serde_json::from_str(&written).unwrap();
+            self.journal.extend(event.lasting().map(|lasting| lasting.event));
             self.folded.apply(&event);
             self.events.push(event);
         }
@@ -144,6 +189,10 @@ impl Room {
         decision.reply
     }
 
+    pub fn join_guest(&mut self, number: u64, nick: &str) -> Welcome {
+        self.hello(number, Hello { guest: true, ..Self::said(number, nick) }).unwrap()
+    }
+
     pub fn try_join(
         &mut self,
         session: u64,
@@ -151,7 +200,11 @@ impl Room {
         nick: &str,
         token: Option<String>,
     ) -> Result<Welcome, Refusal> {
-        let hello = Hello {
+        self.hello(session, Hello { session: token, ..Self::said(peer, nick) })
+    }
+
+    fn said(peer: u64, nick: &str) -> Hello {
+        Hello {
             version: VERSION,
             nick: nick.to_owned(),
             peer_id: peer_id(peer),
@@ -159,8 +212,13 @@ impl Room {
             addresses: Vec::new(),
             agent: "test/1".to_owned(),
             token: None,
-            session: token,
-        };
+            session: None,
+            guest: false,
+        }
+    }
+
+    fn hello(&mut self, session: u64, hello: Hello) -> Result<Welcome, Refusal> {
+        let peer = hello.peer_id.0[..8].iter().rev().fold(0, |sum: u64, byte| sum << 8 | u64::from(*byte));
         let reply = self.execute(Command::Hello {
             session: SessionKey(session),
             address: format!("192.168.1.{}:40000", peer % 250).parse().unwrap(),
@@ -250,6 +308,10 @@ impl Room {
 
     pub fn pushes(&self, session: u64) -> Vec<Push> {
         self.pushes.get(&session).cloned().unwrap_or_default()
+    }
+
+    pub fn late(&self, session: u64) -> Vec<Push> {
+        self.late.get(&session).cloned().unwrap_or_default()
     }
 
     pub fn forget_pushes(&mut self) {

@@ -162,9 +162,13 @@ pub struct Entry {
     pub sources: u64,
     /// Peers online that have all of it.
     pub full: u64,
-    /// Nicks of those who share it, at most eight.
+    /// Nicks of those who share it, at most eight; when nobody is here who has it, of those who had it.
     #[serde(default)]
     pub by: Vec<String>,
+    /// When one of those who had it was here last, in milliseconds since 1970, when nobody is here who
+    /// has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<u64>,
     /// Its info hashes, written as `info_hash_v1` and `info_hash_v2`.
     #[serde(flatten, with = "hashes")]
     pub hashes: InfoHashes,

@@ -92,6 +92,18 @@ pub fn write_answer(id: Option<u64>, answer: &Answer) -> Vec<u8> {
     write(&TypedLine { word, id, fields: answer })
 }
 
+/// One answer that promises nothing, as the tracker cannot write to its disk: with `durable` false.
+pub fn write_answer_unkept(id: Option<u64>, answer: &Answer) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Unkept<'a> {
+        durable: bool,
+        #[serde(flatten)]
+        answer: &'a Answer,
+    }
+    let word = if matches!(answer, Answer::Welcome(_)) { "welcome" } else { "ok" };
+    write(&TypedLine { word, id, fields: &Unkept { durable: false, answer } })
+}
+
 /// One refusal as a line with its line feed.
 pub fn write_refusal(id: Option<u64>, refusal: &Refusal) -> Vec<u8> {
     write(&TypedLine { word: "error", id, fields: refusal })

@@ -29,7 +29,8 @@ pub use answer::{
 pub use entry::{Entry, EntryId, Have, Kind, ProgressEvent, Source};
 pub use fault::{Code, ControlError, Fault, NameFault, NumberFault, Refusal};
 pub use line::{
-    FromTracker, OkLine, parse_from_tracker, write_answer, write_push, write_refusal, write_request,
+    FromTracker, OkLine, parse_from_tracker, write_answer, write_answer_unkept, write_push, write_refusal,
+    write_request,
 };
 pub use name::{check_nick, check_share_name, check_text};
 pub use parse::parse_request;

@@ -86,6 +86,7 @@ fn hello(fields: &mut Fields<'_>) -> Result<Hello, Fault> {
         agent: fields.optional_text("agent", MAX_AGENT)?.unwrap_or_default(),
         token: fields.optional_text("token", MAX_WORD)?,
         session: fields.optional_text("session", MAX_WORD)?,
+        guest: fields.flag("guest")?,
     })
 }
 

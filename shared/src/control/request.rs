@@ -100,6 +100,10 @@ pub struct Hello {
     /// The session that it had before its connection broke.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
+    /// Whether it stays only for a question and will never come back under this id: nothing is kept for
+    /// it when it has left.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub guest: bool,
 }
 
 /// Content that a peer gives to others.

@@ -16,4 +16,5 @@ mod roster;
 mod sizes;
 mod steering;
 mod three_sharers;
+mod tracker_killed;
 mod tracker_restart;

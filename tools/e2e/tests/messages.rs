@@ -39,6 +39,44 @@ fn a_message_reaches_one_all_or_nobody_and_each_sender_is_told() {
     ana.program().line_with(told, &["bob"], SOON);
 }
 
+#[test]
+fn who_was_away_gets_everything_once_in_order_and_the_sender_is_told() {
+    let lab = Lab::new();
+    let mut tracker = lab.tracker();
+    let mut ana = lab.peer("ana", &tracker).started();
+    let mut eva = lab.peer("eva", &tracker).started();
+    ana.is_connected();
+    eva.is_connected();
+    eva.says("exit");
+    assert_eq!(eva.program().exit_code(SOON), 0);
+    ana.program().line_with(0, &["eva has gone"], SOON);
+
+    for text in ["mañana a las 9", "trae el disco"] {
+        let told = ana.says(&format!("message eva {text}"));
+        ana.program().line_with(told, &["eva", "stored"], SOON);
+    }
+    // Also the tracker is away for a moment.
+    tracker.kill();
+    tracker.restart();
+    eva.start();
+    eva.program().line_with(0, &["ana", "while you were away", "trae el disco"], SOON);
+    let texts: Vec<String> =
+        eva.program().lines().into_iter().filter(|line| line.contains("while you were away")).collect();
+    assert_eq!(texts.len(), 2, "{texts:?}");
+    assert!(texts[0].contains("mañana a las 9"), "{texts:?}");
+
+    // She has them: the next time nothing is told.
+    eva.says("exit");
+    assert_eq!(eva.program().exit_code(SOON), 0);
+    eva.start();
+    eva.is_connected();
+    eva.says("message ana ya estoy");
+    ana.program().line_with(0, &["eva", "ya estoy"], SOON);
+    let again = |line: &String| line.contains("while you were away");
+    let lines = eva.program().lines();
+    assert!(!lines.iter().any(again), "each message comes once: {lines:#?}");
+}
+
 const TALKERS: usize = 200;
 const TEXTS: usize = 5;
 

@@ -152,6 +152,7 @@ mod tests {
             sources: 3,
             full: 2,
             by: Vec::new(),
+            seen: None,
             hashes: InfoHashes::hybrid(InfoHash([number; 20]), InfoHashV2([number; 32])),
             comment: None,
             private: false,

@@ -34,6 +34,7 @@ fn entry() -> Entry {
         sources: 3,
         full: 1,
         by: vec!["ana".to_owned()],
+        seen: None,
         hashes: hashes(),
         comment: Some("tema 3".to_owned()),
         private: true,
@@ -51,6 +52,7 @@ fn requests() -> Vec<Request> {
             agent: "peer/0.1.0".to_owned(),
             token: Some("tango".to_owned()),
             session: Some("s1".to_owned()),
+            guest: false,
         }
         .into(),
         Share {

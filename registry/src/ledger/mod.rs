@@ -1,0 +1,194 @@
+//! What outlives the tracker's process: who was ever here, what they share, and the mail that waits.
+//!
+//! The ledger is the fold of the lasting events alone ([`Event::lasting`]), so a journal that holds
+//! only those brings it back. Connections, swarms and subscriptions are not in it: peers bring them
+//! again within seconds. Read by the decisions; written only by [`Ledger::apply`].
+
+mod checkpoint;
+mod lasting;
+mod mailbox;
+mod people;
+mod shares;
+
+use std::collections::BTreeMap;
+
+use shared::control::Past;
+use shared::{InfoHash, PeerId};
+
+pub use lasting::{Dictionary, Lasting};
+pub(crate) use mailbox::{MAX_LETTER_AGE, Mailbox};
+pub(crate) use people::{Known, People};
+pub(crate) use shares::Shares;
+
+use crate::event::{Event, Milestone, NewMember};
+use crate::identity::{Mark, MemberId};
+
+/// Bytes of all mail that is kept.
+const MAX_MAIL: usize = 64 * 1024 * 1024;
+
+/// All that lasts, apart from what was said lately ([`crate::talk::Talk`]) and the sums.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Ledger {
+    pub(crate) people: People,
+    pub(crate) shares: Shares,
+    mail: BTreeMap<PeerId, Mailbox>,
+}
+
+impl Ledger {
+    /// Lets an event happen; one that does not last changes nothing.
+    pub(crate) fn apply(&mut self, event: &Event) {
+        match event {
+            Event::Joined { member, at, .. } | Event::Resumed { member, at } if stays(member) => {
+                let has_mail = |peer| self.mail.contains_key(&peer);
+                if let Some(gone) = self.people.meet(member.peer_id, &member.nick, *at, has_mail) {
+                    self.forget_person(gone);
+                }
+            }
+            Event::Known { peer, nick, first, seen, is_named } => {
+                self.people.know(*peer, nick, (*first, *seen), *is_named);
+            }
+            Event::Left { peer, at, .. } => {
+                if let Some(peer) = person(*peer) {
+                    self.left(peer, *at);
+                }
+            }
+            Event::Restarted { at } => self.restart(*at),
+            Event::Shared { peer, key, new, alias, at, .. } => {
+                if let Some(new) = new {
+                    self.shares.add(new);
+                }
+                if let Some(alias) = alias {
+                    self.shares.add_name(*key, alias);
+                }
+                self.hold_as(*peer, *key, *at);
+            }
+            Event::Catalogued { new, names, holders, seen } => {
+                let Some(key) = self.shares.add(new) else { return };
+                for name in names {
+                    self.shares.add_name(key, name);
+                }
+                for peer in holders {
+                    self.hold(*peer, key, *seen);
+                }
+            }
+            Event::Progressed { peer, key, milestone: Some(Milestone::Done { .. }), at, .. } => {
+                self.hold_as(*peer, *key, *at);
+            }
+            Event::Unshared { peer, key, sources, .. } => {
+                if let Some(peer) = person(*peer) {
+                    self.people.drop_share(peer, *key);
+                    self.shares.drop_holder(*key, peer);
+                }
+                // Somebody who is away may still have it.
+                if *sources == 0 && !self.shares.is_held(*key) {
+                    self.forget_share(*key);
+                }
+            }
+            Event::Forgotten { key } => self.forget_share(*key),
+            Event::Messaged { message, from, to, receiver: Some(receiver), text, at, .. }
+                if self.people.get(*receiver).is_some() =>
+            {
+                let (from, to, text) = (from.clone(), to.clone(), text.clone());
+                let letter = Past { message: *message, from, to, text, at: *at };
+                self.mail.entry(*receiver).or_default().put(letter);
+            }
+            Event::Collected { peer, up_to } => self.collected(*peer, *up_to),
+            _ => {}
+        }
+    }
+
+    /// The mail of a person, oldest first.
+    pub(crate) fn mail(&self, peer: PeerId) -> Option<&Mailbox> {
+        self.mail.get(&peer)
+    }
+
+    /// Those for whom mail is kept.
+    pub(crate) fn mailboxes(&self) -> impl Iterator<Item = (PeerId, &Mailbox)> {
+        self.mail.iter().map(|(peer, mailbox)| (*peer, mailbox))
+    }
+
+    /// Whether one more text can be kept for someone who is away.
+    pub(crate) fn has_room_for(&self, peer: PeerId, text: &str) -> bool {
+        self.mail.values().map(Mailbox::bytes).sum::<usize>() <= MAX_MAIL
+            && self.mail(peer).is_none_or(|mailbox| mailbox.has_room_for(text))
+    }
+
+    /// Who was called so last, here or away.
+    pub(crate) fn of_nick(&self, nick: &str) -> Option<&Known> {
+        self.people.of_nick(nick)
+    }
+
+    /// Whether a nick must not be given to `peer`: mail waits for somebody else who is called so.
+    pub(crate) fn is_held(&self, nick: &str, peer: PeerId) -> bool {
+        self.of_nick(nick).is_some_and(|known| known.peer != peer && self.mail.contains_key(&known.peer))
+    }
+
+    /// Whether somebody gives an entry, or gave it when it was here last.
+    pub(crate) fn holds(&self, member: MemberId, key: InfoHash) -> bool {
+        let known = person(member).and_then(|peer| self.people.get(peer));
+        known.is_some_and(|known| known.shares.contains(&key))
+    }
+
+    fn hold_as(&mut self, member: MemberId, key: InfoHash, at: u64) {
+        if let Some(peer) = person(member) {
+            self.hold(peer, key, at);
+        }
+    }
+
+    fn hold(&mut self, peer: PeerId, key: InfoHash, at: u64) {
+        if self.people.get(peer).is_some() && self.shares.add_holder(key, peer, at) {
+            self.people.add_share(peer, key);
+        }
+    }
+
+    fn left(&mut self, peer: PeerId, at: u64) {
+        for key in self.people.leave(peer, at) {
+            self.shares.saw(key, at);
+        }
+    }
+
+    /// Nobody is here any more; what nobody holds is gone, and so is mail that nobody fetched in time.
+    fn restart(&mut self, at: u64) {
+        for peer in self.people.here() {
+            self.left(peer, at);
+        }
+        self.shares.drop_unheld();
+        self.mail.retain(|_, mailbox| {
+            mailbox.drop_before(at.saturating_sub(MAX_LETTER_AGE));
+            mailbox.drop_empty();
+            !mailbox.is_empty()
+        });
+    }
+
+    fn collected(&mut self, peer: PeerId, up_to: u64) {
+        if let Some(mailbox) = self.mail.get_mut(&peer) {
+            mailbox.take(up_to);
+            if mailbox.is_empty() {
+                self.mail.remove(&peer);
+            }
+        }
+    }
+
+    fn forget_share(&mut self, key: InfoHash) {
+        for peer in self.shares.remove(key) {
+            self.people.drop_share(peer, key);
+        }
+    }
+
+    fn forget_person(&mut self, known: Known) {
+        for key in known.shares {
+            self.shares.drop_holder(key, known.peer);
+        }
+        self.mail.remove(&known.peer);
+    }
+}
+
+/// Whether somebody who comes is to be remembered.
+pub(crate) fn stays(member: &NewMember) -> bool {
+    !member.guest && person(member.id()).is_some()
+}
+
+/// Who is known by the control protocol: a client that only announces proves nothing that would last.
+pub(crate) fn person(member: MemberId) -> Option<PeerId> {
+    (member.mark == Mark::Session).then_some(member.peer_id)
+}
