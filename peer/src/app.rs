@@ -60,6 +60,7 @@ impl App {
         config.super_seed = settings.super_seed;
         config.lsd = settings.lsd;
         config.dht = settings.dht;
+        config.dht_bootstrap.clone_from(&settings.dht_nodes);
         config.pex = settings.pex;
         config.utp = settings.utp;
         config.mse = settings.mse;

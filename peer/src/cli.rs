@@ -41,6 +41,9 @@ pub struct Cli {
     /// Look for peers in the distributed hash table: off, lan (nodes of private networks) or public
     #[arg(long, value_name = "MODE")]
     pub dht: Option<String>,
+    /// Nodes of the distributed hash table to begin with, beside the tracker's and those of the last run
+    #[arg(long, value_name = "ADDR:PORT,...")]
+    pub dht_nodes: Option<String>,
     /// Do not exchange with other peers who else is there
     #[arg(long)]
     pub no_pex: bool,
@@ -75,6 +78,7 @@ impl Cli {
             super_seed: self.super_seed.clone(),
             lsd: self.no_lsd.then_some(false),
             dht: self.dht.clone(),
+            dht_nodes: self.dht_nodes.clone(),
             pex: self.no_pex.then_some(false),
             utp: self.utp.then_some(true),
             mse: self.mse.clone(),

@@ -21,10 +21,14 @@ const KEYS: &[&str] = &[
     "super_seed",
     "lsd",
     "dht",
+    "dht_nodes",
     "pex",
     "utp",
     "mse",
 ];
+
+/// The most DHT nodes that are named by hand.
+const MOST_NODES: usize = 32;
 
 /// The port of a tracker that is named without one.
 pub const TRACKER_PORT: u16 = 5000;
@@ -63,6 +67,9 @@ pub struct Written {
     /// The distributed hash table (BEP 5): off, lan or public.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dht: Option<String>,
+    /// Its nodes to begin with: ADDRESS:PORT, several with commas between them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dht_nodes: Option<String>,
     /// Hear of peers from other peers (BEP 11).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pex: Option<bool>,
@@ -99,6 +106,8 @@ pub struct Settings {
     pub lsd: bool,
     /// With whom peers are looked for in the distributed hash table (BEP 5).
     pub dht: DhtMode,
+    /// Nodes of it to begin with, beside the tracker's and those of the last run.
+    pub dht_nodes: Vec<SocketAddr>,
     /// Hear of peers from other peers (BEP 11).
     pub pex: bool,
     /// Connections over uTP (BEP 29) beside TCP.
@@ -122,6 +131,7 @@ impl Settings {
             super_seed: SuperSeed::default(),
             lsd: true,
             dht: DhtMode::Lan,
+            dht_nodes: Vec::new(),
             pex: true,
             utp: false,
             mse: MseMode::default(),
@@ -176,6 +186,7 @@ fn read_with(
         super_seed: written.super_seed.as_deref().map(super_seed).transpose()?.unwrap_or_default(),
         lsd: written.lsd.unwrap_or(true),
         dht: written.dht.as_deref().map(dht).transpose()?.unwrap_or(DhtMode::Lan),
+        dht_nodes: written.dht_nodes.as_deref().map(nodes).transpose()?.unwrap_or_default(),
         pex: written.pex.unwrap_or(true),
         utp: written.utp.unwrap_or(false),
         mse: written.mse.as_deref().map(mse).transpose()?.unwrap_or_default(),
@@ -238,6 +249,15 @@ fn dht(text: &str) -> Result<DhtMode, BadSettings> {
             Err(BadSettings::Value { what, value: shared::display::fit(text, 80) })
         }
     }
+}
+
+/// Nodes of the distributed hash table by their addresses.
+fn nodes(text: &str) -> Result<Vec<SocketAddr>, BadSettings> {
+    let what = "list of DHT nodes, such as 192.168.1.10:5000 or 192.168.1.10:5000,192.168.1.11:6881";
+    let bad = || BadSettings::Value { what, value: shared::display::fit(text, 80) };
+    let nodes = text.split(',').map(|node| node.trim().parse().map_err(|_| bad()));
+    let nodes = nodes.take(MOST_NODES + 1).collect::<Result<Vec<_>, _>>()?;
+    if nodes.len() > MOST_NODES { Err(bad()) } else { Ok(nodes) }
 }
 
 /// Which connections are obfuscated.
@@ -304,5 +324,9 @@ mod tests {
         let dht = |text: &str| with(&[("PEER_DHT", text)], &Written::default()).map(|settings| settings.dht);
         assert_eq!((dht("off").unwrap(), dht("public").unwrap()), (DhtMode::Off, DhtMode::Public));
         assert!(dht("on").is_err());
+        let nodes = |text: &str| nodes(text).map(|nodes| nodes.len()).ok();
+        assert_eq!((nodes("10.0.0.1:5000"), nodes("10.0.0.1:5000, [fd00::1]:6881")), (Some(1), Some(2)));
+        assert_eq!((nodes("10.0.0.1"), nodes("10.0.0.1:5000,"), nodes("host:1")), (None, None, None));
+        assert_eq!(nodes(&["10.0.0.1:1"; 33].join(",")), None, "one too many");
     }
 }
