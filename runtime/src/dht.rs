@@ -80,19 +80,20 @@ impl Dht {
         self.address
     }
 
-    /// Somebody whom the person or a peer trusts runs a node there.
-    pub fn meet(&self, address: SocketAddr) {
-        self.wish(Wish::Meet(address));
+    /// Somebody whom the person or a peer trusts runs a node there. `false`: too many wishes wait, and this
+    /// one was not taken; so with the others below.
+    pub fn meet(&self, address: SocketAddr) -> bool {
+        self.wish(Wish::Meet(address))
     }
 
     /// Looks for peers of a torrent from now on, and announces our TCP port if there is one.
-    pub fn seek(&self, hash: InfoHash, port: Option<u16>) {
-        self.wish(Wish::Seek(hash, port));
+    pub fn seek(&self, hash: InfoHash, port: Option<u16>) -> bool {
+        self.wish(Wish::Seek(hash, port))
     }
 
     /// The torrent is not ours any more.
-    pub fn forget(&self, hash: InfoHash) {
-        self.wish(Wish::Forget(hash));
+    pub fn forget(&self, hash: InfoHash) -> bool {
+        self.wish(Wish::Forget(hash))
     }
 
     /// Nodes that answered, to begin with next time.
@@ -104,10 +105,12 @@ impl Dht {
         receiver.await.unwrap_or_default()
     }
 
-    fn wish(&self, wish: Wish) {
-        if let Err(error) = self.wishes.try_send(wish) {
-            tracing::debug!(%error, "a wish to the DHT was dropped");
+    fn wish(&self, wish: Wish) -> bool {
+        let taken = self.wishes.try_send(wish);
+        if let Err(error) = &taken {
+            tracing::debug!(%error, "a wish to the DHT was not taken");
         }
+        taken.is_ok()
     }
 }
 
@@ -229,8 +232,8 @@ mod tests {
         let (one, mut found_by_one) = start("127.0.0.1:0", known.clone());
         let (two, mut found_by_two) = start("127.0.0.1:0", known);
         let hash = InfoHash([7; 20]);
-        one.seek(hash, Some(7_001));
-        two.seek(hash, Some(7_002));
+        assert!(one.seek(hash, Some(7_001)));
+        assert!(two.seek(hash, Some(7_002)));
         let of = |port: u16| Found { hash, peers: vec![([127, 0, 0, 1], port).into()] };
         // Both announce, so each may also be told of itself.
         while next(&mut found_by_one).await != of(7_002) {}

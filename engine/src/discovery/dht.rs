@@ -1,5 +1,6 @@
 //! Our DHT node (BEP 5), kept in step with our torrents: peers are looked for and ours announced, for all
-//! but private torrents (BEP 27). Nodes that answered are kept for the next run.
+//! but private torrents (BEP 27). Nodes that answered are kept for the next run. As long as there are
+//! private torrents only, or none, not one datagram is sent.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -29,8 +30,9 @@ const KEEP: Duration = Duration::from_secs(120);
 const FIRST_KEEP: Duration = Duration::from_secs(5);
 /// The most nodes that are kept, and bytes of them that are read.
 const MOST_KEPT: (usize, u64) = (200, 16 * 1024);
-/// Nodes that wait to be met.
+/// Nodes that wait to be met; and all of them, while there is nothing to look for.
 const WAITING: usize = 64;
+const MOST_WAITING: usize = 512;
 /// Peers of one find that are taken.
 const MOST_FOUND: usize = 100;
 /// Where the public DHT begins, for whoever asks for it.
@@ -49,7 +51,8 @@ pub(crate) fn start(parts: Arc<Parts>, listen: SocketAddr, kept: PathBuf) {
         DhtMode::Public => Scope::Public,
     };
     let shutdown = Shutdown::new();
-    let config = DhtConfig { listen, scope, bootstrap: parts.config.dht_bootstrap.clone() };
+    let waiting: BTreeSet<SocketAddr> = parts.config.dht_bootstrap.iter().copied().collect();
+    let config = DhtConfig { listen, scope, bootstrap: Vec::new() };
     let (node, found) = match Dht::start(config, shutdown.clone()) {
         Ok(started) => started,
         Err(error) => {
@@ -61,7 +64,7 @@ pub(crate) fn start(parts: Arc<Parts>, listen: SocketAddr, kept: PathBuf) {
     let _ = parts.dht_port.set(node.local_addr().port()).is_ok();
     let _ = parts.dht_nodes.set(sender).is_ok();
     tracing::debug!(address = %node.local_addr(), ?scope, "DHT node started");
-    let task = Task { parts, node, kept, sought: BTreeSet::new() };
+    let task = Task { parts, node, kept, sought: BTreeSet::new(), waiting };
     let _detached = runtime::spawn("dht torrents", task.run(found, told, shutdown));
 }
 
@@ -71,6 +74,8 @@ struct Task {
     kept: PathBuf,
     /// Names that are looked for.
     sought: BTreeSet<InfoHash>,
+    /// Nodes that we know of and have no question for yet.
+    waiting: BTreeSet<SocketAddr>,
 }
 
 impl Task {
@@ -93,7 +98,7 @@ impl Task {
                 Ok(()) = torrents_changed.changed() => self.look(),
                 _ = keep.tick() => self.keep().await,
                 Some(found) = found.recv() => self.take(found),
-                Some(address) = told.recv() => self.node.meet(address),
+                Some(address) = told.recv() => self.meet(address),
             }
         }
         self.keep().await;
@@ -101,19 +106,27 @@ impl Task {
     }
 
     /// Nodes of the last run, and the public ones if they are asked for.
-    async fn meet_known(&self) {
+    async fn meet_known(&mut self) {
         let path = self.kept.clone();
         let read = tokio::task::spawn_blocking(move || read(&path)).await;
         for address in read.unwrap_or_default() {
-            self.node.meet(address);
+            self.meet(address);
         }
         if self.parts.config.dht == DhtMode::Public {
             for name in PUBLIC {
                 let found = tokio::time::timeout(Duration::from_secs(5), tokio::net::lookup_host(name)).await;
                 if let Ok(Ok(addresses)) = found {
-                    addresses.take(2).for_each(|address| self.node.meet(address));
+                    addresses.take(2).for_each(|address| self.meet(address));
                 }
             }
+        }
+    }
+
+    /// A node is met as soon as there is something to ask it.
+    fn meet(&mut self, address: SocketAddr) {
+        let met = !self.sought.is_empty() && self.node.meet(address);
+        if !met && self.waiting.len() < MOST_WAITING {
+            self.waiting.insert(address);
         }
     }
 
@@ -128,13 +141,27 @@ impl Task {
                 wanted.extend([torrent.hashes.get_v1(), v2].into_iter().flatten());
             }
         }
-        for name in wanted.difference(&self.sought) {
-            self.node.seek(*name, port);
+        // What the node does not take in now, it is told with the next look.
+        while !wanted.is_empty()
+            && let Some(address) = self.waiting.pop_first()
+        {
+            if !self.node.meet(address) {
+                self.waiting.insert(address);
+                break;
+            }
         }
-        for name in self.sought.difference(&wanted) {
-            self.node.forget(*name);
+        for name in wanted.difference(&self.sought.clone()) {
+            if !self.node.seek(*name, port) {
+                break;
+            }
+            self.sought.insert(*name);
         }
-        self.sought = wanted;
+        for name in self.sought.clone().difference(&wanted) {
+            if !self.node.forget(*name) {
+                break;
+            }
+            self.sought.remove(name);
+        }
     }
 
     fn take(&self, mut found: Found) {
