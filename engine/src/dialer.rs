@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use shared::InfoHashes;
 use swarm::{DialFailure, Input};
@@ -14,13 +15,17 @@ use wire::mse::Methods;
 use crate::config::MseMode;
 use crate::connection::handshake::{self, HandshakeError};
 use crate::connection::stream::Stream;
+use crate::connection::utp::Utp;
 use crate::connection::{Event, Inbox, Shaken};
 use crate::shared_parts::Parts;
+
+/// How long TCP is tried alone.
+const TCP_ALONE: Duration = Duration::from_secs(2);
 
 /// What carries a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum By {
-    /// TCP; where that does not get through, uTP when it is on.
+    /// TCP; where that does not get through soon, uTP too when it is on.
     Any,
     /// uTP only: the far side dials us at the same moment (BEP 55).
     Utp,
@@ -112,16 +117,11 @@ async fn attempt(
 
 async fn connect(parts: &Parts, address: SocketAddr, by: By) -> Result<Stream, DialFailure> {
     let patience = parts.config.dial_timeout;
-    let tcp = match by {
-        By::Any => runtime::net::connect(address, patience).await.map(Stream::from),
-        By::Utp => Err(io::ErrorKind::Unsupported.into()),
-    };
-    let connected = match (tcp, parts.utp.get()) {
-        (Err(error), Some(utp)) => {
-            tracing::debug!(%address, %error, "not by TCP, so by uTP");
-            utp.connect(address, patience).await.map(Stream::from)
-        }
-        (tcp, _) => tcp,
+    let connected = match (by, parts.utp.get()) {
+        (By::Any, None) => runtime::net::connect(address, patience).await.map(Stream::from),
+        (By::Any, Some(utp)) => by_either(utp, address, patience).await,
+        (By::Utp, Some(utp)) => utp.connect(address, patience).await.map(Stream::from),
+        (By::Utp, None) => Err(io::ErrorKind::Unsupported.into()),
     };
     connected.map_err(|error| {
         tracing::debug!(%address, %error, "dial failed");
@@ -131,6 +131,35 @@ async fn connect(parts: &Parts, address: SocketAddr, by: By) -> Result<Stream, D
             _ => DialFailure::Network,
         }
     })
+}
+
+/// By TCP; and when that is not there soon, by uTP beside it.
+async fn by_either(utp: &Utp, address: SocketAddr, patience: Duration) -> io::Result<Stream> {
+    let tcp = runtime::net::connect(address, patience);
+    tokio::pin!(tcp);
+    let waits = match timeout(TCP_ALONE, &mut tcp).await {
+        Ok(Ok(tcp)) => return Ok(tcp.into()),
+        Ok(Err(error)) => {
+            tracing::debug!(%address, %error, "not by TCP, so by uTP");
+            false
+        }
+        Err(_) => true,
+    };
+    let utp = utp.connect(address, patience);
+    tokio::pin!(utp);
+    if !waits {
+        return utp.await.map(Stream::from);
+    }
+    tokio::select! {
+        connected = &mut tcp => match connected {
+            Ok(tcp) => Ok(tcp.into()),
+            Err(_) => utp.await.map(Stream::from),
+        },
+        connected = &mut utp => match connected {
+            Ok(utp) => Ok(utp.into()),
+            Err(_) => tcp.await.map(Stream::from),
+        },
+    }
 }
 
 #[cfg(test)]
