@@ -43,6 +43,15 @@ pub enum Alert {
         /// Where it is now.
         path: PathBuf,
     },
+    /// What was to be downloaded lies there already: every byte is verified and none is fetched.
+    Found {
+        /// Which torrent.
+        id: InfoHash,
+        /// Its size in bytes.
+        bytes: u64,
+        /// Where it is.
+        path: PathBuf,
+    },
     /// A peer sent a provably false block and is not spoken to any more.
     Banned {
         /// Which torrent.

@@ -2,6 +2,7 @@
 //! person or for programs.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -53,6 +54,7 @@ impl Teller {
             News::Alert { alert, nick } => self.alert(&alert, nick),
             News::Push(push) if self.is_known(&push) => {}
             News::Push(push) => self.push(&push),
+            News::OutOfReach { id, nick, address } => self.out_of_reach(id, nick, address),
             News::Connected(welcome) => {
                 if self.lost {
                     self.screen.say(&format!("Connected again. {} online.", welcome.online));
@@ -103,6 +105,7 @@ impl Teller {
                 return;
             }
             Alert::Completed { id, elapsed, path, .. } => return self.completed(*id, *elapsed, path),
+            Alert::Found { id, bytes, .. } => return self.found(*id, *bytes),
             Alert::Banned { id, peer_id, address, piece, block } => {
                 let who = nick.unwrap_or_else(|| {
                     format!("{} ({address})", peer_id.to_string().chars().take(8).collect::<String>())
@@ -151,6 +154,39 @@ impl Teller {
         }
     }
 
+    fn out_of_reach(&self, id: InfoHash, nick: Option<String>, address: SocketAddr) {
+        let (name, port) = (self.name(id), self.session.listen_address().port());
+        if self.screen.is_json() {
+            return self.screen.json(json!({
+                "type": "warning", "code": "out_of_reach", "id": id.to_string(), "nick": nick,
+                "address": address.to_string(),
+            }));
+        }
+        let who = nick.map_or_else(|| address.to_string(), |nick| fit(&nick, 32));
+        self.screen.say(&format!(
+            "No way leads to {who} for {name}: {address} does not answer, nor does our port {port} to {who}."
+        ));
+        self.screen.say(&format!(
+            "  try: let the router pass TCP port {port} on to this machine, or have somebody join whom both can reach"
+        ));
+    }
+
+    fn found(&self, id: InfoHash, bytes: u64) {
+        let Some(status) = self.session.status(id) else { return };
+        if self.screen.is_json() {
+            if self.at_prompt {
+                self.screen.json(torrent_json("done", &status));
+            }
+            return;
+        }
+        self.screen.finish_live("");
+        let name = fit(&status.name, 60);
+        self.screen.say(&format!("{name}  done  {} were here already  sha256 ok", Size(bytes)));
+        if self.at_prompt {
+            self.say_it_is_shared(&status.name);
+        }
+    }
+
     fn completed(&self, id: InfoHash, elapsed: Duration, path: &Path) {
         let Some(status) = self.session.status(id) else { return };
         if self.screen.is_json() {
@@ -167,11 +203,13 @@ impl Teller {
             self.screen.say(&format!("  It is called {taken} here: another file has its name."));
         }
         if self.at_prompt {
-            self.screen.say(&format!(
-                "Sharing it with others now (stop: unshare {}).",
-                crate::words::quote(&status.name)
-            ));
+            self.say_it_is_shared(&status.name);
         }
+    }
+
+    fn say_it_is_shared(&self, name: &str) {
+        let name = crate::words::quote(name);
+        self.screen.say(&format!("Sharing it with others now (stop: unshare {name})."));
     }
 
     fn json(&self, line: impl FnOnce() -> serde_json::Value) {

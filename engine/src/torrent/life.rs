@@ -61,6 +61,11 @@ impl Task {
         }
         if found {
             self.view.complete(self.view.path.clone());
+            if !self.is_share {
+                let (bytes, path) = (self.view.size(), self.view.path.clone());
+                self.publish();
+                self.parts.alert(Alert::Found { id: self.id(), bytes, path });
+            }
         } else if complete {
             // Everything was there but the final name; an empty torrent is complete at once.
             self.complete();

@@ -1,6 +1,6 @@
 //! What is known of the swarms that this peer takes part in: pure, so that each rule has a test.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use shared::control::{EntryId, Source};
@@ -8,6 +8,8 @@ use shared::{InfoHash, PeerId};
 
 /// The most peers whose names are kept.
 const MOST_PEERS: usize = 20_000;
+/// Of how many peers it is said that no way leads to them, for each torrent.
+const MOST_UNREACHED: usize = 5;
 
 /// One torrent as the tracker knows it.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +24,8 @@ pub(super) struct Page {
     pub nameless: bool,
     /// Quarters of the download that were told, 0 to 4; none before it began.
     pub quarters: Option<u8>,
+    /// Of whom the person knows that they cannot be reached.
+    unreached: BTreeSet<PeerId>,
 }
 
 /// Torrents, people and addresses.
@@ -41,6 +45,12 @@ impl Book {
     /// The entry of a torrent.
     pub(super) fn entry_of(&self, id: InfoHash) -> Option<EntryId> {
         self.pages.get(&id)?.entry.clone()
+    }
+
+    /// Nobody can reach a peer for a torrent; says whether the person is to hear it.
+    pub(super) fn is_unreached(&mut self, id: InfoHash, peer_id: PeerId) -> bool {
+        let unreached = &mut self.page(id).unreached;
+        unreached.len() < MOST_UNREACHED && unreached.insert(peer_id)
     }
 
     /// The torrent of an entry.
@@ -121,6 +131,14 @@ mod tests {
         let marks: Vec<u8> = [0, 24, 25, 49, 50, 99, 100].map(|verified| quarters(verified, 100)).to_vec();
         assert_eq!(marks, [0, 0, 1, 1, 2, 3, 4]);
         assert_eq!(quarters(0, 0), 0);
+    }
+
+    #[test]
+    fn that_somebody_is_out_of_reach_is_said_once_and_of_a_few() {
+        let (mut book, one, other) = (Book::default(), InfoHash([1; 20]), InfoHash([2; 20]));
+        let said = (0..100).flat_map(|_| 0..10).filter(|peer| book.is_unreached(one, PeerId([*peer; 20])));
+        assert_eq!(said.count(), 5);
+        assert!(book.is_unreached(other, PeerId([0; 20])), "another torrent");
     }
 
     #[test]

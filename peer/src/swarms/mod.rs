@@ -6,6 +6,7 @@
 
 mod book;
 mod company;
+mod reach;
 pub mod roster;
 
 use std::path::PathBuf;
@@ -14,8 +15,8 @@ use std::time::Duration;
 
 use engine::{Alert, Session, State, TorrentStatus};
 use shared::control::{
-    Change, ConnectBack, EntryId, Find, Have, Kind, MAX_INFO, MAX_LAYERS, Progress, ProgressEvent, Push,
-    Share, Shared, SourcesOf, Unshare, Welcome,
+    Change, EntryId, Find, Have, Kind, MAX_INFO, MAX_LAYERS, Progress, ProgressEvent, Push, Share, Shared,
+    SourcesOf, Unshare, Welcome,
 };
 use shared::metainfo::Metainfo;
 use shared::{InfoHash, InfoHashV2, PeerId};
@@ -48,6 +49,15 @@ pub enum News {
     Lost {
         /// Why.
         reason: String,
+    },
+    /// Neither we nor a peer that has it could dial the other.
+    OutOfReach {
+        /// For which torrent.
+        id: InfoHash,
+        /// What the peer is called, if that is known.
+        nick: Option<String>,
+        /// Where it was dialled.
+        address: std::net::SocketAddr,
     },
     /// The tracker said something unasked.
     Push(Box<Push>),
@@ -144,7 +154,7 @@ impl Swarms {
         loop {
             let one = tokio::select! {
                 alert = alerts.recv() => match alert {
-                    Some(alert) => Some(self.alert(alert)),
+                    Some(alert) => Some(self.alert(alert, &news)),
                     None => return,
                 },
                 event = events.recv() => match event {
@@ -175,7 +185,7 @@ impl Swarms {
         }));
     }
 
-    fn alert(&self, alert: Alert) -> News {
+    fn alert(&self, alert: Alert, news: &mpsc::Sender<News>) -> News {
         let nick = match &alert {
             Alert::Banned { peer_id, .. } => self.nick_of(peer_id),
             Alert::Completed { id, .. } => {
@@ -188,13 +198,17 @@ impl Swarms {
                 Self::aside(async move { swarms.tell(id).await.map(drop) });
                 None
             }
+            // The tracker heard of it as a download that begins.
+            Alert::Found { id, .. } => {
+                self.progress(*id, None);
+                None
+            }
             Alert::Unreachable { id, address } => {
                 // One lock after the other: a guard inside a tuple lives until the statement ends.
                 let peer_id = self.book().at(address);
                 let entry = self.entry_of(*id);
                 if let (Some(peer_id), Some(entry)) = (peer_id, entry) {
-                    let link = self.link.clone();
-                    Self::aside(async move { link.ask(ConnectBack { peer_id, entry }).await.map(drop) });
+                    self.ask_back(*id, entry, (peer_id, *address), news.clone());
                 }
                 peer_id.and_then(|peer_id| self.nick_of(&peer_id))
             }

@@ -122,6 +122,8 @@ async fn begin(context: &Context, wanted: Wanted, said: &Said) -> Result<Option<
     }
     match added.beginning {
         Beginning::Already { complete: true } => {
+            // A link may name it by its hash alone.
+            let name = session.status(added.id).map_or(name, |status| escape(&status.name).into_owned());
             let then = if context.at_prompt || said.options.seed { " Sharing it." } else { "" };
             context.screen.say(&format!("You already have {name} (verified, 0 bytes fetched): done.{then}"));
             return Ok(context.screen.is_json().then_some(Awaited { id: added.id, fresh: false }));
