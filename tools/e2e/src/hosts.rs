@@ -5,9 +5,12 @@
 //! out. Every namespace ends with its [`Network`]; those of a run that was killed go at the next start.
 
 use std::net::Ipv4Addr;
+use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::program::Program;
 use crate::skip;
@@ -51,6 +54,20 @@ impl Host {
         placed
     }
 
+    /// Does something as a program on this host would: sockets that it makes are there, also afterwards.
+    pub fn within<T: Send>(&self, what: impl FnOnce() -> T + Send) -> T {
+        let namespace = std::fs::File::open(Path::new("/run/netns").join(&self.name)).expect("the host");
+        let moved = || {
+            let kind = Some(LinkNameSpaceType::Network);
+            move_into_link_name_space(namespace.as_fd(), kind).expect("the right to go to a host");
+            what()
+        };
+        // Only the thread moves, and it ends.
+        std::thread::scope(|scope| {
+            scope.spawn(moved).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+
     /// Carries out a command line of words without quotes; ends the test when that fails.
     pub fn run(&self, line: &str) {
         let mut words = line.split_whitespace();
@@ -71,7 +88,7 @@ impl Host {
     /// Watches the packets that pass its wire and fit an expression of tcpdump's, one line each.
     pub fn watch(&self, expression: &str) -> Program {
         let mut command = self.command("tcpdump");
-        command.args(["-i", "any", "-nn", "-l", "-A", "-s", "256", "--immediate-mode", expression]);
+        command.args(["-i", "any", "-nn", "-l", "-A", "-s", "1600", "--immediate-mode", expression]);
         let watch = Program::start(format!("tcpdump at {}", self.ip), &mut command);
         watch.line_with(0, &["listening on"], std::time::Duration::from_secs(20));
         watch
@@ -122,6 +139,7 @@ impl Network {
 
     /// A host behind a router with address translation; gives the router's namespace and the host.
     /// The router's outer address is 10.99.0.N, the host's 10.98.N.2. Ports are kept where they are free.
+    /// What comes from outside and answers nothing is dropped without a word, as routers at home do.
     pub fn host_behind_nat(&mut self, folder: &Path) -> (Host, Host) {
         let number = self.number();
         let router = self.namespace(Ipv4Addr::new(10, 99, 0, number));
@@ -138,7 +156,9 @@ impl Network {
             "table ip nat {\n chain out {\n  type nat hook postrouting priority srcnat;\n  \
              oifname \"wire\" masquerade\n }\n}\n\
              table ip wall {\n chain passing {\n  type filter hook forward priority filter; policy drop;\n  \
-             iifname \"inner\" accept\n  ct state established,related accept\n }\n}\n",
+             iifname \"inner\" accept\n  ct state established,related accept\n }\n \
+             chain arriving {\n  type filter hook input priority filter; policy accept;\n  \
+             iifname \"wire\" ct state new drop\n }\n}\n",
             folder,
         );
         (router, inside)

@@ -20,6 +20,9 @@ use crate::web;
 /// How long a program may take to be ready on a busy machine.
 const START: Duration = Duration::from_secs(20);
 
+/// Where nothing listens, on any host (the port "discard").
+const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9);
+
 /// Below the range that systems take for outgoing connections, so a port that was free stays free.
 const FIRST_PORT: u16 = 20_000;
 
@@ -67,12 +70,17 @@ impl Lab {
 
     /// A tracker with a folder of its own, for tests that have several.
     pub fn tracker_named(&self, name: &str) -> Tracker {
-        Tracker::start(self, self.folder(name), free_address(), None)
+        Tracker::start(self, self.folder(name), free_address(), Doors::All, None)
+    }
+
+    /// A tracker that speaks with our peers and nobody else.
+    pub fn tracker_without_other_doors(&self) -> Tracker {
+        Tracker::start(self, self.folder("tracker"), free_address(), Doors::Json, None)
     }
 
     /// A tracker on another host, at the usual ports.
     pub fn tracker_on(&self, host: &Host) -> Tracker {
-        Tracker::start(self, self.folder("tracker"), (host.ip(), 5000).into(), Some(host.clone()))
+        Tracker::start(self, self.folder("tracker"), (host.ip(), 5000).into(), Doors::All, Some(host.clone()))
     }
 
     /// A peer on another host, not started yet.
@@ -83,12 +91,36 @@ impl Lab {
         peer
     }
 
+    /// A peer on another host whose tracker is not there: whatever names others to it, no tracker does.
+    pub fn peer_alone_on(&self, host: &Host, nick: &str) -> Peer {
+        let mut peer = self.peer_alone(nick);
+        peer.listen = (host.ip(), 6881).into();
+        peer.host = Some(host.clone());
+        peer
+    }
+
+    /// A peer on another host that is not told of any tracker.
+    pub fn peer_untold_on(&self, host: &Host, nick: &str) -> Peer {
+        let mut peer = self.peer_alone_on(host, nick);
+        peer.tracker = None;
+        peer
+    }
+
+    /// A peer whose tracker is not there.
+    pub fn peer_alone(&self, nick: &str) -> Peer {
+        self.peer_of(nick, NOBODY)
+    }
+
     /// A peer, not started yet, with a folder of its own.
     pub fn peer(&self, nick: &str, tracker: &Tracker) -> Peer {
+        self.peer_of(nick, tracker.address)
+    }
+
+    fn peer_of(&self, nick: &str, tracker: SocketAddr) -> Peer {
         Peer {
             nick: nick.to_owned(),
             folder: self.folder(nick),
-            tracker: tracker.address,
+            tracker: Some(tracker),
             listen: free_address(),
             options: Vec::new(),
             executable: self.program("peer"),
@@ -98,6 +130,15 @@ impl Lab {
     }
 }
 
+/// For whom a tracker is there.
+#[derive(Debug, Clone, Copy)]
+enum Doors {
+    /// For our peers, and for clients of other people.
+    All,
+    /// For our peers alone.
+    Json,
+}
+
 /// A tracker process that can be killed and started again at the same address.
 #[derive(Debug)]
 pub struct Tracker {
@@ -105,19 +146,20 @@ pub struct Tracker {
     address: SocketAddr,
     /// Its door for other people's clients, TCP and UDP.
     http: SocketAddr,
+    doors: Doors,
     folder: PathBuf,
     host: Option<Host>,
     program: Program,
 }
 
 impl Tracker {
-    fn start(lab: &Lab, folder: PathBuf, address: SocketAddr, host: Option<Host>) -> Self {
+    fn start(lab: &Lab, folder: PathBuf, address: SocketAddr, doors: Doors, host: Option<Host>) -> Self {
         let http = match host {
             Some(_) => SocketAddr::new(address.ip(), 6969),
             None => free_address(),
         };
-        let program = start_tracker(&lab.programs, address, http, &folder, host.as_ref());
-        Self { programs: lab.programs.clone(), address, http, folder, host, program }
+        let program = start_tracker(&lab.programs, address, (doors, http), &folder, host.as_ref());
+        Self { programs: lab.programs.clone(), address, http, doors, folder, host, program }
     }
 
     /// Where it listens for clients of other people.
@@ -169,8 +211,8 @@ impl Tracker {
 
     /// Starts it again where it was, after [`Tracker::kill`].
     pub fn restart(&mut self) {
-        let Self { programs, address, http, folder, host, .. } = self;
-        self.program = start_tracker(programs, *address, *http, folder, host.as_ref());
+        let Self { programs, address, http, doors, folder, host, .. } = self;
+        self.program = start_tracker(programs, *address, (*doors, *http), folder, host.as_ref());
     }
 
     /// A session with it under a nick that no peer has.
@@ -186,13 +228,16 @@ impl Tracker {
 fn start_tracker(
     programs: &Path,
     address: SocketAddr,
-    http: SocketAddr,
+    (doors, http): (Doors, SocketAddr),
     folder: &Path,
     host: Option<&Host>,
 ) -> Program {
     let mut command = Command::new(programs.join("tracker"));
     command.arg("--listen").arg(address.to_string()).arg("--dir").arg(folder);
-    command.arg("--http").arg(http.to_string());
+    match doors {
+        Doors::All => command.arg("--http").arg(http.to_string()),
+        Doors::Json => command.arg("--no-http"),
+    };
     if let Some(host) = host {
         let program = Program::start("tracker", &mut host.place(&command));
         program.line_with(0, &["Waiting for peers"], START);
@@ -213,7 +258,7 @@ fn start_tracker(
 pub struct Peer {
     nick: String,
     folder: PathBuf,
-    tracker: SocketAddr,
+    tracker: Option<SocketAddr>,
     listen: SocketAddr,
     options: Vec<String>,
     executable: PathBuf,
@@ -297,16 +342,16 @@ impl Peer {
 
     /// The arguments of this peer without a verb.
     pub fn arguments(&self) -> Vec<String> {
-        let mut list = vec![
-            "--tracker".to_owned(),
-            self.tracker.to_string(),
+        let tracker = self.tracker.map(|tracker| ["--tracker".to_owned(), tracker.to_string()]);
+        let mut list: Vec<String> = tracker.into_iter().flatten().collect();
+        list.extend([
             "--nick".to_owned(),
             self.nick.clone(),
             "--dir".to_owned(),
             self.folder.display().to_string(),
             "--listen".to_owned(),
             self.listen.to_string(),
-        ];
+        ]);
         list.extend(self.options.iter().cloned());
         list
     }

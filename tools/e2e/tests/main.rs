@@ -3,7 +3,9 @@
 #![expect(clippy::cast_precision_loss, reason = "figures that are printed for a reader")]
 #![expect(clippy::expect_used, reason = "a test that cannot go on says why and ends")]
 
+mod discovery;
 mod disk_full;
+mod flood;
 mod foreign;
 mod foreign_trackers;
 mod halfway;
@@ -11,7 +13,9 @@ mod killed;
 mod many_files;
 mod messages;
 mod poison;
+mod private;
 mod prompt;
+mod punch;
 mod roster;
 mod sizes;
 mod steering;
