@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use e2e::foreign::libtorrent::{self, Wishes};
@@ -122,24 +121,19 @@ fn silent(peer: Peer) -> Peer {
     peer.with_flag("--no-lsd").with("--dht", "off").with_flag("--no-pex").with("--limit-down", SLOW)
 }
 
-/// What leads libtorrent to a host.
-fn on(host: &Host) -> Option<Command> {
-    Some(host.command("env"))
-}
-
 fn setting(name: &str, value: impl Into<Value>) -> serde_json::Map<String, Value> {
     std::iter::once((name.to_owned(), value.into())).collect()
 }
 
 fn libtorrent_on(scene: &Scene<'_>, host: &Host, data: &Path, wishes: &Wishes) -> Foreign {
     let listen = SocketAddr::from((host.ip(), 6881));
-    libtorrent::start_at(scene.lab, listen, Some(&scene.torrent), data, wishes, on(host))
+    libtorrent::start_at(scene.lab, listen, Some(&scene.torrent), data, wishes, Some(host.command("env")))
 }
 
 #[test]
 fn multicast_alone_finds_the_source_ours_and_libtorrents() {
     let Some(mut network) = Network::new() else { return };
-    let lab = Lab::new();
+    let lab = Lab::in_memory();
     let by_lsd = |peer: Peer| peer.with("--dht", "off").with_flag("--no-pex").with("--limit-down", SLOW);
     let (one, other, third) = (network.host(), network.host(), network.host());
     let mut ana = by_lsd(lab.peer_alone_on(&one, "ana")).started();
@@ -172,7 +166,7 @@ fn multicast_alone_finds_the_source_ours_and_libtorrents() {
 #[test]
 fn the_dht_alone_finds_the_source_ours_and_libtorrents() {
     let Some(mut network) = Network::new() else { return };
-    let lab = Lab::new();
+    let lab = Lab::in_memory();
     let (middle, one, other, third) = (network.host(), network.host(), network.host(), network.host());
     // It serves as a node of the DHT and nothing else: nobody says hello to it.
     let tracker = lab.tracker_on(&middle);
@@ -211,7 +205,7 @@ fn the_dht_alone_finds_the_source_ours_and_libtorrents() {
 #[test]
 fn a_peer_that_is_told_nothing_finds_its_tracker_on_the_local_network() {
     let Some(mut network) = Network::new() else { return };
-    let lab = Lab::new();
+    let lab = Lab::in_memory();
     let (one, other) = (network.host(), network.host());
     let mut tracker = lab.tracker_on(&one);
     let mut ana = lab.peer_untold_on(&other, "ana").started();
@@ -224,7 +218,7 @@ fn a_peer_that_is_told_nothing_finds_its_tracker_on_the_local_network() {
 
 #[test]
 fn the_json_door_alone_finds_the_source() {
-    let lab = Lab::new();
+    let lab = Lab::in_memory();
     let mut tracker = lab.tracker_without_other_doors();
     let mut ana = silent(lab.peer("ana", &tracker)).started();
     let mut bob = silent(lab.peer("bob", &tracker)).started();
@@ -239,7 +233,7 @@ fn the_json_door_alone_finds_the_source() {
 
 #[test]
 fn a_peer_in_the_link_alone_is_enough_ours_and_libtorrents() {
-    let lab = Lab::new();
+    let lab = Lab::in_memory();
     let mut ana = silent(lab.peer_alone("ana")).started();
     let mut bob = silent(lab.peer_alone("bob")).started();
     let scene = Scene::new(&lab, "remembered", "ours");
@@ -271,7 +265,7 @@ fn a_peer_in_the_link_alone_is_enough_ours_and_libtorrents() {
 /// each other.
 #[test]
 fn peer_exchange_alone_finds_the_source_ours_and_libtorrents() {
-    let lab = Lab::new();
+    let lab = Lab::in_memory();
     let by_pex = |peer: Peer| peer.with_flag("--no-lsd").with("--dht", "off").with("--limit-down", SLOW);
     let mut middle = by_pex(lab.peer_alone("middle")).with("--limit-up", "1KB").started();
     let mut ana = by_pex(lab.peer_alone("ana")).started();

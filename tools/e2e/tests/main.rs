@@ -1,6 +1,7 @@
 //! How the product must behave, each sentence a test with real processes. They run one at a time:
 //! `cargo xtask e2e [FILTER]`.
 #![expect(clippy::cast_precision_loss, reason = "figures that are printed for a reader")]
+#![expect(clippy::print_stdout, reason = "what a test saw is for the reader of its output")]
 #![expect(clippy::expect_used, reason = "a test that cannot go on says why and ends")]
 
 mod discovery;

@@ -36,7 +36,7 @@ fn a_private_torrent_leaves_no_packet_of_dht_pex_or_lsd_and_a_public_one_does() 
         return;
     }
     let Some(mut network) = Network::new() else { return };
-    let lab = Lab::new();
+    let lab = Lab::in_memory();
     let hosts = [network.host(), network.host(), network.host(), network.host()];
     // On a host of its own, so that what it says as a tracker is not in the captures.
     let tracker = lab.tracker_on(&hosts[0]);
