@@ -112,6 +112,8 @@ impl Talk {
             .said
             .iter()
             .rev()
+            // What a journal kept without its text cannot be told.
+            .filter(|said| !said.past.text.is_empty())
             .filter(|said| ask.before.is_none_or(|before| said.past.message < before))
             .filter(|said| said.receiver.is_none_or(|receiver| receiver == peer || said.from == peer))
             .filter(|said| match (to_all, &ask.with) {

@@ -6,7 +6,9 @@ mod room;
 
 use registry::{Command, SessionKey};
 use room::Room;
-use shared::control::{Answer, Code, Departure, History, Message, Push, ReceiptState, Search, Sent, Unshare};
+use shared::control::{
+    Answer, Code, Departure, History, Message, MessageLog, Push, ReceiptState, Search, Sent, Unshare,
+};
 
 fn write(room: &mut Room, from: u64, to: &str, text: &str) -> Sent {
     let message = Message { to: to.to_owned(), text: text.to_owned(), nonce: None };
@@ -141,4 +143,22 @@ fn nothing_is_kept_for_a_guest() {
     let message = Message { to: "eva".to_owned(), text: "hi".to_owned(), nonce: None };
     assert_eq!(room.ask(1, message).unwrap_err().code, Code::NoSuchUser);
     assert_eq!(room.join_as(12, 2, "eva", None).missed, 0);
+}
+
+#[test]
+fn where_text_is_not_logged_a_restart_keeps_only_what_waits() {
+    let mut room = Room::with(|config| config.message_log = MessageLog::Meta);
+    room.join(1, "ana");
+    room.join(2, "eva");
+    room.join(3, "bob");
+    room.gone(2, Departure::Left);
+    assert_eq!(write(&mut room, 1, "bob", "delivered").delivered, 1);
+    assert_eq!(write(&mut room, 1, "eva", "waits").stored, 1);
+    room.restart();
+    room.join_as(11, 1, "ana", None);
+    let Answer::Messages(history) = room.ask(11, History::default()).unwrap() else { panic!() };
+    assert_eq!(history.messages.iter().map(|past| past.text.as_str()).collect::<Vec<_>>(), ["waits"]);
+    assert_eq!(room.join_as(12, 2, "eva", None).missed, 1);
+    assert_eq!(room.join_as(13, 3, "bob", None).missed, 0, "it was handed to him");
+    assert_eq!(write(&mut room, 11, "bob", "next").message, 3);
 }
