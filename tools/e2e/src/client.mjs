@@ -18,7 +18,7 @@ client.on('error', error => { tell({ type: 'error', text: error.message }); proc
 client.on('warning', error => { tell({ type: 'warning', text: error.message }) })
 client.on('peer', peer => { peers.push(peer) })
 client.on('update', data => setImmediate(() => {
-  tell({ type: 'update', complete: data.complete, incomplete: data.incomplete, interval: client._trackers[0].interval, peers })
+  tell({ type: 'update', complete: data.complete, incomplete: data.incomplete, peers })
   process.exit(0)
 }))
 client.on('scrape', data => {
