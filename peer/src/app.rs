@@ -259,11 +259,14 @@ pub(crate) fn ways_to_join(settings: &Settings) -> Vec<String> {
     if let Some(tracker) = settings.tracker.as_ref().filter(elsewhere) {
         return vec![format!("peer --tracker {}", fit(tracker, 60))];
     }
+    // A tracker of this machine has the same port for others.
+    let port = settings.tracker.as_deref().and_then(|tracker| tracker.rsplit_once(':'));
+    let port = port.map_or_else(String::new, |(_, port)| format!(":{}", fit(port, 5)));
     let reachable = runtime::net::reachable(std::net::Ipv4Addr::UNSPECIFIED.into());
     let mut ways: Vec<String> = reachable
         .iter()
         .filter(|interface| interface.ip.is_ipv4() && !interface.ip.is_loopback())
-        .map(|interface| format!("peer --tracker {}", interface.ip))
+        .map(|interface| format!("peer --tracker {}{port}", interface.ip))
         .collect();
     if ways.is_empty() {
         ways.push("peer     (on this machine)".to_owned());

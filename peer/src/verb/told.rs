@@ -32,6 +32,8 @@ pub fn progress(status: &TorrentStatus, width: usize) -> String {
             let line = format!("{}  checking {} of {}", fit(name, 40), Size(check.done), Size(check.total));
             fit(&line, width)
         }
+        // Nobody knows yet how much there is.
+        (State::Metadata, _) => fit(&format!("{}  {}", fit(name, 40), state(State::Metadata)), width),
         (other, _) => fit(
             &format!("{}  {}  {}", fit(name, 40), percent(status.verified_bytes, status.size), state(other)),
             width,
