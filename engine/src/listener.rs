@@ -52,8 +52,8 @@ impl Default for Greetings {
 
 /// Binds the UDP port that belongs to this TCP port, and takes connections there. Without it, all goes
 /// on by TCP.
-pub(crate) async fn start_utp(address: SocketAddr, greetings: Greetings, parts: &Arc<Parts>) {
-    match Utp::bind(address, parts.config.max_connections, parts.end.clone()).await {
+pub(crate) fn start_utp(address: SocketAddr, greetings: Greetings, parts: &Arc<Parts>) {
+    match Utp::bind(address, parts.config.max_connections, parts.clock, parts.end.clone()) {
         Ok(utp) => {
             let _ = parts.utp.set(utp.clone()).is_ok();
             let _detached = runtime::spawn("uTP listener", accept_utp(utp, greetings, Arc::clone(parts)));

@@ -97,7 +97,7 @@ impl Session {
         );
         let greetings = listener::Greetings::default();
         if parts.config.utp {
-            listener::start_utp(listen_address, greetings.clone(), &parts).await;
+            listener::start_utp(listen_address, greetings.clone(), &parts);
         }
         let _detached = runtime::spawn("listener", listener::accept(listener, greetings, Arc::clone(&parts)));
         if parts.config.lsd {

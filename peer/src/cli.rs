@@ -47,7 +47,7 @@ pub struct Cli {
     /// Do not exchange with other peers who else is there
     #[arg(long)]
     pub no_pex: bool,
-    /// Connect over uTP too, which gets through more NATs; needs UDP
+    /// Connect over uTP too, which gets through more routers and yields to other traffic (needs UDP)
     #[arg(long)]
     pub utp: bool,
     /// Obfuscated connections: accept, require or off (no secrecy, only less recognisable)

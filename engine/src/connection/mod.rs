@@ -1,12 +1,14 @@
 //! One peer's connection: a reader and a writer task, which end together.
 
 pub(crate) mod handshake;
+mod ledbat;
 pub(crate) mod mse;
 pub(crate) mod outbox;
 pub(crate) mod reader;
 pub(crate) mod stream;
 pub(crate) mod trace;
 pub(crate) mod utp;
+mod utp_socket;
 pub(crate) mod writer;
 
 use std::net::SocketAddr;
