@@ -19,7 +19,8 @@ use shared::metainfo::Version;
 const LENGTH: u64 = 1_500_000;
 /// Slow enough that the connection can be looked at while it is used.
 const SLOW: &str = "600KB";
-const MOST: Duration = Duration::from_secs(90);
+/// Peers are told of others once a minute, so a meeting that just missed a telling comes with the next.
+const MOST: Duration = Duration::from_secs(180);
 const SOON: Duration = Duration::from_secs(30);
 
 /// One file, its torrent without any tracker, and who has it.
