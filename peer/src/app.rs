@@ -102,17 +102,8 @@ impl App {
 
     /// Nothing but the settings and the screen.
     pub fn alone(settings: Settings, screen: Screen, stop: Shutdown) -> Self {
-        let context = Context {
-            swarms: None,
-            link: TrackerLink::none(&settings.nick),
-            screen,
-            settings: Arc::new(settings),
-            rows: Arc::default(),
-            trace: Arc::default(),
-            stop,
-            at_prompt: false,
-        };
-        Self { context, hosted: None }
+        let link = TrackerLink::none(&settings.nick);
+        Self::without_session(settings, screen, stop, link)
     }
 
     /// Only a connection to the tracker, under an id that lives as long as the verb.
@@ -132,6 +123,10 @@ impl App {
             guest: true,
         });
         drop(runtime::spawn("unheard news", async move { while events.recv().await.is_some() {} }));
+        Ok(Self::without_session(settings, screen, stop, link))
+    }
+
+    fn without_session(settings: Settings, screen: Screen, stop: Shutdown, link: TrackerLink) -> Self {
         let context = Context {
             swarms: None,
             link,
@@ -142,7 +137,7 @@ impl App {
             stop,
             at_prompt: false,
         };
-        Ok(Self { context, hosted: None })
+        Self { context, hosted: None }
     }
 
     /// Waits for the tracker's welcome, or says why there is none.

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use engine::{Alert, Session};
+use engine::{Alert, Session, TorrentStatus};
 use serde_json::json;
 use shared::InfoHash;
 use shared::control::Push;
@@ -172,22 +172,26 @@ impl Teller {
     }
 
     fn found(&self, id: InfoHash, bytes: u64) {
-        let Some(status) = self.session.status(id) else { return };
-        if self.screen.is_json() {
-            if self.at_prompt {
-                self.screen.json(torrent_json("done", &status));
-            }
-            return;
-        }
-        self.screen.finish_live("");
-        let name = fit(&status.name, 60);
-        self.screen.say(&format!("{name}  done  {} were here already  sha256 ok", Size(bytes)));
-        if self.at_prompt {
-            self.say_it_is_shared(&status.name);
-        }
+        self.done(id, |status| {
+            vec![format!("{}  done  {} were here already  sha256 ok", fit(&status.name, 60), Size(bytes))]
+        });
     }
 
     fn completed(&self, id: InfoHash, elapsed: Duration, path: &Path) {
+        self.done(id, |status| {
+            let mut lines = vec![download::done_line(status, elapsed, |peer| self.swarms.nick_of(peer))];
+            if let Some(taken) =
+                path.file_name().filter(|taken| taken.to_string_lossy() != status.name.as_str())
+            {
+                let taken = fit(&taken.to_string_lossy(), 60);
+                lines.push(format!("  It is called {taken} here: another file has its name."));
+            }
+            lines
+        });
+    }
+
+    /// A download is here: `lines` say how that came about.
+    fn done(&self, id: InfoHash, lines: impl FnOnce(&TorrentStatus) -> Vec<String>) {
         let Some(status) = self.session.status(id) else { return };
         if self.screen.is_json() {
             if self.at_prompt {
@@ -196,20 +200,13 @@ impl Teller {
             return;
         }
         self.screen.finish_live("");
-        self.screen.say(&download::done_line(&status, elapsed, |peer| self.swarms.nick_of(peer)));
-        if let Some(taken) = path.file_name().filter(|taken| taken.to_string_lossy() != status.name.as_str())
-        {
-            let taken = fit(&taken.to_string_lossy(), 60);
-            self.screen.say(&format!("  It is called {taken} here: another file has its name."));
+        for line in lines(&status) {
+            self.screen.say(&line);
         }
         if self.at_prompt {
-            self.say_it_is_shared(&status.name);
+            let name = crate::words::quote(&status.name);
+            self.screen.say(&format!("Sharing it with others now (stop: unshare {name})."));
         }
-    }
-
-    fn say_it_is_shared(&self, name: &str) {
-        let name = crate::words::quote(name);
-        self.screen.say(&format!("Sharing it with others now (stop: unshare {name})."));
     }
 
     fn json(&self, line: impl FnOnce() -> serde_json::Value) {

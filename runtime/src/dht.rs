@@ -8,11 +8,10 @@ use ::dht::krpc::MAX_DATAGRAM;
 use ::dht::{Node, NodeConfig, NodeId, Output};
 use rand::rngs::StdRng;
 use shared::InfoHash;
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{Clock, Shutdown};
+use crate::{Clock, Shutdown, net};
 
 /// Wishes that may wait for the node, and finds that may wait to be taken.
 const WAITING: usize = 256;
@@ -133,7 +132,7 @@ impl Body {
                 got = self.socket.recv_from(&mut buffer) => match got {
                     Ok((length, from)) => {
                         let datagram = buffer.get(..length).unwrap_or_default();
-                        self.node.handle_datagram(datagram, crate::net::canonical(from), self.clock.now());
+                        self.node.handle_datagram(datagram, net::canonical(from), self.clock.now());
                     }
                     // Somebody whom we asked is not there: the answer that does not come says the same.
                     Err(error) => tracing::trace!(%error, "a datagram could not be read"),
@@ -150,7 +149,7 @@ impl Body {
     fn grant(&mut self, wish: Wish) {
         let now = self.clock.now();
         match wish {
-            Wish::Meet(address) => self.node.meet(crate::net::canonical(address), now),
+            Wish::Meet(address) => self.node.meet(net::canonical(address), now),
             Wish::Seek(hash, port) => self.node.seek(hash, port, now),
             Wish::Forget(hash) => self.node.forget(hash),
             Wish::Nodes(answer) => drop(answer.send(self.node.nodes())),
@@ -190,24 +189,13 @@ fn bind(listen: SocketAddr) -> io::Result<UdpSocket> {
     let mut last = io::Error::from(io::ErrorKind::AddrInUse);
     for step in 0..PORTS {
         let port = if listen.port() == 0 { 0 } else { listen.port().saturating_add(step) };
-        match bind_to(SocketAddr::new(listen.ip(), port)) {
+        match net::datagrams(SocketAddr::new(listen.ip(), port)) {
             Ok(socket) => return Ok(socket),
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => last = error,
             Err(error) => return Err(error),
         }
     }
     Err(last)
-}
-
-fn bind_to(address: SocketAddr) -> io::Result<UdpSocket> {
-    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-    if address.is_ipv6() {
-        // `[::]` serves IPv4 too; where the system has no IPv4 this fails and does not matter.
-        socket.set_only_v6(false).ok();
-    }
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    UdpSocket::from_std(socket.into())
 }
 
 #[cfg(test)]

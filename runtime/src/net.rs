@@ -45,6 +45,11 @@ pub fn datagrams(address: SocketAddr) -> io::Result<UdpSocket> {
     UdpSocket::from_std(socket.into())
 }
 
+/// Asks the system to hold `bytes` of datagrams that nobody has read yet; it may hold fewer.
+pub fn hold_datagrams(socket: &UdpSocket, bytes: usize) -> io::Result<()> {
+    SockRef::from(socket).set_recv_buffer_size(bytes)
+}
+
 /// The address of both families for one that means every IPv4 address of this machine; any other as it
 /// is, and where the system has no IPv6.
 pub fn both_families(address: SocketAddr) -> SocketAddr {

@@ -23,6 +23,8 @@ use crate::connection::utp_socket::YieldingSocket;
 const ASK_AGAIN: Duration = Duration::from_millis(1500);
 /// Bytes that one connection may hold in each direction until they are read, or acknowledged.
 const WINDOW: u32 = 1024 * 1024;
+/// Bytes of datagrams that may wait to be read: a full window of some connections.
+const WAITING: usize = 4 * 1024 * 1024;
 
 /// The library does not name the surroundings of its own socket, which are those of ours too.
 trait In {
@@ -65,6 +67,9 @@ impl Utp {
         };
         if let Err(error) = whole {
             tracing::debug!(%error, "packets of uTP may be cut on their way");
+        }
+        if let Err(error) = runtime::net::hold_datagrams(socket.socket(), WAITING) {
+            tracing::debug!(%error, "datagrams of uTP may be lost while others are read");
         }
         let yielding = YieldingSocket::new(socket, WINDOW, clock);
         let utp = UtpSocket::new_with_opts(yielding, Surroundings::default(), options);

@@ -43,6 +43,16 @@ impl Peer {
         self.program().line_with(from, &[name, "done", "sha256 ok"], most)
     }
 
+    /// The connections of a torrent, as a one-shot verb beside the running peer tells them.
+    pub fn connections(&self, name: &str) -> Vec<Value> {
+        let mut asked = self.one_shot(&["--json", "peers", name]);
+        if asked.exit_code(SOON) != 0 {
+            return Vec::new();
+        }
+        let lines = asked.lines();
+        lines.iter().filter_map(|line| json(line)).filter(|line| line["type"] == "peer").collect()
+    }
+
     /// What a one-shot verb beside the running peer says of a torrent; nothing while it does not know it.
     pub fn status(&self, name: &str) -> Option<Value> {
         let mut asked = self.one_shot(&["--json", "status", name]);

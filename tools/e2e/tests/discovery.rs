@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use e2e::foreign::libtorrent::{self, Wishes};
 use e2e::hosts::{Host, Network};
-use e2e::program::json;
 use e2e::torrent::Torrent;
 use e2e::tree::{assert_same_file, make_file};
 use e2e::{Dice, Foreign, Kind, Lab, Peer, until};
@@ -73,7 +72,8 @@ impl<'a> Scene<'a> {
         let begun = Instant::now();
         let what = format!("{} to flow to {}", self.name, taker.nick());
         let mut ways = until(&what, MOST, || {
-            let flowing = connections(taker, &self.name)
+            let flowing = taker
+                .connections(&self.name)
                 .into_iter()
                 .filter(|peer| peer["downloaded"].as_u64() > Some(0))
                 .map(|peer| word(&peer["source"]))
@@ -81,7 +81,7 @@ impl<'a> Scene<'a> {
             (!flowing.is_empty()).then_some(flowing)
         });
         if let Some(giver) = giver {
-            let given = connections(giver, &self.name).into_iter();
+            let given = giver.connections(&self.name).into_iter();
             ways.extend(
                 given.filter(|peer| peer["uploaded"].as_u64() > Some(0)).map(|peer| word(&peer["source"])),
             );
@@ -103,16 +103,6 @@ impl<'a> Scene<'a> {
     }
 }
 
-/// The connections of a torrent as a peer tells them.
-fn connections(peer: &Peer, name: &str) -> Vec<Value> {
-    let mut asked = peer.one_shot(&["--json", "peers", name]);
-    if asked.exit_code(SOON) != 0 {
-        return Vec::new();
-    }
-    let lines = asked.lines();
-    lines.iter().filter_map(|line| json(line)).filter(|line| line["type"] == "peer").collect()
-}
-
 fn word(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
@@ -131,6 +121,38 @@ fn libtorrent_on(scene: &Scene<'_>, host: &Host, data: &Path, wishes: &Wishes) -
     libtorrent::start_at(scene.lab, listen, Some(&scene.torrent), data, wishes, Some(host.command("env")))
 }
 
+/// Ours to ours, libtorrent to ours, ours to libtorrent; `wishes` turn the same way on there.
+fn all_three_ways(
+    lab: &Lab,
+    way: &'static str,
+    ana: &mut Peer,
+    bob: &mut Peer,
+    third: &Host,
+    wishes: &Wishes,
+) {
+    let scene = Scene::new(lab, way, "ours");
+    scene.is_at(ana);
+    let told = scene.get(bob);
+    let ways = scene.arrives(bob, told, Some(ana));
+    scene.by_this_way_alone(ways);
+
+    if !Kind::Libtorrent.is_here() {
+        return;
+    }
+    let scene = Scene::new(lab, way, "libtorrents");
+    let seeder = libtorrent_on(&scene, third, scene.data(), wishes);
+    let told = scene.get(bob);
+    let ways = scene.arrives(bob, told, None);
+    assert!(ways.iter().all(|named| named == way || named == "incoming"), "{ways:?}");
+    drop(seeder);
+    let scene = Scene::new(lab, way, "to-libtorrent");
+    scene.is_at(ana);
+    let begun = Instant::now();
+    let mut taker = libtorrent_on(&scene, third, &lab.folder("libtorrent data"), wishes);
+    taker.has_all_of(&scene.source, MOST);
+    println!("{}: found and fetched after {:.1} s", scene.name, begun.elapsed().as_secs_f64());
+}
+
 #[test]
 fn multicast_alone_finds_the_source_ours_and_libtorrents() {
     let Some(mut network) = Network::new() else { return };
@@ -140,28 +162,8 @@ fn multicast_alone_finds_the_source_ours_and_libtorrents() {
     let mut ana = by_lsd(lab.peer_alone_on(&one, "ana")).started();
     let mut bob = by_lsd(lab.peer_alone_on(&other, "bob")).started();
 
-    let scene = Scene::new(&lab, "lsd", "ours");
-    scene.is_at(&mut ana);
-    let told = scene.get(&mut bob);
-    let ways = scene.arrives(&mut bob, told, Some(&ana));
-    scene.by_this_way_alone(ways);
-
-    if !Kind::Libtorrent.is_here() {
-        return;
-    }
     let wishes = Wishes { settings: setting("enable_lsd", true), ..Wishes::default() };
-    let scene = Scene::new(&lab, "lsd", "libtorrents");
-    let seeder = libtorrent_on(&scene, &third, scene.data(), &wishes);
-    let told = scene.get(&mut bob);
-    let ways = scene.arrives(&mut bob, told, None);
-    assert!(ways.iter().all(|way| way == "lsd" || way == "incoming"), "{ways:?}");
-    drop(seeder);
-    let scene = Scene::new(&lab, "lsd", "to-libtorrent");
-    scene.is_at(&mut ana);
-    let begun = Instant::now();
-    let mut taker = libtorrent_on(&scene, &third, &lab.folder("libtorrent data"), &wishes);
-    taker.has_all_of(&scene.source, MOST);
-    println!("{}: found and fetched after {:.1} s", scene.name, begun.elapsed().as_secs_f64());
+    all_three_ways(&lab, "lsd", &mut ana, &mut bob, &third, &wishes);
 }
 
 #[test]
@@ -179,28 +181,8 @@ fn the_dht_alone_finds_the_source_ours_and_libtorrents() {
     let mut ana = by_dht(lab.peer_alone_on(&one, "ana")).started();
     let mut bob = by_dht(lab.peer_alone_on(&other, "bob")).started();
 
-    let scene = Scene::new(&lab, "dht", "ours");
-    scene.is_at(&mut ana);
-    let told = scene.get(&mut bob);
-    let ways = scene.arrives(&mut bob, told, Some(&ana));
-    scene.by_this_way_alone(ways);
-
-    if !Kind::Libtorrent.is_here() {
-        return;
-    }
     let wishes = Wishes { dht_nodes: vec![node], ..Wishes::default() };
-    let scene = Scene::new(&lab, "dht", "libtorrents");
-    let seeder = libtorrent_on(&scene, &third, scene.data(), &wishes);
-    let told = scene.get(&mut bob);
-    let ways = scene.arrives(&mut bob, told, None);
-    assert!(ways.iter().all(|way| way == "dht" || way == "incoming"), "{ways:?}");
-    drop(seeder);
-    let scene = Scene::new(&lab, "dht", "to-libtorrent");
-    scene.is_at(&mut ana);
-    let begun = Instant::now();
-    let mut taker = libtorrent_on(&scene, &third, &lab.folder("libtorrent data"), &wishes);
-    taker.has_all_of(&scene.source, MOST);
-    println!("{}: found and fetched after {:.1} s", scene.name, begun.elapsed().as_secs_f64());
+    all_three_ways(&lab, "dht", &mut ana, &mut bob, &third, &wishes);
 }
 
 #[test]
@@ -321,6 +303,6 @@ fn peer_exchange_alone_finds_the_source_ours_and_libtorrents() {
 
 /// The ways by which a peer came to those of its connections that are meant.
 fn ways_to(peer: &Peer, scene: &Scene<'_>, meant: impl Fn(&Value) -> bool) -> Vec<String> {
-    let found = connections(peer, &scene.name).into_iter().filter(|peer| meant(peer));
+    let found = peer.connections(&scene.name).into_iter().filter(|peer| meant(peer));
     found.map(|peer| word(&peer["source"])).collect()
 }

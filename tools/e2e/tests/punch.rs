@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use e2e::hosts::{Host, Network};
-use e2e::program::json;
 use e2e::torrent::Torrent;
 use e2e::tree::{assert_same_file, make_file};
 use e2e::{Dice, Lab, Peer, skip, until};
@@ -57,15 +56,6 @@ fn quiet(peer: Peer) -> Peer {
     peer.with_flag("--no-lsd").with("--dht", "off")
 }
 
-fn connections(peer: &Peer, name: &str) -> Vec<Value> {
-    let mut asked = peer.one_shot(&["--json", "peers", name]);
-    if asked.exit_code(SOON) != 0 {
-        return Vec::new();
-    }
-    let lines = asked.lines();
-    lines.iter().filter_map(|line| json(line)).filter(|line| line["type"] == "peer").collect()
-}
-
 fn get(peer: &mut Peer, what: &str) -> usize {
     peer.says(&format!("get \"{what}\""))
 }
@@ -100,7 +90,7 @@ fn two_behind_separate_nats_meet_over_utp_through_a_third_that_both_can_reach() 
     let direct = until("bob to be connected to ana", MOST, || {
         let used = |peer: &Value| peer["downloaded"].as_u64() > Some(0);
         let with_ana = |peer: &Value| peer["address"] == home_of_ana.as_str() && used(peer);
-        connections(&bob, name).into_iter().find(with_ana)
+        bob.connections(name).into_iter().find(with_ana)
     });
     assert_eq!(direct["utp"], true, "{direct}");
     let met = begun.elapsed().as_secs_f64();
@@ -140,7 +130,7 @@ fn where_udp_is_blocked_the_tracker_asks_the_one_who_can_reach_outwards_to_dial(
     let came = until("ana to dial bob", MOST, || {
         let dialled =
             |peer: &Value| peer["outgoing"] == true && peer["address"] == bob.listen().to_string().as_str();
-        connections(&ana, name).into_iter().find(dialled)
+        ana.connections(name).into_iter().find(dialled)
     });
     assert_eq!((&came["source"], &came["utp"]), (&Value::from("asked"), &Value::from(false)), "{came}");
     let met = begun.elapsed().as_secs_f64();

@@ -30,23 +30,6 @@ impl Memory {
     pub(crate) fn set_full(&self, full: bool) {
         self.rows().full = full;
     }
-
-    fn write(&self, batch: &[Lasting], anew: bool) -> Result<(), StoreError> {
-        let mut rows = self.rows();
-        if rows.full {
-            return Err(StoreError::Full);
-        }
-        if anew {
-            rows.events.clear();
-        }
-        for lasting in batch {
-            rows.events.push(serde_json::to_string(&lasting.event)?);
-            if let Some(info) = &lasting.info {
-                rows.infos.insert(info.key, info.clone());
-            }
-        }
-        Ok(())
-    }
 }
 
 impl Store for Memory {
@@ -65,12 +48,21 @@ impl Store for Memory {
         Ok(())
     }
 
-    fn append(&mut self, batch: &[Lasting]) -> Result<(), StoreError> {
-        self.write(batch, false)
-    }
-
-    fn replace(&mut self, checkpoint: &[Lasting]) -> Result<(), StoreError> {
-        self.write(checkpoint, true)
+    fn write(&mut self, batch: &[Lasting], anew: bool) -> Result<(), StoreError> {
+        let mut rows = self.rows();
+        if rows.full {
+            return Err(StoreError::Full);
+        }
+        if anew {
+            rows.events.clear();
+        }
+        for lasting in batch {
+            rows.events.push(serde_json::to_string(&lasting.event)?);
+            if let Some(info) = &lasting.info {
+                rows.infos.insert(info.key, info.clone());
+            }
+        }
+        Ok(())
     }
 
     fn len(&self) -> u64 {

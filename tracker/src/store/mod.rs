@@ -134,10 +134,17 @@ pub(crate) trait Store: Send {
     fn events(&mut self, take: &mut dyn FnMut(&Event)) -> Result<Loaded, StoreError>;
     /// Gives every info dictionary; those that `take` refuses are dropped from the store.
     fn infos(&mut self, take: &mut dyn FnMut(&Dictionary) -> bool) -> Result<(), StoreError>;
-    /// Adds events at the end, all or none; when this returns they are kept.
-    fn append(&mut self, batch: &[Lasting]) -> Result<(), StoreError>;
-    /// Puts these events in the place of all others, all or none.
-    fn replace(&mut self, checkpoint: &[Lasting]) -> Result<(), StoreError>;
+    /// Adds events at the end, or with `anew` puts them in the place of all others; all or none. When this
+    /// returns they are kept.
+    fn write(&mut self, batch: &[Lasting], anew: bool) -> Result<(), StoreError>;
+    /// Adds events at the end.
+    fn append(&mut self, batch: &[Lasting]) -> Result<(), StoreError> {
+        self.write(batch, false)
+    }
+    /// Puts these events in the place of all others.
+    fn replace(&mut self, checkpoint: &[Lasting]) -> Result<(), StoreError> {
+        self.write(checkpoint, true)
+    }
     /// Events that it holds.
     fn len(&self) -> u64;
 }

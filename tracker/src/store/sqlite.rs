@@ -95,25 +95,6 @@ impl Sqlite {
     fn failed(&self) -> impl Fn(rusqlite::Error) -> StoreError + Copy {
         |error| explain(error, &self.path)
     }
-
-    fn write(&mut self, batch: &[Lasting], anew: bool) -> Result<(), StoreError> {
-        let path = self.path.clone();
-        let failed = |error| explain(error, &path);
-        let (mut last, mut count) = (self.last, self.count);
-        let transaction = self.connection.transaction().map_err(failed)?;
-        if anew {
-            transaction.execute("DELETE FROM event", []).map_err(failed)?;
-            count = 0;
-        }
-        for lasting in batch {
-            last += 1;
-            count += 1;
-            insert(&transaction, last, lasting, &path)?;
-        }
-        transaction.commit().map_err(failed)?;
-        (self.last, self.count) = (last, count);
-        Ok(())
-    }
 }
 
 fn insert(
@@ -183,12 +164,23 @@ impl Store for Sqlite {
         Ok(())
     }
 
-    fn append(&mut self, batch: &[Lasting]) -> Result<(), StoreError> {
-        self.write(batch, false)
-    }
-
-    fn replace(&mut self, checkpoint: &[Lasting]) -> Result<(), StoreError> {
-        self.write(checkpoint, true)
+    fn write(&mut self, batch: &[Lasting], anew: bool) -> Result<(), StoreError> {
+        let path = self.path.clone();
+        let failed = |error| explain(error, &path);
+        let (mut last, mut count) = (self.last, self.count);
+        let transaction = self.connection.transaction().map_err(failed)?;
+        if anew {
+            transaction.execute("DELETE FROM event", []).map_err(failed)?;
+            count = 0;
+        }
+        for lasting in batch {
+            last += 1;
+            count += 1;
+            insert(&transaction, last, lasting, &path)?;
+        }
+        transaction.commit().map_err(failed)?;
+        (self.last, self.count) = (last, count);
+        Ok(())
     }
 
     fn len(&self) -> u64 {
