@@ -10,7 +10,7 @@ use download_status::Checkpointer;
 use runtime::Clock;
 use shared::metainfo::Metainfo;
 use shared::path::SafePath;
-use shared::{InfoHash, InfoHashes, PeerId};
+use shared::{Bitfield, InfoHash, InfoHashes, PeerId};
 use swarm::PeerSource;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -214,6 +214,11 @@ impl Session {
     /// The connections of one torrent.
     pub async fn peers(&self, id: InfoHash) -> Result<Vec<PeerStatus>, CommandError> {
         self.ask(id, Command::ViewPeers).await
+    }
+
+    /// Which pieces of a torrent are verified; of length 0 while they are not known.
+    pub async fn pieces(&self, id: InfoHash) -> Result<Bitfield, CommandError> {
+        self.ask(id, Command::ViewPieces).await
     }
 
     /// Every message from and to peers from now on, as far as it fits the filter, until the receiver is

@@ -13,7 +13,8 @@
 //!          │        ├─ Talk      the last messages, and the marks that make resending harmless
 //!          │        └─ Ledger    what outlives the process: people, shares, mail
 //!          ├─ Flood    how fast each may ask and talk (soft: not part of the state)
-//!          └─ Silence  when each was last heard (soft)
+//!          ├─ Silence  when each was last heard (soft)
+//!          └─ Pictures what peers show of running transfers (soft)
 //! ```
 //!
 //! The tracker's hub calls [`Registry::execute`] under its one lock.
@@ -30,8 +31,10 @@ mod identity;
 mod ledger;
 mod members;
 mod page;
+mod picture;
 mod registry;
 mod rest;
+mod scene;
 mod silence;
 mod state;
 mod swarm;
@@ -45,4 +48,5 @@ pub use event::{Event, Milestone, NewEntry, NewMember};
 pub use identity::{Mark, MemberId};
 pub use ledger::{Dictionary, Lasting};
 pub use registry::{Registry, Torrent};
+pub use scene::{Holder, Scene, SceneFlow, ScenePeer, SceneShare};
 pub use state::{State, Sums};

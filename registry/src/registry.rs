@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rand::Rng;
 use shared::announce::Scrape;
-use shared::control::{Counters, Departure, Entry, Find, Message, Person, Request, write_push};
+use shared::control::{Counters, Departure, Entry, Find, Message, Person, Progress, Request, write_push};
 use shared::{InfoHash, Moment};
 
 use crate::addresses::Asker;
@@ -16,6 +16,7 @@ use crate::event::Event;
 use crate::flood::{Flood, Meter};
 use crate::identity::{Mark, MemberId};
 use crate::ledger::{Dictionary, Lasting};
+use crate::picture::Pictures;
 use crate::silence::Silence;
 use crate::state::State;
 
@@ -40,6 +41,7 @@ pub struct Registry {
     /// Clients that only announce, each by the hash that it says.
     announces: Silence<(MemberId, InfoHash)>,
     refused: u64,
+    pictures: Pictures,
 }
 
 impl Registry {
@@ -54,6 +56,7 @@ impl Registry {
             silence: Silence::new(patience),
             announces: Silence::new(announce_patience),
             refused: 0,
+            pictures: Pictures::default(),
         }
     }
 
@@ -110,6 +113,10 @@ impl Registry {
         &self.state
     }
 
+    pub(crate) fn pictures(&self) -> &Pictures {
+        &self.pictures
+    }
+
     /// What follows from `command`; nothing has changed. `at` is the time of day in milliseconds since
     /// 1970, `now` counts from the tracker's start.
     pub fn decide(&self, command: Command, now: Moment, at: u64, rng: &mut impl Rng) -> Decision {
@@ -144,6 +151,7 @@ impl Registry {
             Event::Progressed { peer, key, have: None, .. } => self.forget_announces(*peer, *key),
             _ => {}
         }
+        self.pictures.follow(event);
         self.state.apply(event);
     }
 
@@ -167,12 +175,17 @@ impl Registry {
 
     /// Decides and applies: refuses what comes too fast, and takes each command as a sign of life.
     pub fn execute(&mut self, command: Command, now: Moment, at: u64, rng: &mut impl Rng) -> Decision {
+        let shown = shown(&command);
         let decision = match self.admit(&command, now) {
             Err(refusal) => Decision::refuse(refusal),
             Ok(()) => self.decide(command, now, at, rng),
         };
         for event in &decision.events {
             self.apply(event, now);
+        }
+        if let (Some(progress), Some(Event::Progressed { peer, key, .. })) = (shown, decision.events.first())
+        {
+            self.pictures.take(*peer, *key, &progress, now);
         }
         if let Some(Ok(Announced { watched: Some(watched), .. })) = decision.announced {
             if self.announces.is_watched(watched) {
@@ -334,6 +347,13 @@ impl Registry {
         entries.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| a.entry.cmp(&b.entry)));
         entries
     }
+}
+
+/// What a command shows of a transfer.
+fn shown(command: &Command) -> Option<Progress> {
+    let Command::Request { request, .. } = command else { return None };
+    let Request::Progress(progress) = request.as_ref() else { return None };
+    Some(progress.clone())
 }
 
 /// Bytes that a message will be for each receiver.

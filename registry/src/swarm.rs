@@ -38,6 +38,8 @@ pub(crate) struct Swarm {
     pub(crate) downloaded: u64,
     /// Bytes given by those who left, and by those who are here.
     pub(crate) uploaded: u64,
+    /// Of these, bytes given by those who had all from the beginning.
+    pub(crate) from_origin: u64,
 }
 
 impl Swarm {
@@ -70,13 +72,19 @@ impl Swarm {
         self.completed += other.completed;
         self.downloaded = self.downloaded.saturating_add(other.downloaded);
         self.uploaded = self.uploaded.saturating_add(other.uploaded);
+        self.from_origin = self.from_origin.saturating_add(other.from_origin);
     }
 
     /// What a source says it received and gave enters the sums; a count that went back starts anew.
     pub(crate) fn count(&mut self, before: Option<&SourceState>, downloaded: u64, uploaded: u64) {
         let (down, up) = before.map_or((0, 0), |before| (before.downloaded, before.uploaded));
         self.downloaded = self.downloaded.saturating_add(downloaded.checked_sub(down).unwrap_or(downloaded));
-        self.uploaded = self.uploaded.saturating_add(uploaded.checked_sub(up).unwrap_or(uploaded));
+        let given = uploaded.checked_sub(up).unwrap_or(uploaded);
+        self.uploaded = self.uploaded.saturating_add(given);
+        // Who received nothing and has all did not get it here.
+        if downloaded == 0 && before.is_some_and(|before| before.have.is_full()) {
+            self.from_origin = self.from_origin.saturating_add(given);
+        }
     }
 }
 

@@ -87,7 +87,16 @@ fn take(room: &mut Room, step: Step) {
             let left = SIZE - downloaded;
             drop(room.ask(
                 session,
-                Progress { entry: entry(content), have, left, downloaded, uploaded: 1, event },
+                Progress {
+                    entry: entry(content),
+                    have,
+                    left,
+                    downloaded,
+                    uploaded: 1,
+                    event,
+                    pieces: Some(vec![1]),
+                    flows: Vec::new(),
+                },
             ));
         }
         Step::Subscribe { session, content, wants } => {

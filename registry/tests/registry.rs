@@ -189,6 +189,8 @@ fn subscribers_hear_at_once_who_joins_completes_and_leaves() {
         downloaded: room::SIZE - left,
         uploaded: 0,
         event,
+        pieces: None,
+        flows: Vec::new(),
     };
     room.ask(3, progress(Have::Pieces(0), room::SIZE, Some(ProgressEvent::Started))).unwrap();
     room.ask(3, progress(Have::Pieces(30), room::SIZE / 2, None)).unwrap();
@@ -237,7 +239,20 @@ fn a_download_has_a_start_quarters_and_an_end() {
         let downloaded = room::SIZE * percent / 100;
         let have = Have::Pieces(percent * room::PIECES / 100);
         let left = room::SIZE - downloaded;
-        room.ask(2, Progress { entry: entry.clone(), have, left, downloaded, uploaded: 5, event }).unwrap();
+        room.ask(
+            2,
+            Progress {
+                entry: entry.clone(),
+                have,
+                left,
+                downloaded,
+                uploaded: 5,
+                event,
+                pieces: None,
+                flows: Vec::new(),
+            },
+        )
+        .unwrap();
     }
     let milestones = room.milestones();
     assert_eq!(

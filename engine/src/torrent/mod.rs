@@ -18,7 +18,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use shared::{InfoHash, InfoHashes};
+use shared::{Bitfield, InfoHash, InfoHashes};
 use swarm::{KnownPeer, PeerSource};
 use tokio::sync::{oneshot, watch};
 
@@ -37,6 +37,8 @@ pub(crate) enum Command {
     Resume(oneshot::Sender<()>),
     /// Who is connected.
     ViewPeers(oneshot::Sender<Vec<PeerStatus>>),
+    /// Which pieces are verified.
+    ViewPieces(oneshot::Sender<Bitfield>),
     /// Where peers were reached.
     KnownPeers(oneshot::Sender<Vec<KnownPeer>>),
     /// Another tracker speaks for the torrent.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use shared::path::SafePath;
-use shared::{BlockRef, InfoHashes, Moment, PeerId, PieceIndex};
+use shared::{Bitfield, BlockRef, InfoHashes, Moment, PeerId, PieceIndex};
 use swarm::{Input, Output, PeerKey, Torrent};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -203,6 +203,11 @@ impl Task {
             Command::ViewPeers(answer) => {
                 let peers = self.brain.as_ref().map(|brain| brain.peers(self.now())).unwrap_or_default();
                 let _ = answer.send(peers.iter().map(View::peer).collect()).is_ok();
+            }
+            Command::ViewPieces(answer) => {
+                let have =
+                    self.brain.as_ref().map_or_else(|| Bitfield::empty(0), |brain| brain.have().clone());
+                let _ = answer.send(have).is_ok();
             }
             Command::KnownPeers(answer) => {
                 let known = self.brain.as_ref().map(|brain| brain.known_peers(self.now()));

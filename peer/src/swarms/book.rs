@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use shared::control::{EntryId, Source};
 use shared::{InfoHash, PeerId};
 
+use super::picture::Painted;
+
 /// The most peers whose names are kept.
 const MOST_PEERS: usize = 20_000;
 /// Of how many peers it is said that no way leads to them, for each torrent.
@@ -24,6 +26,8 @@ pub(super) struct Page {
     pub nameless: bool,
     /// Quarters of the download that were told, 0 to 4; none before it began.
     pub quarters: Option<u8>,
+    /// What the tracker was shown last, while something moved.
+    pub painted: Option<Painted>,
     /// Of whom the person knows that they cannot be reached.
     unreached: BTreeSet<PeerId>,
 }
@@ -68,6 +72,7 @@ impl Book {
         for page in self.pages.values_mut() {
             page.entry = None;
             page.quarters = None;
+            page.painted = None;
         }
     }
 

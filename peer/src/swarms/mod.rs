@@ -6,6 +6,7 @@
 
 mod book;
 mod company;
+mod picture;
 mod reach;
 pub mod roster;
 
@@ -163,6 +164,7 @@ impl Swarms {
                 },
                 _ = look.tick() => {
                     self.look();
+                    self.paint();
                     self.look_around();
                     None
                 }
@@ -373,6 +375,8 @@ impl Swarms {
             downloaded: status.downloaded,
             uploaded: status.uploaded,
             event,
+            pieces: None,
+            flows: Vec::new(),
         };
         let link = self.link.clone();
         Self::aside(async move { link.ask(request).await.map(drop) });

@@ -315,7 +315,8 @@ impl Decider<'_> {
         let milestone = if item.about.listed {
             let event = completed.then_some(ProgressEvent::Completed);
             let entry = item.about.entry.clone();
-            let progress = Progress { entry, have, left, downloaded, uploaded, event };
+            let (pieces, flows) = (None, Vec::new());
+            let progress = Progress { entry, have, left, downloaded, uploaded, event, pieces, flows };
             self.milestone(member.id, item, before, &progress, have, left)
         } else {
             // Where the size is not known, only the end is.

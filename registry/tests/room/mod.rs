@@ -150,6 +150,10 @@ impl Room {
         self.pushes.clear();
     }
 
+    pub fn time(&self) -> Moment {
+        self.now
+    }
+
     pub fn wait(&mut self, time: Duration) {
         self.now = self.now + time;
     }

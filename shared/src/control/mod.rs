@@ -16,6 +16,7 @@ mod json;
 mod line;
 mod name;
 mod parse;
+mod picture;
 mod push;
 mod reach;
 mod request;
@@ -34,6 +35,7 @@ pub use line::{
 };
 pub use name::{check_nick, check_share_name, check_text};
 pub use parse::parse_request;
+pub use picture::Flow;
 pub use push::{Change, Departure, Push};
 pub use reach::is_local;
 pub use request::{
@@ -65,5 +67,9 @@ pub const MAX_NAME: usize = 255;
 pub const MAX_INFO: usize = 512 * 1024;
 /// Bytes of piece layers that may travel inside `share`: 6,000 pieces and more.
 pub const MAX_LAYERS: usize = 196 * 1024;
+/// Cells that a piece map in `progress` may have, a byte each.
+pub const MAX_CELLS: usize = 512;
+/// Connections that `progress` may tell the rates of.
+pub const MAX_FLOWS: usize = 64;
 /// Sources that `sources` gives when it is not told how many.
 pub const DEFAULT_WANT: u64 = 50;

@@ -141,7 +141,11 @@ fn share(fields: &mut Fields<'_>) -> Result<Share, Fault> {
     })
 }
 
-fn bytes(fields: &mut Fields<'_>, field: &'static str, limit: usize) -> Result<Option<Vec<u8>>, Fault> {
+pub(super) fn bytes(
+    fields: &mut Fields<'_>,
+    field: &'static str,
+    limit: usize,
+) -> Result<Option<Vec<u8>>, Fault> {
     let Some(text) = fields.optional_text(field, super::LINE_AFTER_LOGIN)? else { return Ok(None) };
     let bytes = STANDARD.decode(text).map_err(|_| Fault::Unfit { field, reason: "must be base64" })?;
     if bytes.len() > limit {
@@ -204,6 +208,8 @@ fn progress(fields: &mut Fields<'_>) -> Result<Progress, Fault> {
         downloaded,
         uploaded,
         event,
+        pieces: super::picture::pieces(fields)?,
+        flows: super::picture::flows(fields)?,
     })
 }
 

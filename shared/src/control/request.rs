@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::answer::{Done, Found, Matches, Messages, Pong, Sent, Shared, Sources, Stats, Welcome, WhoIsHere};
 use super::entry::{EntryId, Have, Kind, ProgressEvent, base64_text, hashes};
+use super::picture::Flow;
 use crate::id::{InfoHash, InfoHashV2, InfoHashes, PeerId};
 
 /// A request together with the shape of its answer, so that a caller who asks gets the right type.
@@ -222,6 +223,13 @@ pub struct Progress {
     /// What just happened, if anything did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event: Option<ProgressEvent>,
+    /// Which parts are verified, for pictures: at most [`super::MAX_CELLS`] cells in the order of the
+    /// content, 0 (nothing) to 255 (all) each, written in base64.
+    #[serde(with = "base64_text", skip_serializing_if = "Option::is_none")]
+    pub pieces: Option<Vec<u8>>,
+    /// What moves at present, for pictures: at most [`super::MAX_FLOWS`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub flows: Vec<Flow>,
 }
 
 /// Text for a person or for all.

@@ -1,8 +1,12 @@
 //! Lines that are wrong, each with the code and the words it must be refused with.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 
-use super::super::{Code, LINE_BEFORE_LOGIN, MAX_DEPTH, MAX_KEYS, parse_from_tracker, parse_request};
+use super::super::{
+    Code, LINE_BEFORE_LOGIN, MAX_CELLS, MAX_DEPTH, MAX_FLOWS, MAX_KEYS, parse_from_tracker, parse_request,
+};
 
 const HELLO: &str = r#"{"type":"hello","version":1,"nick":NICK,"peer_id":"0101010101010101010101010101010101010101","ports":[6881]}"#;
 const SHARE: &str = r#"{"type":"share","name":"a","size":SIZE,"piece_length":16384,"info_hash_v1":"0101010101010101010101010101010101010101"}"#;
@@ -282,4 +286,32 @@ proptest! {
         }
         prop_assert!(line.len() < LINE_BEFORE_LOGIN);
     }
+}
+
+#[test]
+fn pictures_that_do_not_fit() {
+    let progress = |more: &str| format!(r#"{{"type":"progress","entry":"9c1e47",{more}}}"#).into_bytes();
+    let flow = r#"{"peer_id":"2d4152303130302d0123456789abcdef01234567","down":1}"#;
+    let flows = |count: usize| format!(r#""flows":[{}]"#, vec![flow; count].join(","));
+    let cells = |count: usize| format!(r#""pieces":"{}""#, STANDARD.encode(vec![7; count]));
+    refused(&[
+        ("no base64", progress(r#""pieces":"%%""#), Code::BadField, "`pieces` must be base64"),
+        ("one cell more", progress(&cells(MAX_CELLS + 1)), Code::TooLong, "limit 512"),
+        ("one flow more", progress(&flows(MAX_FLOWS + 1)), Code::BadField, "limit 64"),
+        ("no list", progress(r#""flows":7"#), Code::BadField, "`flows` must be a list"),
+        ("no object", progress(r#""flows":[7]"#), Code::BadField, "a list of objects"),
+        ("nobody", progress(r#""flows":[{"down":1}]"#), Code::BadField, "`flows`"),
+        ("no id", progress(r#""flows":[{"peer_id":"xyz"}]"#), Code::BadHash, "`flows`"),
+        (
+            "backwards",
+            progress(r#""flows":[{"peer_id":"2d4152303130302d0123456789abcdef01234567","up":-1}]"#),
+            Code::BadField,
+            "`flows` must be 0 or more",
+        ),
+    ]);
+    accepted(&[
+        ("as many cells as the limit", progress(&cells(MAX_CELLS))),
+        ("as many flows as the limit", progress(&flows(MAX_FLOWS))),
+        ("nothing", progress(r#""pieces":"","flows":[]"#)),
+    ]);
 }

@@ -84,6 +84,8 @@ fn requests() -> Vec<Request> {
             downloaded: 6,
             uploaded: 7,
             event: Some(ProgressEvent::Started),
+            pieces: Some(vec![0, 128, 255]),
+            flows: vec![Flow { peer_id: PeerId([3; 20]), down: 5_000_000, up: 0 }],
         }
         .into(),
         Message { to: "*".to_owned(), text: "hola\n\"señor\"".to_owned(), nonce: Some("n1".to_owned()) }
