@@ -10,6 +10,7 @@ use shared::control::{Answer, Departure, Hello, Push, Refusal, Request};
 
 use crate::event::Event;
 use crate::identity::MemberId;
+use crate::operate::Action;
 
 /// One connection, numbered by the shell; a number is used once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -53,10 +54,15 @@ pub struct Announced {
 }
 
 /// Why an announce is not taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unannounced {
     /// The torrent is not known, and is not taken from there.
     NotRegistered,
+    /// The operator banned the client, or where it comes from.
+    Banned {
+        /// The sentence that says so.
+        text: String,
+    },
     /// There are too many clients or torrents, here or from that address.
     Full {
         /// What there is too much of.
@@ -70,6 +76,7 @@ impl std::fmt::Display for Unannounced {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::NotRegistered => f.write_str("this torrent is not registered here"),
+            Self::Banned { text } => f.write_str(text),
             Self::Full { what, limit } => write!(f, "too many {what} (limit {limit})"),
         }
     }
@@ -114,17 +121,12 @@ pub enum Command {
         /// The id of the newest.
         up_to: u64,
     },
-    /// The operator says something to all.
-    Notice {
+    /// The operator orders something.
+    Operate {
+        /// By which way the order came, such as `console` or `web`: at most 64 bytes.
+        by: String,
         /// What.
-        text: String,
-    },
-    /// The operator sends someone away.
-    Kick {
-        /// Whom.
-        nick: String,
-        /// Why.
-        reason: String,
+        action: Action,
     },
 }
 

@@ -8,6 +8,7 @@ use shared::{InfoHash, InfoHashV2, InfoHashes, PeerId};
 
 use crate::command::{Door, SessionKey};
 use crate::identity::{Mark, MemberId};
+use crate::operate::{Ban, Mute, Order};
 use crate::state::Sums;
 
 /// A peer as it comes in.
@@ -278,10 +279,19 @@ pub enum Event {
         /// When.
         at: u64,
     },
-    /// The operator said something to all.
-    Noticed {
-        /// What.
-        text: String,
+    /// The operator ordered something, and it was done.
+    Operated {
+        /// Who, when and what.
+        order: Order,
+    },
+    /// In a checkpoint: what of the operator's orders holds.
+    Standing {
+        /// What everyone is told who comes.
+        motd: Option<String>,
+        /// Who may not write.
+        mutes: Vec<Mute>,
+        /// Who may not come.
+        bans: Vec<Ban>,
     },
     /// Someone has the messages that were kept.
     Collected {
@@ -338,7 +348,8 @@ impl Event {
             | Self::Messaged { at, .. }
             | Self::Restarted { at }
             | Self::Known { seen: at, .. }
-            | Self::Catalogued { seen: at, .. } => *at,
+            | Self::Catalogued { seen: at, .. }
+            | Self::Operated { order: Order { at, .. } } => *at,
             _ => 0,
         }
     }

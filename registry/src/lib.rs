@@ -11,7 +11,7 @@
 //!          │        ├─ Catalog   what is shared, found by hash, root, short id or name
 //!          │        │    └─ Swarm   who has how much of one entry, who wants to be told
 //!          │        ├─ Talk      the last messages, and the marks that make resending harmless
-//!          │        └─ Ledger    what outlives the process: people, shares, mail
+//!          │        └─ Ledger    what outlives the process: people, shares, mail, the operator's orders
 //!          ├─ Flood    how fast each may ask and talk (soft: not part of the state)
 //!          ├─ Silence  when each was last heard (soft)
 //!          └─ Pictures what peers show of running transfers (soft)
@@ -30,6 +30,7 @@ mod fold;
 mod identity;
 mod ledger;
 mod members;
+mod operate;
 mod page;
 mod picture;
 mod registry;
@@ -47,6 +48,7 @@ pub use config::{Config, Rate, Unknown};
 pub use event::{Event, Milestone, NewEntry, NewMember};
 pub use identity::{Mark, MemberId};
 pub use ledger::{Dictionary, Lasting};
+pub use operate::{Action, Ban, Deed, Mute, Order, Target};
 pub use registry::{Registry, Torrent};
 pub use scene::{Holder, Scene, SceneFlow, ScenePeer, SceneShare};
 pub use state::{State, Sums};

@@ -16,6 +16,7 @@ use crate::event::Event;
 use crate::flood::{Flood, Meter};
 use crate::identity::{Mark, MemberId};
 use crate::ledger::{Dictionary, Lasting};
+use crate::operate::{Ban, Mute, Order};
 use crate::picture::Pictures;
 use crate::silence::Silence;
 use crate::state::State;
@@ -302,6 +303,26 @@ impl Registry {
     /// What the peer of a connection is called.
     pub fn nick_of(&self, session: SessionKey) -> Option<&str> {
         self.state.members.of_session(session).map(|member| member.nick.as_str())
+    }
+
+    /// The bans that hold at a time of day, for the operator.
+    pub fn bans(&self, at: u64) -> Vec<Ban> {
+        self.state.ledger.standing.bans(at).cloned().collect()
+    }
+
+    /// The mutes that hold at a time of day, for the operator.
+    pub fn mutes(&self, at: u64) -> Vec<Mute> {
+        self.state.ledger.standing.mutes(at).cloned().collect()
+    }
+
+    /// What everyone is told who comes.
+    pub fn motd(&self) -> Option<&str> {
+        self.state.ledger.standing.motd.as_deref()
+    }
+
+    /// The last orders of operators, oldest first.
+    pub fn orders(&self) -> Vec<Order> {
+        self.state.ledger.standing.orders().cloned().collect()
     }
 
     /// Who is here, for the operator, by nick.

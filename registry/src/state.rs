@@ -84,7 +84,8 @@ impl State {
             Event::Messaged { .. } => self.say(event),
             Event::Restarted { .. } => self.restart(),
             Event::Tallied { sums } => self.sums = *sums,
-            Event::Noticed { .. }
+            Event::Operated { .. }
+            | Event::Standing { .. }
             | Event::Collected { .. }
             | Event::Known { .. }
             | Event::Catalogued { .. } => {}

@@ -5,7 +5,7 @@
 mod room;
 
 use proptest::prelude::*;
-use registry::{Command, SessionKey};
+use registry::{Action, Command, SessionKey};
 use room::{Client, PIECES, Room, SIZE, share};
 use shared::announce::Event as Why;
 use shared::control::{
@@ -23,7 +23,7 @@ enum Step {
     Progress { session: u64, content: u8, percent: u64, event: u8 },
     Subscribe { session: u64, content: u8, wants: bool },
     Message { session: u64, to: usize, nonce: bool },
-    Kick { nick: usize },
+    Order { which: u8, nick: usize, minutes: u64 },
     Wait { seconds: u64 },
     Announce { client: u8, content: u8, key: bool, far: bool, left: u64, event: u32 },
     Restart,
@@ -47,7 +47,8 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(session, content, wants)| Step::Subscribe { session, content, wants }),
         2 => (session, 0_usize..5, any::<bool>())
             .prop_map(|(session, to, nonce)| Step::Message { session, to, nonce }),
-        1 => (0_usize..4).prop_map(|nick| Step::Kick { nick }),
+        2 => (0_u8..8, 0_usize..4, 0_u64..3)
+            .prop_map(|(which, nick, minutes)| Step::Order { which, nick, minutes }),
         5 => (0_u8..5, 1_u8..6, any::<bool>(), any::<bool>(), 0_u64..3, 0_u32..4).prop_map(
             |(client, content, key, far, left, event)| {
                 Step::Announce { client, content, key, far, left, event }
@@ -59,6 +60,23 @@ fn step() -> impl Strategy<Value = Step> {
 
 fn entry(content: u8) -> EntryId {
     EntryId(format!("{content:02x}").repeat(20))
+}
+
+/// An order; of no minutes it is for ever.
+fn order(which: u8, nick: usize, minutes: u64) -> Action {
+    let (nick, reason) = (NICKS[nick].to_owned(), "why".to_owned());
+    let millis = (minutes > 0).then_some(minutes * 60_000);
+    let net = format!("192.168.1.{}", minutes + 1);
+    match which {
+        0 => Action::Say { text: "hola".to_owned() },
+        1 => Action::Motd { text: (minutes > 0).then_some(reason) },
+        2 => Action::Mute { nick, millis, reason },
+        3 => Action::Unmute { nick },
+        4 => Action::Kick { nick, reason },
+        5 => Action::Ban { whom: nick, millis, reason },
+        6 => Action::Ban { whom: net, millis: Some(30_000), reason },
+        _ => Action::Unban { whom: if minutes == 0 { nick } else { net } },
+    }
 }
 
 fn take(room: &mut Room, step: Step) {
@@ -106,8 +124,9 @@ fn take(room: &mut Room, step: Step) {
             let nonce = nonce.then(|| "mark".to_owned());
             drop(room.ask(session, Message { to: NICKS[to].to_owned(), text: "hola".to_owned(), nonce }));
         }
-        Step::Kick { nick } => {
-            drop(room.execute(Command::Kick { nick: NICKS[nick].to_owned(), reason: String::new() }));
+        Step::Order { which, nick, minutes } => {
+            let action = order(which, nick, minutes);
+            drop(room.execute(Command::Operate { by: "test".to_owned(), action }));
         }
         Step::Announce { client, content, key, far, left, event } => {
             // Number 5 is shared by nobody; the first ids are those of members.

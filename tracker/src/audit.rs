@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use registry::{Door, Event, Milestone, NewMember};
+use registry::{Door, Event, Milestone, NewMember, Order};
 use runtime::telemetry::AUDIT;
 use shared::control::{Departure, Have, MessageLog};
 use shared::display::{Elapsed, Rate, Size, columns, escape, fit};
@@ -48,10 +48,7 @@ pub(crate) fn log(event: &Event) {
         }
         Event::Progressed { milestone: Some(milestone), .. } => download(event, milestone),
         Event::Messaged { .. } => message(event),
-        Event::Noticed { text } => {
-            let row = row("NOTICE", "all", &format!("\"{}\"", escape(text)), "");
-            tracing::info!(target: AUDIT, action = "notice", text = %escape(text), "{row}");
-        }
+        Event::Operated { order } => operated(order),
         Event::Met { new, .. } => {
             tracing::debug!(info_hash = %new.entry, "clients announce a torrent that nobody shared");
         }
@@ -62,6 +59,7 @@ pub(crate) fn log(event: &Event) {
         | Event::Collected { .. }
         | Event::Restarted { .. }
         | Event::Tallied { .. }
+        | Event::Standing { .. }
         | Event::Known { .. }
         | Event::Catalogued { .. } => {}
     }
@@ -140,6 +138,19 @@ fn message(event: &Event) {
             tracing::info!(target: AUDIT, action = "message", message_id = message, from = %from_safe, to = %to_safe, text = %safe, bytes, delivered, "{row}");
         }
     }
+}
+
+/// What an operator ordered: who, when (the line's own time), and why.
+fn operated(order: &Order) {
+    let by = escape(&order.by).into_owned();
+    let Order { deed, .. } = order;
+    let (whom, until, text) = (deed.whom(), deed.until(), deed.text());
+    let action = if deed.verb() == "say" { "notice" } else { deed.verb() };
+    let shown = if text.is_empty() { String::new() } else { format!("\"{}\"", escape(text)) };
+    let end = until.map(|until| format!("until {}", runtime::clock::date_and_time_of(until)));
+    let row = row(&action.to_uppercase(), &whom, &shown, &end.unwrap_or_default());
+    let (whom, text) = (escape(&whom), escape(text));
+    tracing::info!(target: AUDIT, action, %whom, %by, until, %text, "{row}");
 }
 
 /// One row: action, nick, text, and what stands at its end.

@@ -2,13 +2,14 @@
 //!
 //! End of input is no wish to stop: a service has no input at all.
 
+mod orders;
+
 use std::io::BufRead as _;
 use std::time::Duration;
 
-use registry::Command;
 use runtime::Shutdown;
 use shared::control::{Counters, Entry, Person};
-use shared::display::{Elapsed, Size, escape, fit};
+use shared::display::{Elapsed, Size, fit};
 use tokio::sync::mpsc;
 
 use crate::Tracker;
@@ -18,12 +19,17 @@ status            how many peers, entries, messages
 peers             who is here
 shares [NAME]     what is shared
 say TEXT          a line for everyone
-kick NICK [WHY]   send someone away
+motd [TEXT|off]   what everyone is told who comes
+mute NICK [30m] [WHY]     someone may not write     unmute NICK
+kick NICK [WHY]           someone is sent away
+ban NICK|IP|NETWORK [2d] [WHY]   ... and may not come back     unban ...
+bans              who may not come, who may not write
+orders            what was ordered lately, by whom, when, why
 stop              tell everyone and stop (so does Ctrl-C)
 help              this";
 
-/// The verbs, for guessing what was meant.
-const VERBS: [&str; 7] = ["status", "peers", "shares", "say", "kick", "stop", "help"];
+/// The verbs of this file, for guessing what was meant.
+const VERBS: [&str; 5] = ["status", "peers", "shares", "stop", "help"];
 
 /// Takes verbs from standard input until it ends or the tracker stops.
 pub(crate) async fn run(tracker: &Tracker, shutdown: &Shutdown) {
@@ -66,6 +72,9 @@ fn lines() -> mpsc::Receiver<String> {
 fn obey(tracker: &Tracker, shutdown: &Shutdown, line: &str) -> String {
     let (verb, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     let rest = rest.trim();
+    if let Some(answer) = orders::obey(tracker.hub(), verb.trim_start_matches('/'), rest) {
+        return answer;
+    }
     match verb.trim_start_matches('/') {
         "" => String::new(),
         "status" | "estado" => {
@@ -75,40 +84,18 @@ fn obey(tracker: &Tracker, shutdown: &Shutdown, line: &str) -> String {
         }
         "peers" | "who" | "pares" | "quien" => peers(&tracker.hub().people()),
         "shares" | "compartidos" => shares(&tracker.hub().entries(), rest),
-        "say" | "decir" if rest.is_empty() => "What do you want to say?\n  try: say TEXT".to_owned(),
-        "say" | "decir" => said(tracker, rest),
-        "kick" if rest.is_empty() => "Whom?\n  try: kick NICK [WHY]".to_owned(),
-        "kick" => kicked(tracker, rest),
         "stop" | "quit" | "exit" | "salir" => {
             shutdown.request();
             String::new()
         }
         "help" | "?" | "ayuda" => HELP.to_owned(),
         unknown => {
-            let nearest = VERBS.iter().min_by_key(|known| strsim::osa_distance(unknown, known));
+            let nearest =
+                VERBS.iter().chain(&orders::VERBS).min_by_key(|known| strsim::osa_distance(unknown, known));
             let guess = nearest.filter(|known| strsim::osa_distance(unknown, known) <= 2);
             let guess = guess.map(|known| format!(" Did you mean: {known} ?")).unwrap_or_default();
             format!("\"{}\" is not a command.{guess}\n  try: help", fit(unknown, 40))
         }
-    }
-}
-
-fn said(tracker: &Tracker, text: &str) -> String {
-    match tracker.hub().order(Command::Notice { text: text.to_owned() }) {
-        Some(Err(refusal)) => escape(&refusal.text).into_owned(),
-        _ => String::new(),
-    }
-}
-
-fn kicked(tracker: &Tracker, rest: &str) -> String {
-    let (nick, reason) = rest.split_once(char::is_whitespace).unwrap_or((rest, "sent away by the operator"));
-    let command = Command::Kick { nick: nick.to_owned(), reason: reason.trim().to_owned() };
-    match tracker.hub().order(command) {
-        Some(Err(refusal)) => {
-            let near = refusal.near.first().map(|near| format!(" Did you mean: {} ?", escape(near)));
-            format!("{}.{}", escape(&refusal.text), near.unwrap_or_default())
-        }
-        _ => String::new(),
     }
 }
 

@@ -13,7 +13,8 @@ use std::thread::JoinHandle;
 use bytes::Bytes;
 use rand::rngs::StdRng;
 use registry::{
-    Announced, Announcement, Command, Decision, Event, Registry, SessionKey, Torrent, Unannounced, Urgency,
+    Announced, Announcement, Ban, Command, Decision, Event, Mute, Order, Registry, SessionKey, Torrent,
+    Unannounced, Urgency,
 };
 use runtime::{Clock, Outbox, Shutdown};
 use shared::InfoHash;
@@ -30,6 +31,18 @@ use crate::store::{self, Folder, Journal, Kept, StoreConfig, StoreError};
 pub(crate) const CLOSED: &str = "closed without bye";
 /// Advisory pushes are left out for a reader that has this much waiting.
 const LAGGING: usize = 256 * 1024;
+
+/// What operators ordered.
+pub(crate) struct Standing {
+    /// What everyone is told who comes.
+    pub(crate) motd: Option<String>,
+    /// Who may not write.
+    pub(crate) mutes: Vec<Mute>,
+    /// Who may not come.
+    pub(crate) bans: Vec<Ban>,
+    /// The last orders, oldest first.
+    pub(crate) orders: Vec<Order>,
+}
 
 /// The tracker's state behind its lock. Copies are the same hub.
 #[derive(Clone)]
@@ -228,6 +241,18 @@ impl Hub {
     /// The tracker's counters.
     pub(crate) fn counters(&self) -> Counters {
         self.lock().registry.counters(self.shared.clock.now())
+    }
+
+    /// What of the operator's orders holds, and the last orders.
+    pub(crate) fn standing(&self) -> Standing {
+        let inner = self.lock();
+        let at = runtime::clock::wall_millis();
+        Standing {
+            motd: inner.registry.motd().map(str::to_owned),
+            mutes: inner.registry.mutes(at),
+            bans: inner.registry.bans(at),
+            orders: inner.registry.orders(),
+        }
     }
 
     /// Who is here.

@@ -120,7 +120,7 @@ impl UdpDoor {
                 let told = ip.map(IpAddr::from).into_iter().collect();
                 match self.hub.announce(Announcement { from, via, door: Door::Udp, told, announce }) {
                     Ok(announced) => Response::Announce { transaction, reply: announced.reply },
-                    Err(refusal) => refused(transaction, refusal),
+                    Err(refusal) => refused(transaction, &refusal),
                 }
             }
             Request::Scrape { hashes, .. } => {
@@ -137,7 +137,7 @@ impl UdpDoor {
     }
 }
 
-fn refused(transaction: u32, refusal: Unannounced) -> Response {
+fn refused(transaction: u32, refusal: &Unannounced) -> Response {
     Response::Error { transaction, reason: refusal.to_string() }
 }
 

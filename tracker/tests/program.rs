@@ -147,6 +147,7 @@ async fn the_console_shows_what_happens_and_obeys() {
         "message",
         "unshare",
         "notice",
+        "kick",
         "disconnect",
         "disconnect",
     ];

@@ -26,6 +26,10 @@ use shared::program::Program;
 impl Decider<'_> {
     pub(super) fn announce(&self, said: &Announcement, rng: &mut impl Rng) -> Decision {
         let id = self.speaker(said);
+        if let Some(banned) = self.banned(said.announce.peer_id, said.from.ip()) {
+            let refused = Err(Unannounced::Banned { text: banned.text });
+            return Decision { announced: Some(refused), ..Decision::default() };
+        }
         let result = match said.announce.event {
             Why::Stopped => Ok(self.stopped(said, id)),
             _ => self.present(said, id, rng),

@@ -2,6 +2,7 @@
 
 mod announcing;
 mod finding;
+mod operating;
 mod presence;
 mod replying;
 mod sharing;
@@ -37,8 +38,7 @@ impl Decider<'_> {
             Command::Announce(said) => self.announce(&said, rng),
             Command::Gone { session, how, detail } => self.gone(session, how, detail),
             Command::Collected { session, up_to } => self.collected(session, up_to),
-            Command::Notice { text } => self.notice(text),
-            Command::Kick { nick, reason } => self.kick(&nick, reason),
+            Command::Operate { by, action } => self.operate(by, action),
             Command::Request { session, request } => match self.state.members.of_session(session) {
                 Some(member) => self.request(member, *request, rng),
                 None => Decision::refuse(Refusal::new(Code::NotRegistered, "say who you are first").advise(

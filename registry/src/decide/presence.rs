@@ -10,7 +10,7 @@ use shared::control::{
 
 use super::{Decider, count, done};
 use crate::addresses::accept;
-use crate::command::{Decision, Door, SessionKey, Urgency};
+use crate::command::{Decision, Door, SessionKey};
 use crate::event::{Event, NewMember};
 use crate::identity::{Mark, MemberId};
 use crate::ledger::{MAX_LETTER_AGE, Mailbox};
@@ -29,6 +29,11 @@ impl Decider<'_> {
         if let Some(member) = members.of_session(session) {
             let text = format!("this connection is already registered as {:?}", member.nick);
             return Decision::refuse(Refusal::new(Code::AlreadyRegistered, text));
+        }
+        if let Some(refusal) = self.banned(hello.peer_id, address.ip()) {
+            let mut decision = Decision::refuse(refusal);
+            decision.end(Some(session), None);
+            return decision;
         }
         let old = members.get(MemberId::session(hello.peer_id));
         if old.is_none() && members.connected() >= self.config.max_members {
@@ -126,6 +131,7 @@ impl Decider<'_> {
             online: count(online),
             missed: count(missed),
             note,
+            motd: self.state.ledger.standing.motd.clone(),
         }))
     }
 
@@ -143,25 +149,6 @@ impl Decider<'_> {
         let online = self.state.members.len() - 1;
         self.leave(&mut decision, member, Departure::Left, reason.unwrap_or_default(), online);
         decision.end(member.session, None);
-        decision
-    }
-
-    pub(super) fn kick(&self, nick: &str, reason: String) -> Decision {
-        let Some(member) = self.state.members.of_nick(nick) else {
-            return Decision::refuse(self.no_such_user(nick));
-        };
-        let mut decision = done();
-        let online = self.state.members.len() - 1;
-        self.leave(&mut decision, member, Departure::Kicked, reason.clone(), online);
-        decision.end(member.session, Some(Push::Kick { reason }));
-        decision
-    }
-
-    pub(super) fn notice(&self, text: String) -> Decision {
-        let mut decision = done();
-        let all = self.state.members.iter().filter_map(|member| member.session).collect();
-        decision.deliver(all, Urgency::Owed, Push::Notice { text: text.clone() });
-        decision.events.push(Event::Noticed { text });
         decision
     }
 

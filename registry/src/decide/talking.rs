@@ -44,6 +44,9 @@ impl<'a> To<'a> {
 
 impl Decider<'_> {
     pub(super) fn message(&self, member: &Member, message: Message) -> Decision {
+        if let Some(refusal) = self.muted(member) {
+            return Decision::refuse(refusal);
+        }
         let to = match self.receiver(&message.to) {
             Ok(to) => to,
             Err(refusal) => return Decision::refuse(refusal),

@@ -24,6 +24,7 @@ impl Ledger {
             holders: holding.holders.iter().copied().collect(),
             seen: holding.seen,
         }));
+        events.extend(self.standing.events());
         let older = self.mailboxes().flat_map(|(peer, mailbox)| {
             let fell_out = mailbox.iter().filter(|letter| !talk.has(letter.message));
             fell_out.map(move |letter| Talk::letter(letter, peer))

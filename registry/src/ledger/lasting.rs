@@ -72,19 +72,16 @@ impl Event {
                 let info = Dictionary::taken_from(new);
                 Some(Lasting { event, info, promised: false })
             }
-            Self::Unshared { .. } => keep(self.clone(), true),
+            Self::Unshared { .. } | Self::Operated { .. } => keep(self.clone(), true),
             Self::Progressed { peer, milestone: Some(Milestone::Done { .. }), .. }
             | Self::Left { peer, .. } => person(*peer).and_then(|_| keep(self.clone(), false)),
             Self::Forgotten { .. }
             | Self::Collected { .. }
             | Self::Known { .. }
             | Self::Tallied { .. }
+            | Self::Standing { .. }
             | Self::Restarted { .. } => keep(self.clone(), false),
-            Self::Progressed { .. }
-            | Self::Subscribed { .. }
-            | Self::Noticed { .. }
-            | Self::Met { .. }
-            | Self::Moved { .. } => None,
+            Self::Progressed { .. } | Self::Subscribed { .. } | Self::Met { .. } | Self::Moved { .. } => None,
         }
     }
 

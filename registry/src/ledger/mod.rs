@@ -9,6 +9,7 @@ mod lasting;
 mod mailbox;
 mod people;
 mod shares;
+mod standing;
 
 use std::collections::BTreeMap;
 
@@ -19,6 +20,7 @@ pub use lasting::{Dictionary, Lasting};
 pub(crate) use mailbox::{MAX_LETTER_AGE, Mailbox};
 pub(crate) use people::{Known, People};
 pub(crate) use shares::Shares;
+pub(crate) use standing::{MAX_BANS, MAX_MUTES, Standing};
 
 use crate::event::{Event, Milestone, NewMember};
 use crate::identity::{Mark, MemberId};
@@ -31,6 +33,7 @@ const MAX_MAIL: usize = 64 * 1024 * 1024;
 pub(crate) struct Ledger {
     pub(crate) people: People,
     pub(crate) shares: Shares,
+    pub(crate) standing: Standing,
     mail: BTreeMap<PeerId, Mailbox>,
 }
 
@@ -93,6 +96,8 @@ impl Ledger {
                 self.mail.entry(*receiver).or_default().put(letter);
             }
             Event::Collected { peer, up_to } => self.collected(*peer, *up_to),
+            Event::Operated { order } => self.standing.obey(order),
+            Event::Standing { motd, mutes, bans } => self.standing.set(motd.as_deref(), mutes, bans),
             _ => {}
         }
     }
@@ -153,6 +158,7 @@ impl Ledger {
             self.left(peer, at);
         }
         self.shares.drop_unheld();
+        self.standing.expire(at);
         self.mail.retain(|_, mailbox| {
             mailbox.drop_before(at.saturating_sub(MAX_LETTER_AGE));
             mailbox.drop_empty();

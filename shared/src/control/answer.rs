@@ -57,6 +57,9 @@ pub struct Welcome {
     /// A sentence for the person, such as why the nick is another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// What the operator tells everyone who comes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub motd: Option<String>,
 }
 
 /// What a tracker says about itself.

@@ -314,6 +314,10 @@ codes! {
     "not_shared" NotShared,
     /// More than one peer may share, subscribe or send.
     "too_many" TooMany,
+    /// The operator does not let this peer, or its address, in.
+    "banned" Banned,
+    /// The operator does not let this peer write.
+    "muted" Muted,
     /// Too fast; `retry_after_ms` says when to come again.
     "rate_limited" RateLimited,
     /// Too many faulty lines: the connection closes.

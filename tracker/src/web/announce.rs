@@ -37,8 +37,8 @@ pub(super) async fn announce(
             bencoded(HttpReply { reply: &announced.reply, ids: &announced.ids, form: query.form }.encode())
         }
         Err(refusal) => {
-            let retry = match refusal {
-                Unannounced::NotRegistered => Retry::Never,
+            let retry = match &refusal {
+                Unannounced::NotRegistered | Unannounced::Banned { .. } => Retry::Never,
                 Unannounced::Full { .. } => Retry::Minutes(FULL),
             };
             failure(refusal.to_string(), Some(retry))

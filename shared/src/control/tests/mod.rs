@@ -137,6 +137,7 @@ fn every_answer_comes_back_as_it_was() {
         online: 3,
         missed: 0,
         note: Some("\"ana\" is taken".to_owned()),
+        motd: None,
     };
     answer(&welcome, &Answer::Welcome(Box::new(welcome.clone())));
     let shared = Shared {

@@ -1,0 +1,212 @@
+//! The operator's orders: who is told, sent away, kept out or kept quiet.
+
+use std::net::IpAddr;
+
+use shared::PeerId;
+use shared::control::{Code, Departure, MAX_NUMBER, MAX_TEXT, Push, Refusal};
+
+use super::{Decider, count, done};
+use crate::command::{Decision, SessionKey, Urgency};
+use crate::event::Event;
+use crate::identity::MemberId;
+use crate::ledger::{MAX_BANS, MAX_MUTES};
+use crate::members::Member;
+use crate::operate::{Action, Ban, Deed, Order, Target, for_how_long};
+
+/// Bytes of a reason.
+const MAX_REASON: usize = 256;
+/// Bytes of what those are told who come.
+const MAX_MOTD: usize = 1_024;
+/// Bytes of the name of the way by which an order came.
+const MAX_BY: usize = 64;
+
+impl Decider<'_> {
+    pub(super) fn operate(&self, by: String, action: Action) -> Decision {
+        let decided = match bounded(&by, &action) {
+            Err(refusal) => Err(refusal),
+            Ok(()) => self.obey(action),
+        };
+        match decided {
+            Err(refusal) => Decision::refuse(refusal),
+            Ok((mut decision, deed)) => {
+                // First the order, then those who leave because of it.
+                decision.events.insert(0, Event::Operated { order: Order { by, at: self.at, deed } });
+                decision
+            }
+        }
+    }
+
+    fn obey(&self, action: Action) -> Result<(Decision, Deed), Refusal> {
+        let standing = &self.state.ledger.standing;
+        match action {
+            Action::Say { text } => {
+                let mut decision = done();
+                let all = self.state.members.iter().filter_map(|member| member.session).collect();
+                decision.deliver(all, Urgency::Owed, Push::Notice { text: text.clone() });
+                Ok((decision, Deed::Said { text }))
+            }
+            Action::Motd { text } => Ok((done(), Deed::Motd { text })),
+            Action::Mute { nick, millis, reason } => {
+                let (peer, nick) = self.whom(&nick)?;
+                if standing.mute(peer, self.at).is_none() {
+                    room_for_one_more("mutes", standing.mutes(self.at).count(), MAX_MUTES)?;
+                }
+                let until = self.until(millis);
+                let mut decision = done();
+                let text = format!("you may not write here{}{}", for_how_long(until, self.at), why(&reason));
+                decision.deliver(self.session_of(peer), Urgency::Owed, Push::Notice { text });
+                Ok((decision, Deed::Muted { peer, nick, until, reason }))
+            }
+            Action::Unmute { nick } => {
+                let found = standing.mutes(self.at).find(|mute| is_called(&mute.nick, &nick));
+                let found = match found {
+                    Some(mute) => Some(mute),
+                    None => standing.mute(self.whom(&nick)?.0, self.at),
+                };
+                let Some(mute) = found else {
+                    return Err(
+                        Refusal::new(Code::NoSuchUser, format!("{nick:?} is not muted")).advise("bans")
+                    );
+                };
+                let mut decision = done();
+                let text = "you may write here again".to_owned();
+                decision.deliver(self.session_of(mute.peer), Urgency::Owed, Push::Notice { text });
+                Ok((decision, Deed::Unmuted { peer: mute.peer, nick: mute.nick.clone() }))
+            }
+            Action::Kick { nick, reason } => {
+                let Some(member) = self.state.members.of_nick(&nick) else {
+                    return Err(self.no_such_user(&nick));
+                };
+                let mut decision = done();
+                self.send_away(&mut decision, &[member], &reason);
+                let (peer, nick) = (member.id.peer_id, member.nick.clone());
+                Ok((decision, Deed::Kicked { peer, nick, reason }))
+            }
+            Action::Ban { whom, millis, reason } => self.ban(&whom, millis, reason),
+            Action::Unban { whom } => {
+                let net = Target::net(&whom);
+                let found = standing.bans(self.at).find(|ban| match &ban.target {
+                    Target::Peer(_) => is_called(&ban.nick, &whom),
+                    target @ Target::Net(_) => Some(target) == net.as_ref(),
+                });
+                let Some(Ban { target, nick, .. }) = found.cloned() else {
+                    let shown: String = whom.chars().take(64).collect();
+                    return Err(
+                        Refusal::new(Code::NoSuchUser, format!("{shown:?} is not banned")).advise("bans")
+                    );
+                };
+                Ok((done(), Deed::Unbanned { target, nick }))
+            }
+        }
+    }
+
+    fn ban(&self, whom: &str, millis: Option<u64>, reason: String) -> Result<(Decision, Deed), Refusal> {
+        let (target, nick) = match Target::net(whom) {
+            Some(net) => (net, String::new()),
+            None => self.whom(whom).map(|(peer, nick)| (Target::Peer(peer), nick))?,
+        };
+        let standing = &self.state.ledger.standing;
+        if standing.bans(self.at).all(|ban| ban.target != target) {
+            room_for_one_more("bans", standing.bans(self.at).count(), MAX_BANS)?;
+        }
+        let hit: Vec<&Member> = self
+            .state
+            .members
+            .iter()
+            .filter(|member| target.hits(member.id.peer_id, member.address.ip()))
+            .collect();
+        let (until, cut) = (self.until(millis), count(hit.len()));
+        let mut decision = done();
+        let told = format!("banned{}{}", for_how_long(until, self.at), why(&reason));
+        self.send_away(&mut decision, &hit, &told);
+        Ok((decision, Deed::Banned { target, nick, until, reason, cut }))
+    }
+
+    /// Members leave, each with the reason as its last line.
+    fn send_away(&self, to: &mut Decision, members: &[&Member], reason: &str) {
+        let mut online = self.state.members.len();
+        for member in members {
+            online -= 1;
+            self.leave(to, member, Departure::Kicked, reason.to_owned(), online);
+            to.end(member.session, Some(Push::Kick { reason: reason.to_owned() }));
+        }
+    }
+
+    /// The person of a nick, here or away.
+    fn whom(&self, nick: &str) -> Result<(PeerId, String), Refusal> {
+        if let Some(member) = self.state.members.of_nick(nick) {
+            return Ok((member.id.peer_id, member.nick.clone()));
+        }
+        let known = self.state.ledger.of_nick(nick).ok_or_else(|| self.no_such_user(nick))?;
+        Ok((known.peer, known.nick.clone()))
+    }
+
+    /// Why a peer may not come, if so.
+    pub(super) fn banned(&self, peer: PeerId, ip: IpAddr) -> Option<Refusal> {
+        let ban = self.state.ledger.standing.ban(peer, ip, self.at)?;
+        let whom = match ban.target {
+            Target::Peer(_) => "you are",
+            Target::Net(_) => "your address is",
+        };
+        let left = for_how_long(ban.until, self.at);
+        let left = if left.is_empty() { left } else { format!("{left} more") };
+        let text = format!("{whom} banned from this tracker{left}{}", why(&ban.reason));
+        Some(Refusal::new(Code::Banned, text).advise("ask the operator of the tracker"))
+    }
+
+    /// Why a member may not write, if so.
+    pub(super) fn muted(&self, member: &Member) -> Option<Refusal> {
+        let mute = self.state.ledger.standing.mute(member.id.peer_id, self.at)?;
+        let left = for_how_long(mute.until, self.at);
+        let left = if left.is_empty() { left } else { format!("{left} more") };
+        let text = format!("the operator does not let you write here{left}{}", why(&mute.reason));
+        Some(Refusal::new(Code::Muted, text).advise("ask the operator of the tracker"))
+    }
+
+    /// The connection of a peer, if it is here.
+    fn session_of(&self, peer: PeerId) -> Vec<SessionKey> {
+        let member = self.state.members.get(MemberId::session(peer));
+        member.and_then(|member| member.session).into_iter().collect()
+    }
+
+    fn until(&self, millis: Option<u64>) -> Option<u64> {
+        millis.map(|millis| self.at.saturating_add(millis).min(MAX_NUMBER))
+    }
+}
+
+fn why(reason: &str) -> String {
+    if reason.is_empty() { String::new() } else { format!(": {reason}") }
+}
+
+fn is_called(nick: &str, written: &str) -> bool {
+    crate::fold::nick_key(nick) == crate::fold::nick_key(written)
+}
+
+fn room_for_one_more(what: &str, there: usize, limit: usize) -> Result<(), Refusal> {
+    if there < limit {
+        return Ok(());
+    }
+    Err(Refusal::new(Code::TooMany, format!("there are too many {what} (limit {limit})")))
+}
+
+/// Orders come from the operator, but through doors that strangers knock at too.
+fn bounded(by: &str, action: &Action) -> Result<(), Refusal> {
+    let (field, text, limit) = match action {
+        Action::Say { text } if text.trim().is_empty() => {
+            return Err(Refusal::new(Code::BadMessage, "`text` is empty"));
+        }
+        Action::Say { text } => ("text", text.as_str(), MAX_TEXT),
+        Action::Motd { text } => ("text", text.as_deref().unwrap_or_default(), MAX_MOTD),
+        Action::Mute { reason, .. } | Action::Kick { reason, .. } | Action::Ban { reason, .. } => {
+            ("reason", reason.as_str(), MAX_REASON)
+        }
+        Action::Unmute { .. } | Action::Unban { .. } => ("by", by, MAX_BY),
+    };
+    for (field, text, limit) in [(field, text, limit), ("by", by, MAX_BY)] {
+        if text.len() > limit {
+            let text = format!("`{field}` is too long ({} bytes, limit {limit})", text.len());
+            return Err(Refusal::new(Code::TooLong, text));
+        }
+    }
+    Ok(())
+}

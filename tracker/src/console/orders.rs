@@ -1,0 +1,183 @@
+//! The operator's orders as they are typed: to the registry's actions, and what follows as lines.
+
+use registry::{Action, Ban, Command, Mute, Order};
+use shared::control::Refusal;
+use shared::display::{columns, escape, fit};
+
+use crate::hub::{Hub, Standing};
+
+/// The verbs, for guessing what was meant.
+pub(super) const VERBS: [&str; 9] =
+    ["say", "motd", "mute", "unmute", "kick", "ban", "unban", "bans", "orders"];
+
+/// Who orders here.
+const BY: &str = "console";
+
+/// Obeys a line, if its verb is one of these; an empty answer when there is nothing to say, as the log
+/// line says it.
+pub(super) fn obey(hub: &Hub, verb: &str, rest: &str) -> Option<String> {
+    let action = match verb {
+        "bans" | "vetos" => return Some(bans(&hub.standing())),
+        "orders" | "ordenes" => return Some(orders(&hub.standing().orders)),
+        "motd" | "saludo" if rest.is_empty() => return Some(motd(&hub.standing())),
+        _ => read(verb, rest)?,
+    };
+    Some(match action {
+        Err(usage) => usage,
+        Ok(action) => match hub.order(Command::Operate { by: BY.to_owned(), action }) {
+            Some(Err(refusal)) => refused(&refusal),
+            _ => String::new(),
+        },
+    })
+}
+
+/// The action of a line, or how the verb is used; `None` when it is none of these verbs.
+fn read(verb: &str, rest: &str) -> Option<Result<Action, String>> {
+    let usage = |question: &str, line: &str| Some(Err(format!("{question}\n  try: {line}")));
+    let (word, after) = split(rest);
+    let nick = word.to_owned();
+    Some(Ok(match verb {
+        "say" | "decir" if rest.is_empty() => return usage("What do you want to say?", "say TEXT"),
+        "say" | "decir" => Action::Say { text: rest.to_owned() },
+        "motd" | "saludo" => Action::Motd { text: (!matches!(rest, "off" | "no")).then(|| rest.to_owned()) },
+        "mute" | "callar" if rest.is_empty() => return usage("Whom?", "mute NICK [30m] [WHY]"),
+        "mute" | "callar" => {
+            let (millis, reason) = time_and_reason(after);
+            Action::Mute { nick, millis, reason }
+        }
+        "unmute" | "hablar" if rest.is_empty() => return usage("Whom?", "unmute NICK"),
+        "unmute" | "hablar" => Action::Unmute { nick },
+        "kick" | "echar" if rest.is_empty() => return usage("Whom?", "kick NICK [WHY]"),
+        "kick" | "echar" => {
+            let reason = if after.is_empty() { "sent away by the operator" } else { after };
+            Action::Kick { nick, reason: reason.to_owned() }
+        }
+        "ban" | "vetar" if rest.is_empty() => {
+            return usage("Whom?", "ban NICK [30m] [WHY]     or: ban 192.168.7.0/24 2d");
+        }
+        "ban" | "vetar" => {
+            let (millis, reason) = time_and_reason(after);
+            Action::Ban { whom: nick, millis, reason }
+        }
+        "unban" | "desvetar" if rest.is_empty() => {
+            return usage("Whom?", "unban NICK|IP|NETWORK     (bans lists them)");
+        }
+        "unban" | "desvetar" => Action::Unban { whom: nick },
+        _ => return None,
+    }))
+}
+
+fn split(text: &str) -> (&str, &str) {
+    let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    (word, rest.trim())
+}
+
+/// A time such as `30m`, if the text begins with one, and the rest.
+fn time_and_reason(text: &str) -> (Option<u64>, String) {
+    let (word, rest) = split(text);
+    match millis(word) {
+        Some(millis) => (Some(millis), rest.to_owned()),
+        None => (None, text.to_owned()),
+    }
+}
+
+/// Milliseconds of a time such as `45s`, `30m`, `12h`, `2d` or `1w`.
+fn millis(word: &str) -> Option<u64> {
+    let unit = match word.chars().last()? {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        'w' => 7 * 86_400,
+        _ => return None,
+    };
+    let number = word.get(..word.len() - 1)?;
+    let digits = number.bytes().all(|byte| byte.is_ascii_digit());
+    number.parse::<u64>().ok().filter(|number| digits && *number > 0)?.checked_mul(unit * 1_000)
+}
+
+fn refused(refusal: &Refusal) -> String {
+    let near = refusal.near.first().map(|near| format!(" Did you mean: {} ?", escape(near)));
+    format!("{}.{}", escape(&refusal.text), near.unwrap_or_default())
+}
+
+fn motd(standing: &Standing) -> String {
+    match &standing.motd {
+        Some(text) => format!("Everyone who comes is told: {}\n  motd off ends that", escape(text)),
+        None => "Who comes is told nothing.\n  try: motd TEXT".to_owned(),
+    }
+}
+
+fn bans(standing: &Standing) -> String {
+    let until = |until: Option<u64>| {
+        until.map_or_else(
+            || "for ever".to_owned(),
+            |at| format!("until {}", runtime::clock::date_and_time_of(at)),
+        )
+    };
+    let rows = standing.bans.iter().map(|ban| {
+        let Ban { reason, by, .. } = ban;
+        row("ban", &ban.whom(), &until(ban.until), by, reason)
+    });
+    let mutes = standing.mutes.iter().map(|mute| {
+        let Mute { nick, reason, by, .. } = mute;
+        row("mute", nick, &until(mute.until), by, reason)
+    });
+    let rows: Vec<String> = rows.chain(mutes).collect();
+    if rows.is_empty() { "Everyone may come and write.".to_owned() } else { rows.join("\n") }
+}
+
+fn row(what: &str, whom: &str, until: &str, by: &str, reason: &str) -> String {
+    let (whom, by, reason) = (fit(whom, 43), escape(by), fit(reason, 80));
+    let pad = " ".repeat(18_usize.saturating_sub(columns(&whom)));
+    format!("{what:<5} {whom}{pad} {until:<24} by {by:<8} {reason}").trim_end().to_owned()
+}
+
+/// Orders that are shown.
+const SHOWN: usize = 50;
+
+fn orders(orders: &[Order]) -> String {
+    if orders.is_empty() {
+        return "Nothing was ordered yet.".to_owned();
+    }
+    let rows = orders.iter().skip(orders.len().saturating_sub(SHOWN)).map(|order| {
+        let Order { deed, .. } = order;
+        let whom = if matches!(deed.verb(), "say" | "motd") { String::new() } else { deed.whom() };
+        let (time, by) = (runtime::clock::date_and_time_of(order.at), escape(&order.by));
+        format!("{time}  {by:<8} {:<7} {} {}", deed.verb(), fit(&whom, 43), fit(deed.text(), 80))
+            .trim_end()
+            .to_owned()
+    });
+    rows.collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_told_from_reasons() {
+        assert_eq!(time_and_reason("30m too loud"), (Some(1_800_000), "too loud".to_owned()));
+        assert_eq!(time_and_reason("2d"), (Some(172_800_000), String::new()));
+        for text in ["too loud", "m", "-3m", "0m", "30", "30m2", "99999999999999999999w", "ñ"] {
+            assert_eq!(time_and_reason(text), (None, text.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn lines_are_orders() {
+        let ban = read("ban", "192.168.7.0/24 1h a whole room").unwrap().unwrap();
+        let expected = Action::Ban {
+            whom: "192.168.7.0/24".to_owned(),
+            millis: Some(3_600_000),
+            reason: "a whole room".to_owned(),
+        };
+        assert_eq!(ban, expected);
+        assert_eq!(read("motd", "off"), Some(Ok(Action::Motd { text: None })));
+        assert!(read("ban", "").unwrap().is_err());
+        assert!(read("status", "").is_none());
+        for verb in VERBS.into_iter().filter(|verb| !matches!(*verb, "bans" | "orders" | "motd")) {
+            assert!(read(verb, "").unwrap().is_err(), "{verb} shows how it is used");
+        }
+    }
+}
