@@ -16,6 +16,7 @@ use crate::io::{Breach, PeerKey};
 use crate::layers::LayerRequests;
 use crate::outbox::range_of;
 use crate::peer::Peer;
+use crate::peers::Peers;
 use crate::picker::Picker;
 use crate::rate::Rate;
 use crate::turn::Turn;
@@ -274,7 +275,7 @@ impl Download {
     }
 
     /// Panics (in tests) when the books contradict each other.
-    pub(crate) fn check_invariants(&self, peers: &std::collections::BTreeMap<PeerKey, Peer>) {
+    pub(crate) fn check_invariants(&self, peers: &Peers) {
         self.picker.check_invariants();
         for (piece, download) in self.picker.under_way() {
             assert!(self.lacks(piece), "a piece that is here is not under way");

@@ -29,6 +29,7 @@ mod metadata;
 mod outbox;
 mod peer;
 mod peer_list;
+mod peers;
 mod pex;
 mod picker;
 mod piece_download;

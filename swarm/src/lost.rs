@@ -149,6 +149,7 @@ impl Upload {
             let bytes = u64::from(span.length());
             peer.supply.queued -= bytes;
             self.queued -= bytes;
+            self.stirred = true;
             if peer.identity.fast {
                 out.send(peer, Message::Reject(range_of(*span)), now);
             }

@@ -14,6 +14,10 @@ pub(crate) struct Rate {
     slot_nanos: u64,
     slots: [u64; SLOTS],
     newest: u64,
+    /// When the newest slot ends: most of what is counted falls into it.
+    ends: Moment,
+    /// Bytes of all slots.
+    sum: u64,
     since: Option<Moment>,
     total: u64,
 }
@@ -22,21 +26,18 @@ impl Rate {
     /// A rate over a window of ten times `slot`.
     pub(crate) fn new(slot: Duration) -> Self {
         let slot_nanos = u64::try_from(slot.as_nanos()).unwrap_or(u64::MAX).max(1);
-        Self { slot_nanos, slots: [0; SLOTS], newest: 0, since: None, total: 0 }
+        Self { slot_nanos, slots: [0; SLOTS], newest: 0, ends: Moment::START, sum: 0, since: None, total: 0 }
     }
 
     /// Counts `bytes` that went by at `now`.
     pub(crate) fn add(&mut self, bytes: u64, now: Moment) {
-        let slot = self.slot_at(now);
-        for expired in (self.newest + 1..=slot).take(SLOTS) {
-            if let Some(value) = self.slots.get_mut(place(expired)) {
-                *value = 0;
-            }
+        if now >= self.ends {
+            self.turn_to(self.slot_at(now));
         }
-        self.newest = self.newest.max(slot);
-        if let Some(value) = self.slots.get_mut(place(slot)) {
+        if let Some(value) = self.slots.get_mut(place(self.newest)) {
             *value += bytes;
         }
+        self.sum += bytes;
         self.since.get_or_insert(now);
         self.total += bytes;
     }
@@ -44,11 +45,10 @@ impl Rate {
     /// Bytes per second at `now`; a young rate is taken over its age, but at least one slot.
     pub(crate) fn per_second(&self, now: Moment) -> f64 {
         let Some(since) = self.since else { return 0.0 };
-        let slot = self.slot_at(now);
-        let expired = slot.saturating_sub(self.newest);
-        let alive = (SLOTS as u64).saturating_sub(expired);
-        let sum: u64 =
-            (0..alive).filter_map(|back| self.slots.get(place(self.newest.checked_sub(back)?))).sum();
+        let slot = if now < self.ends { self.newest } else { self.slot_at(now) };
+        let gone: u64 =
+            (self.newest + 1..=slot).take(SLOTS).filter_map(|expired| self.slots.get(place(expired))).sum();
+        let sum = self.sum - gone;
         let window = Duration::from_nanos(self.slot_nanos.saturating_mul(SLOTS as u64));
         let age = now.since(since).clamp(Duration::from_nanos(self.slot_nanos), window);
         as_f64(sum) / age.as_secs_f64()
@@ -62,6 +62,18 @@ impl Rate {
     /// All bytes ever counted.
     pub(crate) fn total(&self) -> u64 {
         self.total
+    }
+
+    /// `slot` is the newest from now on; those that it pushes out do not count any more.
+    fn turn_to(&mut self, slot: u64) {
+        for expired in (self.newest + 1..=slot).take(SLOTS) {
+            if let Some(value) = self.slots.get_mut(place(expired)) {
+                self.sum -= std::mem::take(value);
+            }
+        }
+        self.newest = self.newest.max(slot);
+        self.ends =
+            Moment::from_start(Duration::from_nanos((self.newest + 1).saturating_mul(self.slot_nanos)));
     }
 
     fn slot_at(&self, now: Moment) -> u64 {

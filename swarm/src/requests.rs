@@ -52,6 +52,10 @@ impl Download {
             return;
         }
         let Some(peer) = turn.peers.get_mut(&key) else { return };
+        if !peer.has_room() {
+            self.hungry.remove(&key);
+            return;
+        }
         let mut picked = Vec::new();
         let mut begun = Vec::new();
         while peer.has_room() {

@@ -14,6 +14,7 @@ use wire::extended::{HANDSHAKE_ID, ut_holepunch, ut_pex};
 use crate::config::TorrentConfig;
 use crate::content::Content;
 use crate::io::{CloseReason, Input, Output, PeerKey};
+use crate::peer::Identity;
 use crate::torrent::{Torrent, TorrentStart};
 
 /// The numbers under which peers on the bench take these extensions.
@@ -44,6 +45,13 @@ pub(crate) struct Shake {
 /// Where peer number `port` listens.
 pub(crate) fn address(port: u16) -> SocketAddr {
     SocketAddr::from(([10, 0, 0, u8::try_from(port % 250).unwrap() + 1], port))
+}
+
+/// A connection with nothing remarkable about it.
+pub(crate) fn identity(key: PeerKey) -> Identity {
+    let peer_id = PeerId([u8::try_from(key.0 % 250).unwrap(); 20]);
+    let (outgoing, fast, extended, v2, dht, utp) = (false, true, true, true, false, false);
+    Identity { key, peer_id, address: address(1), outgoing, fast, extended, v2, dht, utp }
 }
 
 fn content(private: bool) -> Content {

@@ -31,6 +31,7 @@ impl Upload {
     pub(crate) fn interest(&mut self, key: PeerKey, interested: bool, turn: &mut Turn<'_>) {
         let Some(peer) = turn.peers.get_mut(&key) else { return };
         peer.supply.interested = interested;
+        self.stirred = true;
         if !interested {
             self.waiting.remove(&key);
             if peer.supply.revealed.is_some() {
@@ -66,6 +67,7 @@ impl Upload {
         let slots = turn.config.regular_slots;
         let round = self.choker.round(&contenders, slots, intervals, turn.dice, turn.now);
         self.round = round.clone();
+        self.stirred = true;
         let full = turn.config.classic_choke || self.backlog() > 2 * self.backlog_target(turn.now);
         let keys: Vec<_> = turn.peers.keys().copied().collect();
         for key in keys {
@@ -86,7 +88,7 @@ impl Upload {
             self.grants.pop_front();
         }
         while !self.waiting.is_empty() {
-            let free_slot = self.unchoked < turn.config.regular_slots;
+            let free_slot = self.unchoked.len() < turn.config.regular_slots;
             let expected = EXPECTED_OF_GRANT * self.grants.len() as u64;
             let idle = self.backlog() + expected < self.backlog_target(turn.now);
             if !free_slot && (turn.config.classic_choke || !idle) {
@@ -102,14 +104,18 @@ impl Upload {
     /// for others' sake had better ask elsewhere.
     pub(crate) fn trim(&mut self, complete: bool, turn: &mut Turn<'_>) {
         let high = HIGH_WATER * self.backlog_target(turn.now);
-        if turn.config.classic_choke || self.backlog() <= high || self.unchoked <= turn.config.regular_slots {
+        if turn.config.classic_choke
+            || self.backlog() <= high
+            || self.unchoked.len() <= turn.config.regular_slots
+        {
             return;
         }
         let now = turn.now;
-        let mut extra: Vec<_> = turn
-            .peers
-            .values()
-            .filter(|peer| peer.supply.unchoked && !peer.supply.choke_pending)
+        let mut extra: Vec<_> = self
+            .unchoked
+            .iter()
+            .filter_map(|key| turn.peers.get(key))
+            .filter(|peer| !peer.supply.choke_pending)
             .filter(|peer| !self.round.holds(peer.key()) && peer.supply.outstanding == 0)
             .map(|peer| {
                 let worth = if complete {
@@ -122,7 +128,7 @@ impl Upload {
             .collect();
         extra.sort_unstable();
         for (_, _, _, key) in extra {
-            if self.backlog() <= high || self.unchoked <= turn.config.regular_slots {
+            if self.backlog() <= high || self.unchoked.len() <= turn.config.regular_slots {
                 return;
             }
             self.choke(key, turn);
@@ -166,7 +172,8 @@ impl Upload {
         }
         peer.supply.unchoked = true;
         peer.supply.since = turn.now;
-        self.unchoked += 1;
+        self.unchoked.insert(key);
+        self.stirred = true;
         self.waiting.remove(&key);
         self.advise(key, turn);
         turn.send(key, Message::Unchoke);
@@ -187,7 +194,8 @@ impl Upload {
         peer.supply.choke_pending = false;
         peer.supply.unchoked = false;
         peer.supply.since = turn.now;
-        self.unchoked -= 1;
+        self.unchoked.remove(&key);
+        self.stirred = true;
         self.break_promises(peer);
         turn.out.send(peer, Message::Choke, turn.now);
         let (kept, dropped): (VecDeque<Span>, VecDeque<Span>) = std::mem::take(&mut peer.supply.queue)

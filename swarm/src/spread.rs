@@ -5,14 +5,13 @@
 //! rarest, those promised to others counted as sent (BEP 6 `suggest`). Advice only: whatever is asked
 //! for is sent.
 
-use std::collections::BTreeMap;
-
 use shared::{Bitfield, PieceIndex};
 use wire::Message;
 
 use crate::availability::Availability;
 use crate::io::PeerKey;
 use crate::peer::Peer;
+use crate::peers::Peers;
 use crate::turn::Turn;
 use crate::upload::Upload;
 
@@ -33,7 +32,7 @@ pub(crate) struct Spread {
 
 impl Spread {
     /// Counts what `peers` have of `pieces` pieces.
-    pub(crate) fn new(pieces: u32, piece_length: u32, peers: &BTreeMap<PeerKey, Peer>) -> Self {
+    pub(crate) fn new(pieces: u32, piece_length: u32, peers: &Peers) -> Self {
         let mut copies = Availability::new(pieces);
         for piece in (0..pieces).map(PieceIndex::new) {
             copies.add_candidate(piece);
@@ -103,7 +102,7 @@ impl Upload {
 
     /// Tells `key` what to ask for next, as far ahead as it is fast.
     pub(crate) fn advise(&mut self, key: PeerKey, turn: &mut Turn<'_>) {
-        let crowd = self.waiting.len() + self.unchoked;
+        let crowd = self.waiting.len() + self.unchoked.len();
         let Some(peer) = turn.peers.get_mut(&key) else { return };
         let hidden = peer.supply.revealed.is_some();
         let heeds = hidden || (crowd >= LEAST_CROWD && peer.identity.fast && !turn.config.classic_choke);

@@ -11,11 +11,12 @@ use crate::content::Content;
 use crate::dice::{self, Dice};
 use crate::download::Download;
 use crate::holepunch::Meetings;
-use crate::io::{Alert, CloseReason, Command, Input, Output, PeerKey};
+use crate::io::{Alert, CloseReason, Command, Input, Output};
 use crate::metadata::MetadataFetch;
 use crate::outbox::Outbox;
 use crate::peer::Peer;
 use crate::peer_list::PeerList;
+use crate::peers::Peers;
 use crate::spread::Spread;
 use crate::turn::{Culprit, Turn};
 use crate::upload::Upload;
@@ -44,7 +45,7 @@ pub struct Torrent {
     pub(crate) config: TorrentConfig,
     pub(crate) dice: Dice,
     pub(crate) out: Outbox,
-    pub(crate) peers: BTreeMap<PeerKey, Peer>,
+    pub(crate) peers: Peers,
     pub(crate) list: PeerList,
     pub(crate) meetings: Meetings,
     pub(crate) download: Download,
@@ -73,7 +74,7 @@ impl Torrent {
             config,
             dice: dice::seeded(seed),
             out: Outbox::default(),
-            peers: BTreeMap::new(),
+            peers: Peers::default(),
             metadata: MetadataFetch::default(),
             upload_only: false,
             content_known,

@@ -1,7 +1,5 @@
 //! What the parts of a torrent share while one input is dealt with.
 
-use std::collections::BTreeMap;
-
 use shared::{Moment, PieceIndex};
 use wire::Message;
 
@@ -9,7 +7,7 @@ use crate::config::TorrentConfig;
 use crate::dice::Dice;
 use crate::io::{Breach, CloseReason, PeerKey};
 use crate::outbox::Outbox;
-use crate::peer::Peer;
+use crate::peers::Peers;
 use crate::piece_download::Sender;
 
 /// Somebody who sent a provably false block.
@@ -23,7 +21,7 @@ pub(crate) struct Culprit {
 /// One input being dealt with.
 pub(crate) struct Turn<'a> {
     pub(crate) now: Moment,
-    pub(crate) peers: &'a mut BTreeMap<PeerKey, Peer>,
+    pub(crate) peers: &'a mut Peers,
     pub(crate) out: &'a mut Outbox,
     pub(crate) dice: &'a mut Dice,
     pub(crate) config: &'a TorrentConfig,

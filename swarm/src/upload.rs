@@ -15,6 +15,7 @@ use crate::choker::{Choker, Round};
 use crate::io::{Breach, Output, PeerKey};
 use crate::outbox::range_of;
 use crate::peer::Peer;
+use crate::peers::Peers;
 use crate::rate::Rate;
 use crate::slots::{GRANT_PATIENCE, whole};
 use crate::spread::Spread;
@@ -47,9 +48,12 @@ pub(crate) struct Upload {
     serving: Option<(PeerKey, PieceIndex)>,
     /// Interested peers that are choked.
     pub(crate) waiting: BTreeSet<PeerKey>,
-    pub(crate) unchoked: usize,
+    /// Peers that are answered.
+    pub(crate) unchoked: BTreeSet<PeerKey>,
     /// Peers answered a moment ago, which have not asked yet.
     pub(crate) grants: VecDeque<(Moment, PeerKey)>,
+    /// Something has changed since the link was last given what it can take.
+    pub(crate) stirred: bool,
     pub(crate) queued: u64,
     pub(crate) outstanding: u64,
     /// The part of `outstanding` that does not move.
@@ -77,8 +81,9 @@ impl Upload {
             ring: VecDeque::new(),
             serving: None,
             waiting: BTreeSet::new(),
-            unchoked: 0,
+            unchoked: BTreeSet::new(),
             grants: VecDeque::new(),
+            stirred: true,
             queued: 0,
             outstanding: 0,
             stalled: BTreeSet::new(),
@@ -124,6 +129,7 @@ impl Upload {
             }
             return;
         };
+        self.stirred = true;
         if peer.supply.queue.is_empty() {
             self.ring.push_back(key);
             self.grants.retain(|(_, granted)| *granted != key);
@@ -138,6 +144,7 @@ impl Upload {
     pub(crate) fn cancel(&mut self, key: PeerKey, range: Range, turn: &mut Turn<'_>) {
         let Some(peer) = turn.peers.get_mut(&key) else { return };
         let Some(at) = peer.supply.queue.iter().position(|span| range_of(*span) == range) else { return };
+        self.stirred = true;
         if let Some(span) = peer.supply.queue.remove(at) {
             peer.supply.queued -= u64::from(span.length());
             self.queued -= u64::from(span.length());
@@ -156,6 +163,7 @@ impl Upload {
         let bytes = u64::from(span.length()).min(peer.supply.outstanding);
         peer.supply.outstanding -= bytes;
         peer.supply.progress = turn.now;
+        self.stirred = true;
         self.last_done = turn.now;
         self.outstanding -= bytes;
         if self.stalled.remove(&key) {
@@ -185,13 +193,18 @@ impl Upload {
         self.waiting.remove(&key);
         self.ring.retain(|waiting| *waiting != key);
         self.grants.retain(|(_, granted)| *granted != key);
-        self.unchoked -= usize::from(peer.supply.unchoked);
+        self.unchoked.remove(&key);
+        self.stirred = true;
         self.hidden -= usize::from(peer.supply.revealed.is_some());
         self.choker.left(key);
     }
 
     /// Hands to the network what it can take, and answers somebody else when it could take more.
     pub(crate) fn pump(&mut self, complete: bool, rarity: &Availability, turn: &mut Turn<'_>) {
+        let due = self.next_timeout().is_some_and(|at| at <= turn.now);
+        if !std::mem::take(&mut self.stirred) && !due {
+            return;
+        }
         self.look_for_stalls(turn);
         self.trim(complete, turn);
         self.grant(complete, turn);
@@ -293,7 +306,7 @@ impl Upload {
     }
 
     /// Panics (in tests) when the books contradict the peers.
-    pub(crate) fn check_invariants(&self, peers: &std::collections::BTreeMap<PeerKey, Peer>) {
+    pub(crate) fn check_invariants(&self, peers: &Peers) {
         let sum = |of: fn(&Peer) -> u64| peers.values().map(of).sum::<u64>();
         assert_eq!(self.queued, sum(|peer| peer.supply.queued));
         assert_eq!(self.outstanding, sum(|peer| peer.supply.outstanding));
@@ -307,7 +320,8 @@ impl Upload {
             assert!(supply.queue.iter().all(answered), "queued for a choked peer");
         }
         assert_eq!(self.hidden, peers.values().filter(|peer| peer.supply.revealed.is_some()).count());
-        assert_eq!(self.unchoked, peers.values().filter(|peer| peer.supply.unchoked).count());
+        let unchoked = peers.values().filter(|peer| peer.supply.unchoked).map(Peer::key);
+        assert!(self.unchoked.iter().copied().eq(unchoked));
         let stalled: u64 =
             self.stalled.iter().filter_map(|key| peers.get(key)).map(|p| p.supply.outstanding).sum();
         assert_eq!(self.stalled_bytes, stalled);

@@ -1,0 +1,117 @@
+//! The connections of one torrent, in the order in which they were made.
+//!
+//! Keys rise by one with each connection, so a peer lies where its key says, or a little before it once
+//! others have left: finding one costs no search. Only keeps; never decides anything.
+
+use crate::io::PeerKey;
+use crate::peer::Peer;
+
+/// All connected peers, rising by key.
+#[derive(Debug, Default)]
+pub(crate) struct Peers {
+    /// Boxed, so that one that leaves moves no more than pointers.
+    places: Vec<(PeerKey, Box<Peer>)>,
+}
+
+impl Peers {
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Whether there is nobody.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// The peer of this connection.
+    pub(crate) fn get(&self, key: &PeerKey) -> Option<&Peer> {
+        let at = self.find(*key).ok()?;
+        self.places.get(at).map(|(_, peer)| &**peer)
+    }
+
+    /// The peer of this connection, to be changed.
+    pub(crate) fn get_mut(&mut self, key: &PeerKey) -> Option<&mut Peer> {
+        let at = self.find(*key).ok()?;
+        self.places.get_mut(at).map(|(_, peer)| &mut **peer)
+    }
+
+    /// A new connection; one that had the same key is returned.
+    pub(crate) fn insert(&mut self, key: PeerKey, peer: Peer) -> Option<Peer> {
+        match self.find(key) {
+            Ok(at) => self.places.get_mut(at).map(|(_, old)| std::mem::replace(&mut **old, peer)),
+            Err(at) => {
+                self.places.insert(at, (key, Box::new(peer)));
+                None
+            }
+        }
+    }
+
+    /// The end of a connection.
+    pub(crate) fn remove(&mut self, key: &PeerKey) -> Option<Peer> {
+        let at = self.find(*key).ok()?;
+        Some(*self.places.remove(at).1)
+    }
+
+    /// All keys, rising.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &PeerKey> + '_ {
+        self.places.iter().map(|(key, _)| key)
+    }
+
+    /// All peers, by rising key.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &Peer> + '_ {
+        self.places.iter().map(|(_, peer)| &**peer)
+    }
+
+    /// All peers, by rising key, to be changed.
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut Peer> + '_ {
+        self.places.iter_mut().map(|(_, peer)| &mut **peer)
+    }
+
+    /// Where `key` is, or where it belongs.
+    fn find(&self, key: PeerKey) -> Result<usize, usize> {
+        let Some((first, _)) = self.places.first() else { return Err(0) };
+        let Some(ahead) = key.0.checked_sub(first.0) else { return Err(0) };
+        // No two have one key, so nothing lies further back than its key is ahead.
+        let last = self.places.len() - 1;
+        let guess = last.min(ahead as usize);
+        match self.places.get(guess) {
+            Some((found, _)) if *found == key => Ok(guess),
+            Some((found, _)) if *found < key => Err(guess + 1),
+            _ => self.places.get(..guess).unwrap_or_default().binary_search_by_key(&key, |(key, _)| *key),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::rig::identity;
+    use proptest::prelude::*;
+    use shared::Moment;
+
+    proptest! {
+        #[test]
+        fn behaves_like_an_ordered_map(steps in proptest::collection::vec((any::<bool>(), 0_u32..40), 0..120)) {
+            let (mut peers, mut model) = (Peers::default(), BTreeMap::new());
+            for (comes, key) in steps {
+                let key = PeerKey(key);
+                if comes {
+                    let old = peers.insert(key, Peer::new(identity(key), 8, 4, Moment::START));
+                    prop_assert_eq!(old.is_some(), model.insert(key, ()).is_some());
+                } else {
+                    prop_assert_eq!(peers.remove(&key).is_some(), model.remove(&key).is_some());
+                }
+                prop_assert_eq!(peers.len(), model.len());
+                prop_assert_eq!(peers.is_empty(), model.is_empty());
+                prop_assert!(peers.keys().eq(model.keys()));
+                prop_assert!(peers.values().map(Peer::key).eq(model.keys().copied()));
+                for key in (0..42).map(PeerKey) {
+                    prop_assert_eq!(peers.get(&key).map(Peer::key), model.get(&key).map(|()| key));
+                }
+            }
+        }
+    }
+}
