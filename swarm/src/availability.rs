@@ -9,10 +9,14 @@ use shared::{Bitfield, PieceIndex};
 
 use crate::dice::Dice;
 
-/// How many candidates are looked at in order of rarity before a sample must do.
-const EXACT_STEPS: usize = 4096;
-/// How many candidates of one peer are compared when its pieces are among the common ones.
-const SAMPLE: usize = 64;
+/// How many candidates are looked at in order of rarity before those of the peer are compared instead.
+const RAREST_STEPS: usize = 64;
+/// How many candidates of one peer are compared then.
+const SAMPLE: usize = 256;
+/// How many candidates are looked at when any of a set that nobody has listed will do.
+const MOST_STEPS: usize = 4096;
+/// Odd and without a pattern: what it multiplies is in no order that shows.
+const SCATTER: u32 = 0x9e37_79b1;
 const NOWHERE: u32 = u32::MAX;
 
 /// Counts of copies, and buckets of the candidates: wanted pieces that nobody has begun.
@@ -22,18 +26,21 @@ pub(crate) struct Availability {
     seeds: u32,
     buckets: Vec<Vec<PieceIndex>>,
     place: Vec<u32>,
+    /// The candidates again, to be compared with what a peer has many at a time.
+    listed: Bitfield,
     candidates: usize,
 }
 
 impl Availability {
     /// No copies, no candidates.
-    pub(crate) fn new(pieces: u32) -> Self {
-        let pieces = pieces as usize;
+    pub(crate) fn new(length: u32) -> Self {
+        let pieces = length as usize;
         Self {
             copies: vec![0; pieces],
             seeds: 0,
             buckets: Vec::new(),
             place: vec![NOWHERE; pieces],
+            listed: Bitfield::empty(length),
             candidates: 0,
         }
     }
@@ -85,6 +92,7 @@ impl Availability {
         if let Some(bucket) = self.buckets.get_mut(copies) {
             *place = u32::try_from(bucket.len()).unwrap_or(NOWHERE);
             bucket.push(piece);
+            self.listed.set(piece);
             self.candidates += 1;
         }
     }
@@ -105,6 +113,7 @@ impl Availability {
                 *place = at;
             }
         }
+        self.listed.clear(piece);
         self.candidates -= 1;
         true
     }
@@ -114,26 +123,28 @@ impl Availability {
         self.place.get(piece.as_usize()).is_some_and(|place| *place != NOWHERE)
     }
 
-    /// The rarest candidate that `allowed` holds, ties broken by `dice`. Exact as long as the
-    /// candidates rarer than the answer are a few thousand; beyond, the rarest of a random sample.
+    /// The rarest candidate that `allowed` holds, ties broken by `dice`. Exact unless many candidates
+    /// are rarer than the answer and many are allowed: then the rarest of some hundred.
     pub(crate) fn rarest_of(&self, allowed: &Bitfield, dice: &mut Dice) -> Option<PieceIndex> {
-        match self.scan(|piece| allowed.get(piece), dice) {
+        if allowed.count() == 0 || self.candidates == 0 {
+            return None;
+        }
+        match self.scan(|piece| allowed.get(piece), RAREST_STEPS, dice) {
             Scan::Found(piece) => Some(piece),
             Scan::Nothing => None,
-            Scan::TooLong => self.rarest_of_sample(allowed, dice),
+            Scan::TooLong => self.rarest_in_common(allowed, dice),
         }
     }
 
     /// The rarest candidate that is `allowed`, ties broken by `dice`, within a few thousand steps.
     pub(crate) fn rarest(&self, allowed: impl Fn(PieceIndex) -> bool, dice: &mut Dice) -> Option<PieceIndex> {
-        match self.scan(allowed, dice) {
+        match self.scan(allowed, MOST_STEPS, dice) {
             Scan::Found(piece) => Some(piece),
             Scan::Nothing | Scan::TooLong => None,
         }
     }
 
-    fn scan(&self, allowed: impl Fn(PieceIndex) -> bool, dice: &mut Dice) -> Scan {
-        let mut steps = EXACT_STEPS;
+    fn scan(&self, allowed: impl Fn(PieceIndex) -> bool, mut steps: usize, dice: &mut Dice) -> Scan {
         for bucket in self.buckets.iter().filter(|bucket| !bucket.is_empty()) {
             let from = dice.random_range(0..bucket.len());
             let Some((head, tail)) = bucket.split_at_checked(from) else { continue };
@@ -168,20 +179,32 @@ impl Availability {
         self.rarest_of(allowed, dice)
     }
 
-    fn rarest_of_sample(&self, allowed: &Bitfield, dice: &mut Dice) -> Option<PieceIndex> {
-        let bytes = allowed.as_bytes();
-        let from = dice.random_range(0..bytes.len().max(1));
-        let (head, tail) = bytes.split_at_checked(from)?;
-        let numbered = (from..).zip(tail).chain((0..).zip(head));
-        numbered
-            .filter(|(_, byte)| **byte != 0)
-            .flat_map(|(at, byte)| {
-                (0..8_usize).filter(move |bit| byte & (0x80 >> bit) != 0).map(move |bit| at * 8 + bit)
-            })
-            .filter_map(|index| u32::try_from(index).ok().map(PieceIndex::new))
-            .filter(|piece| self.is_candidate(*piece))
-            .take(SAMPLE)
-            .min_by_key(|piece| self.copies(*piece))
+    /// The rarest of the first candidates that `allowed` holds, from a random place on.
+    fn rarest_in_common(&self, allowed: &Bitfield, dice: &mut Dice) -> Option<PieceIndex> {
+        let (allowed, listed) = (allowed.as_bytes(), self.listed.as_bytes());
+        let words = allowed.len().div_ceil(8);
+        let from = dice.random_range(0..words.max(1));
+        let salt = dice.random::<u32>();
+        let mut best: Option<(u32, u32, u32)> = None;
+        let mut steps = SAMPLE;
+        for at in (from..words).chain(0..from) {
+            let mut common = word(allowed, at) & word(listed, at);
+            while common != 0 && steps > 0 {
+                let bit = common.leading_zeros();
+                common &= !(1 << 63 >> bit);
+                steps -= 1;
+                let index = u32::try_from(at * 64).unwrap_or(u32::MAX) + bit;
+                let copies = self.copies.get(index as usize).copied().unwrap_or(u32::MAX);
+                let found = (copies, (index ^ salt).wrapping_mul(SCATTER), index);
+                if best.is_none_or(|best| found < best) {
+                    best = Some(found);
+                }
+            }
+            if steps == 0 {
+                break;
+            }
+        }
+        best.map(|(_, _, index)| PieceIndex::new(index))
     }
 
     fn change(&mut self, piece: PieceIndex, to: impl Fn(u32) -> u32) {
@@ -205,7 +228,20 @@ impl Availability {
             }
         }
         assert_eq!(seen, self.candidates);
+        assert_eq!(seen, self.listed.count() as usize);
+        assert!(self.listed.ones().all(|piece| self.is_candidate(piece)));
         assert_eq!(seen, self.place.iter().filter(|place| **place != NOWHERE).count());
+    }
+}
+
+/// Sixty-four bits of a bitfield, the first of them highest.
+fn word(bytes: &[u8], at: usize) -> u64 {
+    let rest = bytes.get(at * 8..).unwrap_or_default();
+    match rest.first_chunk() {
+        Some(whole) => u64::from_be_bytes(*whole),
+        None => {
+            rest.iter().zip(0..).fold(0, |word, (byte, place)| word | u64::from(*byte) << (56 - 8 * place))
+        }
     }
 }
 
@@ -213,4 +249,57 @@ enum Scan {
     Found(PieceIndex),
     Nothing,
     TooLong,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dice::seeded;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_found_is_wanted_and_allowed_and_the_rarest(
+            copies in proptest::collection::vec(0_u32..6, 1..400),
+            begun in proptest::collection::vec(any::<bool>(), 400),
+            allowed in proptest::collection::vec(any::<bool>(), 400),
+            seed in any::<u64>(),
+        ) {
+            let length = u32::try_from(copies.len()).unwrap();
+            let mut availability = Availability::new(length);
+            let mut has = Bitfield::empty(length);
+            for (piece, times) in (0..length).map(PieceIndex::new).zip(&copies) {
+                (0..*times).for_each(|_| availability.increment(piece));
+                if !begun[piece.as_usize()] {
+                    availability.add_candidate(piece);
+                }
+                // Few of them, so that the common ones have to be looked for.
+                if allowed[piece.as_usize()] && piece.get() % 7 == 0 {
+                    has.set(piece);
+                }
+            }
+            availability.check_invariants();
+            let found = availability.rarest_of(&has, &mut seeded(seed));
+            let least = has.ones().filter(|piece| availability.is_candidate(*piece)).map(|p| copies[p.as_usize()]).min();
+            prop_assert_eq!(found.map(|piece| copies[piece.as_usize()]), least);
+            prop_assert!(found.is_none_or(|piece| has.get(piece) && availability.is_candidate(piece)));
+        }
+    }
+
+    #[test]
+    fn pieces_of_equal_rarity_are_each_found_now_and_then() {
+        let mut availability = Availability::new(200);
+        let mut has = Bitfield::empty(200);
+        for piece in (0..200).map(PieceIndex::new) {
+            availability.add_candidate(piece);
+            if piece.get() >= 190 {
+                has.set(piece);
+                availability.increment(piece);
+            }
+        }
+        let mut dice = seeded(1);
+        let found: std::collections::BTreeSet<_> =
+            (0..400).filter_map(|_| availability.rarest_of(&has, &mut dice)).collect();
+        assert_eq!(found.len(), 10, "{found:?}");
+    }
 }

@@ -65,11 +65,16 @@ impl Download {
             return Some(piece);
         }
         peer.holdings.wanted += 1;
-        peer.leech.exhausted = None;
-        if peer.holdings.wanted == 1 {
+        let (first, useful) = (peer.holdings.wanted == 1, self.picker.has_work(piece, key));
+        if useful {
+            peer.leech.exhausted = None;
+        }
+        if first {
             self.update_interest(key, turn);
         }
-        self.fill(key, turn);
+        if useful {
+            self.fill(key, turn);
+        }
         Some(piece)
     }
 

@@ -48,6 +48,8 @@ struct Known {
 pub(crate) struct PeerList {
     known: BTreeMap<SocketAddr, Known>,
     due: BTreeSet<(Moment, SocketAddr)>,
+    /// The first of those: it is asked for after every input.
+    soonest: Option<Moment>,
     dialling: usize,
     most: usize,
     banned: BTreeSet<PeerId>,
@@ -56,7 +58,14 @@ pub(crate) struct PeerList {
 impl PeerList {
     /// A list that never holds more than `most` addresses.
     pub(crate) fn new(most: usize) -> Self {
-        Self { known: BTreeMap::new(), due: BTreeSet::new(), dialling: 0, most, banned: BTreeSet::new() }
+        Self {
+            known: BTreeMap::new(),
+            due: BTreeSet::new(),
+            soonest: None,
+            dialling: 0,
+            most,
+            banned: BTreeSet::new(),
+        }
     }
 
     /// How many dials are under way.
@@ -98,10 +107,10 @@ impl PeerList {
 
     /// The next address to dial, booked as being dialled.
     pub(crate) fn next(&mut self, now: Moment) -> Option<SocketAddr> {
-        let (at, address) = *self.due.first()?;
-        if at > now {
+        if self.soonest.is_none_or(|at| at > now) {
             return None;
         }
+        let (_, address) = *self.due.first()?;
         self.set(address, State::Dialling);
         Some(address)
     }
@@ -117,7 +126,7 @@ impl PeerList {
 
     /// When the next address may be dialled.
     pub(crate) fn next_due(&self) -> Option<Moment> {
-        self.due.first().map(|(at, _)| *at)
+        self.soonest
     }
 
     /// `address` could not be reached; says whether that is the first time in a row.
@@ -168,6 +177,7 @@ impl PeerList {
         self.set(address, State::Shunned(until));
         if self.known.contains_key(&address) {
             self.due.insert((until, address));
+            self.look_who_is_first();
         }
     }
 
@@ -237,12 +247,18 @@ impl PeerList {
         if let State::Waiting(at) = state {
             self.due.insert((at, address));
         }
+        self.look_who_is_first();
+    }
+
+    fn look_who_is_first(&mut self) {
+        self.soonest = self.due.first().map(|(at, _)| *at);
     }
 
     /// Panics (in tests) when the books contradict each other.
     pub(crate) fn check_invariants(&self) {
         let dialling = self.known.values().filter(|known| known.state == State::Dialling).count();
         assert_eq!(dialling, self.dialling);
+        assert_eq!(self.soonest, self.due.first().map(|(at, _)| *at));
         for (at, address) in &self.due {
             let state = self.known.get(address).map(|known| known.state);
             assert!(state == Some(State::Waiting(*at)) || state == Some(State::Shunned(*at)));

@@ -4,7 +4,7 @@
 //! Owns the pieces under way. Never looks at the clock or the choker; the download calls it for a
 //! peer that may be asked.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,13 +38,31 @@ pub(crate) struct Asked<'a> {
     pub(crate) suggests: bool,
 }
 
+/// A piece with free blocks, as far as choosing it needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Open {
+    free: u32,
+    only_from: Option<PeerKey>,
+}
+
+impl Open {
+    fn of(download: &PieceDownload) -> Self {
+        Self { free: download.free(), only_from: download.only_from }
+    }
+
+    fn is_to(&self, peer: PeerKey) -> bool {
+        self.only_from.is_none_or(|only| only == peer)
+    }
+}
+
 /// The pieces under way and the rarity of the rest.
 #[derive(Debug)]
 pub(crate) struct Picker {
     content: Arc<Content>,
     pub(crate) availability: Availability,
     pieces: BTreeMap<PieceIndex, PieceDownload>,
-    open: BTreeSet<PieceIndex>,
+    /// Those among them that have free blocks.
+    open: BTreeMap<PieceIndex, Open>,
     wanted: u32,
     generation: u64,
 }
@@ -57,7 +75,7 @@ impl Picker {
             availability.add_candidate(piece);
         }
         let wanted = have.len() - have.count();
-        Self { content, availability, pieces: BTreeMap::new(), open: BTreeSet::new(), wanted, generation: 0 }
+        Self { content, availability, pieces: BTreeMap::new(), open: BTreeMap::new(), wanted, generation: 0 }
     }
 
     /// The piece under way with this number.
@@ -80,7 +98,7 @@ impl Picker {
             self.open.remove(&piece);
             self.availability.add_candidate(piece);
         } else if download.free() > 0 && !download.judging {
-            self.open.insert(piece);
+            self.open.insert(piece, Open::of(download));
         } else {
             self.open.remove(&piece);
         }
@@ -106,6 +124,11 @@ impl Picker {
     /// Every block that is still wanted was asked of somebody.
     pub(crate) fn is_endgame(&self) -> bool {
         self.availability.candidates() == 0 && self.open.is_empty() && !self.pieces.is_empty()
+    }
+
+    /// Whether a block of `piece` may be asked of `peer`, if that has it.
+    pub(crate) fn has_work(&self, piece: PieceIndex, peer: PeerKey) -> bool {
+        self.availability.is_candidate(piece) || self.is_open_to(piece, peer)
     }
 
     /// Whether any piece is under way.
@@ -206,17 +229,12 @@ impl Picker {
     }
 
     fn is_open_to(&self, piece: PieceIndex, peer: PeerKey) -> bool {
-        self.open.contains(&piece)
-            && self
-                .pieces
-                .get(&piece)
-                .is_some_and(|download| download.only_from.is_none_or(|only| only == peer))
+        self.open.get(&piece).is_some_and(|open| open.is_to(peer))
     }
 
     fn suggested_piece(&self, asked: &mut Asked<'_>) -> Option<PieceIndex> {
         while let Some(piece) = asked.suggested.pop_front() {
-            let wanted = self.availability.is_candidate(piece) || self.is_open_to(piece, asked.peer);
-            if wanted && asked.has.get(piece) {
+            if self.has_work(piece, asked.peer) && asked.has.get(piece) {
                 return Some(piece);
             }
         }
@@ -226,10 +244,10 @@ impl Picker {
     fn open_piece(&self, asked: &Asked<'_>) -> Option<PieceIndex> {
         self.open
             .iter()
-            .filter(|piece| asked.has.get(**piece) && self.is_open_to(**piece, asked.peer))
+            .filter(|(piece, open)| asked.has.get(**piece) && open.is_to(asked.peer))
             .take(OPEN_STEPS)
-            .min_by_key(|piece| self.pieces.get(piece).map_or(0, PieceDownload::free))
-            .copied()
+            .min_by_key(|(_, open)| open.free)
+            .map(|(piece, _)| *piece)
     }
 
     fn fresh_piece(&self, has: &Bitfield, dice: &mut Dice) -> Option<PieceIndex> {
@@ -244,8 +262,9 @@ impl Picker {
     fn begin(&mut self, piece: PieceIndex) -> bool {
         let begun = self.availability.remove_candidate(piece);
         if begun {
-            self.pieces.insert(piece, PieceDownload::new(self.content.layout.blocks(piece)));
-            self.open.insert(piece);
+            let download = PieceDownload::new(self.content.layout.blocks(piece));
+            self.open.insert(piece, Open::of(&download));
+            self.pieces.insert(piece, download);
         }
         begun
     }
@@ -259,7 +278,8 @@ impl Picker {
         for (piece, download) in &self.pieces {
             download.check_invariants();
             assert!(!self.availability.is_candidate(*piece));
-            assert_eq!(self.open.contains(piece), download.free() > 0 && !download.judging);
+            let open = (download.free() > 0 && !download.judging).then(|| Open::of(download));
+            assert_eq!(self.open.get(piece).copied(), open);
             assert!(!download.is_proven() || download.stage(0) == Some(Stage::Written));
         }
     }
