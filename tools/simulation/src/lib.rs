@@ -6,6 +6,7 @@
 
 #![expect(clippy::cast_precision_loss, reason = "figures for people")]
 
+pub mod agenda;
 pub mod content;
 pub mod flash_crowd;
 pub mod network;

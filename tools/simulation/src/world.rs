@@ -5,8 +5,6 @@
 mod arrivals;
 mod deeds;
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -17,6 +15,7 @@ use shared::{Bitfield, BlockRef, Moment, PeerId};
 use swarm::{Input, PeerKey, PeerSource, Torrent, TorrentConfig, TorrentStart};
 use wire::{Message, Range};
 
+use crate::agenda::Agenda;
 use crate::content::{Filler, Publication, mix};
 use crate::network::Link;
 use crate::node::{End, Manners, Node, Wish};
@@ -80,10 +79,7 @@ pub struct World {
     pub check_every: u64,
     /// Things that have happened so far.
     pub events: u64,
-    queue: BinaryHeap<Reverse<(Moment, u64, usize)>>,
-    slots: Vec<Option<Event>>,
-    free_slots: Vec<usize>,
-    sequence: u64,
+    agenda: Agenda<Event>,
     trace: u64,
     rng: Xoshiro256PlusPlus,
     seed: u64,
@@ -118,10 +114,7 @@ impl World {
             latency,
             check_every: 0,
             events: 0,
-            queue: BinaryHeap::new(),
-            slots: Vec::new(),
-            free_slots: Vec::new(),
-            sequence: 0,
+            agenda: Agenda::default(),
             trace: mix(seed),
             rng: Xoshiro256PlusPlus::seed_from_u64(seed),
             seed,
@@ -270,29 +263,17 @@ impl World {
     }
 
     fn push(&mut self, at: Moment, event: Event) {
-        let slot = if let Some(slot) = self.free_slots.pop() {
-            slot
-        } else {
-            self.slots.push(None);
-            self.slots.len() - 1
-        };
-        if let Some(place) = self.slots.get_mut(slot) {
-            *place = Some(event);
-        }
-        self.sequence += 1;
-        self.queue.push(Reverse((at, self.sequence, slot)));
+        self.agenda.push(at, event);
     }
 
     /// Lets the next thing happen; false when nothing is to come before `until`.
     pub fn step(&mut self, until: Moment) -> bool {
-        let Some(Reverse((at, sequence, slot))) = self.queue.peek().copied() else { return false };
+        let Some(at) = self.agenda.next() else { return false };
         if at > until {
             self.now = until;
             return false;
         }
-        self.queue.pop();
-        let Some(event) = self.slots.get_mut(slot).and_then(Option::take) else { return true };
-        self.free_slots.push(slot);
+        let Some((sequence, event)) = self.agenda.pop() else { return false };
         self.now = self.now.max(at);
         let nanos = u64::try_from(at.since_start().as_nanos()).unwrap_or(u64::MAX);
         self.trace = mix(self.trace ^ mix(nanos) ^ sequence).wrapping_add(kind(&event));

@@ -1,0 +1,192 @@
+//! Things to come, in the order of their moments; among those of one moment, in the order in which they
+//! were put in.
+//!
+//! A ring of short spans of time: what comes soon, as nearly everything does, is appended to its span and
+//! sorted only when the span begins. Knows nothing of what it keeps; the world puts in and takes out.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use shared::Moment;
+
+/// Nanoseconds of a span, as a power of two: 65 microseconds.
+const SPAN_BITS: u32 = 16;
+/// Spans of the ring: a quarter of a second; later things wait in a heap.
+const SPANS: u64 = 4096;
+
+/// One thing to come.
+#[derive(Debug)]
+struct Entry<T> {
+    at: u64,
+    number: u64,
+    thing: T,
+}
+
+impl<T> PartialEq for Entry<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl<T> Eq for Entry<T> {}
+
+impl<T> PartialOrd for Entry<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<T> Ord for Entry<T> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.key().cmp(&other.key())
+    }
+}
+
+impl<T> Entry<T> {
+    fn key(&self) -> (u64, u64) {
+        (self.at, self.number)
+    }
+
+    fn span(&self) -> u64 {
+        self.at >> SPAN_BITS
+    }
+}
+
+/// Things to come.
+#[derive(Debug)]
+pub struct Agenda<T> {
+    /// What is left of the present span, the next one last.
+    present: Vec<Entry<T>>,
+    /// What was put into the present span after it had begun.
+    inserted: BinaryHeap<Reverse<Entry<T>>>,
+    /// Number of the present span.
+    span: u64,
+    ring: Vec<Vec<Entry<T>>>,
+    /// Things in the ring.
+    in_ring: usize,
+    later: BinaryHeap<Reverse<Entry<T>>>,
+    numbers: u64,
+}
+
+impl<T> Default for Agenda<T> {
+    fn default() -> Self {
+        Self {
+            present: Vec::new(),
+            inserted: BinaryHeap::new(),
+            span: 0,
+            ring: (0..SPANS).map(|_| Vec::new()).collect(),
+            in_ring: 0,
+            later: BinaryHeap::new(),
+            numbers: 0,
+        }
+    }
+}
+
+impl<T> Agenda<T> {
+    /// `thing` happens at `at`, or at once when that is over.
+    pub fn push(&mut self, at: Moment, thing: T) {
+        self.numbers += 1;
+        let at = u64::try_from(at.since_start().as_nanos()).unwrap_or(u64::MAX);
+        self.place(Entry { at, number: self.numbers, thing });
+    }
+
+    fn place(&mut self, entry: Entry<T>) {
+        let span = entry.span();
+        if span <= self.span {
+            self.inserted.push(Reverse(entry));
+        } else if span - self.span < SPANS {
+            self.in_ring += 1;
+            if let Some(bucket) = self.ring.get_mut(ring_place(span)) {
+                bucket.push(entry);
+            }
+        } else {
+            self.later.push(Reverse(entry));
+        }
+    }
+
+    /// When the next thing happens.
+    pub fn next(&mut self) -> Option<Moment> {
+        while self.present.is_empty() && self.inserted.is_empty() {
+            self.turn()?;
+        }
+        let (present, inserted) = (self.present.last(), self.inserted.peek().map(|Reverse(entry)| entry));
+        let at = present.into_iter().chain(inserted).map(|entry| entry.at).min()?;
+        Some(Moment::from_start(std::time::Duration::from_nanos(at)))
+    }
+
+    /// The next thing, with its number.
+    pub fn pop(&mut self) -> Option<(u64, T)> {
+        self.next()?;
+        let from_inserted = match (self.present.last(), self.inserted.peek()) {
+            (Some(present), Some(Reverse(inserted))) => inserted < present,
+            (present, _) => present.is_none(),
+        };
+        let entry =
+            if from_inserted { self.inserted.pop().map(|Reverse(entry)| entry) } else { self.present.pop() };
+        entry.map(|entry| (entry.number, entry.thing))
+    }
+
+    /// Goes on to the next span in which anything happens.
+    fn turn(&mut self) -> Option<()> {
+        if self.in_ring == 0 {
+            let Reverse(next) = self.later.peek()?;
+            self.span = self.span.max(next.span().saturating_sub(1));
+        }
+        self.span += 1;
+        if let Some(bucket) = self.ring.get_mut(ring_place(self.span)) {
+            // The vectors change places, so that no room is asked for again.
+            std::mem::swap(bucket, &mut self.present);
+        }
+        self.in_ring -= self.present.len();
+        while self.later.peek().is_some_and(|Reverse(next)| next.span() < self.span + SPANS) {
+            if let Some(Reverse(entry)) = self.later.pop() {
+                self.place(entry);
+            }
+        }
+        self.present.sort_unstable_by(|one, other| other.cmp(one));
+        Some(())
+    }
+}
+
+fn ring_place(span: u64) -> usize {
+    usize::try_from(span % SPANS).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use rand::rngs::Xoshiro256PlusPlus;
+    use rand::{RngExt, SeedableRng};
+
+    use super::*;
+
+    #[test]
+    fn everything_comes_in_the_order_of_its_moment_and_then_of_its_number() {
+        for seed in 0..20 {
+            let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+            let (mut agenda, mut model) = (Agenda::default(), BTreeMap::new());
+            let (mut now, mut number) = (Moment::START, 0_u64);
+            for _ in 0..4000 {
+                if rng.random_range(0..9) < 5 {
+                    let ahead = match rng.random_range(0..4) {
+                        0 => 0,
+                        1 => rng.random_range(0..200_000),
+                        2 => rng.random_range(0..50_000_000),
+                        _ => rng.random_range(0..40_000_000_000),
+                    };
+                    number += 1;
+                    let at = now + Duration::from_nanos(ahead);
+                    agenda.push(at, number);
+                    model.insert((at, number), ());
+                } else {
+                    let first = model.pop_first().map(|(key, ())| key);
+                    assert_eq!(agenda.next(), first.map(|(at, _)| at), "seed {seed}");
+                    assert_eq!(agenda.pop(), first.map(|(_, number)| (number, number)), "seed {seed}");
+                    now = first.map_or(now, |(at, _)| at);
+                }
+            }
+        }
+    }
+}
