@@ -64,7 +64,7 @@ impl Torrent {
         if let Some(old) = old {
             let key = old.key();
             if !newcomer_wins(old, new.outgoing, &self.config.peer_id, now) {
-                if let Some(old) = self.peers.get_mut(&key).filter(|_| new.outgoing) {
+                if let Some(old) = self.peers.get_mut(key).filter(|_| new.outgoing) {
                     old.dial_addresses.insert(new.address);
                 }
                 return Some(CloseReason::Duplicate);
@@ -77,7 +77,7 @@ impl Torrent {
     /// The first message of a connection: what we have.
     pub(crate) fn tell_pieces(&mut self, key: PeerKey, now: Moment) {
         let hides = self.hides_from(key, now);
-        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let Some(peer) = self.peers.get_mut(key) else { return };
         let have = &self.download.have;
         let told = if hides { 0 } else { have.count() };
         let message = match (peer.identity.fast, told) {
@@ -94,9 +94,9 @@ impl Torrent {
     pub(crate) fn tell_late(&mut self, now: Moment) {
         let few = self.download.have.count() <= MOST_LATE;
         for key in self.peers.keys().copied().collect::<Vec<_>>() {
-            if !few || self.peers.get(&key).is_some_and(|peer| peer.early_lost) {
+            if !few || self.peers.get(key).is_some_and(|peer| peer.early_lost) {
                 self.close(key, CloseReason::Anew, now);
-            } else if let Some(peer) = self.peers.get_mut(&key) {
+            } else if let Some(peer) = self.peers.get_mut(key) {
                 for piece in self.download.have.ones() {
                     self.out.send(peer, Message::Have(piece.get()), now);
                 }
@@ -106,7 +106,7 @@ impl Torrent {
 
     /// Ends a connection on our side.
     pub(crate) fn close(&mut self, key: PeerKey, reason: CloseReason, now: Moment) {
-        if let Some(peer) = self.peers.get(&key) {
+        if let Some(peer) = self.peers.get(key) {
             self.out.close(peer, reason);
             let rest = match reason {
                 CloseReason::BothComplete => Some(LONG_REST),
@@ -123,7 +123,7 @@ impl Torrent {
 
     /// A connection is no more.
     pub(crate) fn disconnected(&mut self, key: PeerKey, now: Moment) {
-        let Some(peer) = self.peers.remove(&key) else { return };
+        let Some(peer) = self.peers.remove(key) else { return };
         self.act(now, |download, upload, turn| {
             upload.left(&peer);
             download.left(&peer, turn);
@@ -144,7 +144,7 @@ impl Torrent {
 
     /// Something came from `key`.
     pub(crate) fn heard(&mut self, key: PeerKey, now: Moment) {
-        if let Some(peer) = self.peers.get_mut(&key) {
+        if let Some(peer) = self.peers.get_mut(key) {
             peer.heard = now;
         }
     }

@@ -18,7 +18,7 @@ impl Torrent {
     pub(crate) fn tell_dht_port(&mut self, key: PeerKey, now: Moment) {
         let wanted = self.content_known && !self.is_private();
         let Some(port) = self.config.dht_port.filter(|_| wanted) else { return };
-        if let Some(peer) = self.peers.get_mut(&key).filter(|peer| peer.identity.dht) {
+        if let Some(peer) = self.peers.get_mut(key).filter(|peer| peer.identity.dht) {
             self.out.send(peer, Message::Port(port), now);
         }
     }
@@ -26,7 +26,7 @@ impl Torrent {
     /// `key` says that its DHT node listens on `port`.
     pub(crate) fn dht_port_told(&mut self, key: PeerKey, port: u16, now: Moment) {
         let wanted = self.config.dht_port.is_some() && !self.is_private() && port != 0;
-        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let Some(peer) = self.peers.get_mut(key) else { return };
         if wanted && peer.dht_ports < MOST_TOLD {
             peer.dht_ports += 1;
             let address = SocketAddr::new(peer.identity.address.ip(), port);

@@ -88,7 +88,7 @@ impl Download {
 
     /// `key` answers requests from now on.
     pub(crate) fn unchoked(&mut self, key: PeerKey, turn: &mut Turn<'_>) {
-        let Some(peer) = turn.peers.get_mut(&key) else { return };
+        let Some(peer) = turn.peers.get_mut(key) else { return };
         if !std::mem::replace(&mut peer.leech.unchoked, true) {
             peer.leech.pipeline.unchoked(turn.now);
             peer.leech.exhausted = None;
@@ -98,7 +98,7 @@ impl Download {
 
     /// `key` does not answer requests from now on.
     pub(crate) fn choked(&mut self, key: PeerKey, turn: &mut Turn<'_>) {
-        let Some(peer) = turn.peers.get_mut(&key) else { return };
+        let Some(peer) = turn.peers.get_mut(key) else { return };
         peer.leech.unchoked = false;
         peer.leech.suggested.clear();
         peer.leech.current = None;
@@ -112,7 +112,7 @@ impl Download {
     /// `key` will not send these bytes.
     pub(crate) fn rejected(&mut self, key: PeerKey, range: Range, turn: &mut Turn<'_>) {
         let Some(block) = self.block_of(range) else { return };
-        let Some(peer) = turn.peers.get_mut(&key) else { return };
+        let Some(peer) = turn.peers.get_mut(key) else { return };
         // What was taken back and asked for again is first rejected for having been taken back.
         if peer.answers_withdrawn(block) {
             return;
@@ -132,7 +132,7 @@ impl Download {
 
     /// `key` suggests a piece.
     pub(crate) fn suggested(&mut self, key: PeerKey, piece: PieceIndex, turn: &mut Turn<'_>) {
-        let Some(peer) = turn.peers.get_mut(&key) else { return };
+        let Some(peer) = turn.peers.get_mut(key) else { return };
         peer.leech.suggests = true;
         if !self.lacks(piece) || peer.leech.suggested.len() >= MOST_SUGGESTED {
             return;
@@ -144,7 +144,7 @@ impl Download {
 
     /// `key` lets us ask for `piece` even while it chokes us.
     pub(crate) fn allowed_fast(&mut self, key: PeerKey, piece: PieceIndex, turn: &mut Turn<'_>) {
-        let Some(peer) = turn.peers.get_mut(&key) else { return };
+        let Some(peer) = turn.peers.get_mut(key) else { return };
         if peer.leech.allowed_fast.len() < MOST_SUGGESTED && self.lacks(piece) {
             peer.leech.allowed_fast.insert(piece);
             peer.leech.exhausted = None;
@@ -198,7 +198,7 @@ impl Download {
             .map(Peer::key)
             .collect();
         for key in snubbing {
-            if let Some(peer) = turn.peers.get_mut(&key) {
+            if let Some(peer) = turn.peers.get_mut(key) {
                 peer.leech.pipeline.snub();
             }
             self.withdraw(key, turn, true);
@@ -238,7 +238,7 @@ impl Download {
 
     /// Tells `key` not to send `block`; says whether it had been asked.
     pub(crate) fn cancel(&self, key: PeerKey, block: BlockRef, turn: &mut Turn<'_>) -> bool {
-        let Some(peer) = turn.peers.get_mut(&key) else { return false };
+        let Some(peer) = turn.peers.get_mut(key) else { return false };
         if peer.leech.requests.remove(&block).is_none() {
             return false;
         }
@@ -251,7 +251,7 @@ impl Download {
 
     /// Takes back what `key` was asked for of `piece`: it has said that it will not send it.
     pub(crate) fn withdraw_piece(&mut self, key: PeerKey, piece: PieceIndex, turn: &mut Turn<'_>) {
-        let Some(peer) = turn.peers.get_mut(&key) else { return };
+        let Some(peer) = turn.peers.get_mut(key) else { return };
         let from = BlockRef { piece, index: 0 };
         let to = BlockRef { piece, index: u32::MAX };
         for block in peer.leech.requests.range(from..=to).map(|(block, _)| *block).collect::<Vec<_>>() {
@@ -263,7 +263,7 @@ impl Download {
 
     /// Takes back all that `key` was asked for, telling it when `tell`.
     pub(crate) fn withdraw(&mut self, key: PeerKey, turn: &mut Turn<'_>, tell: bool) {
-        let Some(peer) = turn.peers.get_mut(&key) else { return };
+        let Some(peer) = turn.peers.get_mut(key) else { return };
         peer.leech.current = None;
         for block in std::mem::take(&mut peer.leech.requests).into_keys() {
             remember(peer, block);
@@ -283,7 +283,7 @@ impl Download {
                 let block = BlockRef { piece, index };
                 for requester in download.requesters(index) {
                     let asked =
-                        peers.get(requester).is_some_and(|peer| peer.leech.requests.contains_key(&block));
+                        peers.get(*requester).is_some_and(|peer| peer.leech.requests.contains_key(&block));
                     assert!(asked, "{block:?} is asked of {requester:?}");
                 }
             }

@@ -100,7 +100,7 @@ impl Torrent {
         let raw_info = self.download.content.raw_info.as_ref();
         let size = raw_info.and_then(|raw| u32::try_from(raw.len()).ok());
         let complete = self.content_known && self.download.is_complete();
-        let Some(peer) = self.peers.get_mut(&key).filter(|peer| peer.identity.extended) else { return };
+        let Some(peer) = self.peers.get_mut(key).filter(|peer| peer.identity.extended) else { return };
         // What was offered and is not any more is switched off by number 0.
         let known = TABLE.iter().filter(|entry| taken.contains(&entry.0) || peer.offered.contains(&entry.0));
         let m = known.map(|(extension, number, name)| {
@@ -144,7 +144,7 @@ impl Torrent {
             self.nuisance(key, now);
             return;
         };
-        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let Some(peer) = self.peers.get_mut(key) else { return };
         if let Some(before) = peer.said.as_mut() {
             // Each may say more than before, but not without end.
             peer.nuisance += 1;

@@ -63,7 +63,7 @@ impl HashRequests {
                     && peer.holdings.has.get(piece)
                     && peer.refused_hashes.is_none_or(|at| now.since(at) >= GRUDGE)
             };
-            let preferred = first.and_then(|first| turn.peers.get(&first)).filter(able);
+            let preferred = first.and_then(|first| turn.peers.get(first)).filter(able);
             let Some(peer) = preferred.or_else(|| turn.peers.values().find(able)).map(Peer::key) else {
                 return;
             };
@@ -102,7 +102,7 @@ impl HashRequests {
         range: &HashRange,
         turn: &mut Turn<'_>,
     ) -> Option<PieceIndex> {
-        if let Some(peer) = turn.peers.get_mut(&peer) {
+        if let Some(peer) = turn.peers.get_mut(peer) {
             peer.refused_hashes = Some(turn.now);
         }
         self.stale.remove(&(peer, *range));
@@ -123,7 +123,7 @@ impl HashRequests {
         let late = self.close_where(|open| now.since(open.asked_at) >= PATIENCE);
         for (range, open) in &late {
             self.stale.insert((open.peer, *range));
-            if let Some(peer) = turn.peers.get_mut(&open.peer) {
+            if let Some(peer) = turn.peers.get_mut(open.peer) {
                 peer.refused_hashes = Some(turn.now);
             }
         }

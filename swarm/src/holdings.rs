@@ -26,7 +26,7 @@ pub(crate) enum Told {
 impl Download {
     /// `key` told for the first time which pieces it has.
     pub(crate) fn told(&mut self, key: PeerKey, told: Told, turn: &mut Turn<'_>) {
-        let Some(peer) = turn.peers.get_mut(&key) else { return };
+        let Some(peer) = turn.peers.get_mut(key) else { return };
         peer.holdings.told = true;
         let pieces = self.content.layout.pieces();
         peer.holdings.has = match told {
@@ -55,7 +55,7 @@ impl Download {
             turn.breach(key, Breach::NoSuchPiece { index, pieces: self.content.layout.pieces() });
             return None;
         };
-        let peer = turn.peers.get_mut(&key)?;
+        let peer = turn.peers.get_mut(key)?;
         peer.holdings.told = true;
         if !peer.holdings.has.set(piece) {
             return None;
@@ -80,7 +80,7 @@ impl Download {
 
     /// Tells `key` whether we want anything it has, if that has changed.
     pub(crate) fn update_interest(&mut self, key: PeerKey, turn: &mut Turn<'_>) {
-        let Some(peer) = turn.peers.get_mut(&key) else { return };
+        let Some(peer) = turn.peers.get_mut(key) else { return };
         let interested = peer.holdings.wanted > 0 && !self.halted;
         if std::mem::replace(&mut peer.leech.interested, interested) != interested {
             let message = if interested { Message::Interested } else { Message::NotInterested };
@@ -99,7 +99,7 @@ impl Download {
 
     /// `key` does not have `piece` any more, which it had.
     pub(crate) fn forget_piece(&mut self, key: PeerKey, piece: PieceIndex, turn: &mut Turn<'_>) {
-        let Some(peer) = turn.peers.get_mut(&key) else { return };
+        let Some(peer) = turn.peers.get_mut(key) else { return };
         if std::mem::replace(&mut peer.holdings.counted_as_seed, false) {
             self.picker.availability.remove_seed();
             peer.holdings.has.ones().for_each(|piece| self.picker.availability.increment(piece));
@@ -113,12 +113,12 @@ impl Download {
 
     /// `key` would not send a piece that it said it has: for a while the piece counts as not there.
     pub(crate) fn refused(&mut self, key: PeerKey, piece: PieceIndex, turn: &mut Turn<'_>) {
-        let Some(peer) = turn.peers.get_mut(&key) else { return };
+        let Some(peer) = turn.peers.get_mut(key) else { return };
         if !peer.holdings.has.get(piece) {
             return;
         }
         self.forget_piece(key, piece, turn);
-        let Some(peer) = turn.peers.get_mut(&key) else { return };
+        let Some(peer) = turn.peers.get_mut(key) else { return };
         peer.leech.refused.push_back((turn.now, piece));
         self.fill(key, turn);
     }
@@ -134,7 +134,7 @@ impl Download {
             .map(Peer::key)
             .collect();
         for key in keys {
-            let Some(peer) = turn.peers.get_mut(&key) else { continue };
+            let Some(peer) = turn.peers.get_mut(key) else { continue };
             let ready = peer.leech.refused.partition_point(|(at, _)| due(at));
             for (_, piece) in peer.leech.refused.drain(..ready).collect::<Vec<_>>() {
                 self.has_now(key, piece.get(), turn);

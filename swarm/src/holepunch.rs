@@ -147,7 +147,7 @@ impl Torrent {
 
     /// `key` asks to be brought together with the peer at `address`.
     fn bring_together(&mut self, key: PeerKey, address: SocketAddr, now: Moment) {
-        let Some(asking) = self.peers.get_mut(&key) else { return };
+        let Some(asking) = self.peers.get_mut(key) else { return };
         if !asking.meddling.asked.take(now) {
             return self.nuisance(key, now);
         }
@@ -163,7 +163,7 @@ impl Torrent {
 
     /// Who is at `address`, and how it can reach `key`.
     fn introduction(&self, key: PeerKey, address: SocketAddr) -> Result<(PeerKey, SocketAddr), PunchError> {
-        let asking = self.peers.get(&key).ok_or(PunchError::NoSuchPeer)?;
+        let asking = self.peers.get(key).ok_or(PunchError::NoSuchPeer)?;
         let listener = asking.identity.address.ip();
         let named = addresses::believable(address, listener).ok_or(PunchError::NoSuchPeer)?;
         if self.own_addresses().contains(&named) {
@@ -185,7 +185,7 @@ impl Torrent {
 
     /// `key` has told somebody at `address` to dial us now, and we dial it now too.
     fn meet(&mut self, key: PeerKey, address: SocketAddr, now: Moment) {
-        let Some(between) = self.peers.get_mut(&key) else { return };
+        let Some(between) = self.peers.get_mut(key) else { return };
         let believed = addresses::believable(address, between.identity.address.ip());
         let allowed = between.meddling.named.take(now);
         let Some(address) = believed.filter(|_| allowed) else { return self.nuisance(key, now) };
@@ -208,7 +208,7 @@ impl Torrent {
     }
 
     fn punch_message(&mut self, to: PeerKey, message: UtHolepunch, now: Moment) {
-        let Some(peer) = self.peers.get_mut(&to) else { return };
+        let Some(peer) = self.peers.get_mut(to) else { return };
         if let Some(message) = peer.extended(Extension::Holepunch, message.encode()) {
             self.out.send(peer, message, now);
         }

@@ -159,7 +159,7 @@ impl LayerRequests {
             self.open.remove(range);
             self.wanted.insert(*range);
         }
-        if let Some(peer) = turn.peers.get_mut(&peer) {
+        if let Some(peer) = turn.peers.get_mut(peer) {
             peer.refused_layers = Some(turn.now);
         }
         self.ask(turn);
@@ -190,7 +190,7 @@ impl LayerRequests {
             self.open.remove(&range);
             self.wanted.insert(range);
             self.stale.insert((peer, range));
-            if let Some(peer) = turn.peers.get_mut(&peer) {
+            if let Some(peer) = turn.peers.get_mut(peer) {
                 peer.refused_layers = Some(now);
             }
         }

@@ -77,11 +77,11 @@ impl Torrent {
             return;
         };
         self.act(now, |download, upload, turn| {
-            let Some(peer) = turn.peers.get_mut(&key) else { return };
+            let Some(peer) = turn.peers.get_mut(key) else { return };
             peer.useless_since = None;
             if download.has_no_more(key, piece, turn) {
                 upload.has_no_more(piece);
-            } else if let Some(peer) = turn.peers.get_mut(&key) {
+            } else if let Some(peer) = turn.peers.get_mut(key) {
                 peer.nuisance += 1;
             }
         });
@@ -104,7 +104,7 @@ impl Download {
 
     /// `key` has a piece less; says whether it had it. What it was asked for of it is asked of others.
     fn has_no_more(&mut self, key: PeerKey, piece: PieceIndex, turn: &mut Turn<'_>) -> bool {
-        let Some(peer) = turn.peers.get_mut(&key) else { return false };
+        let Some(peer) = turn.peers.get_mut(key) else { return false };
         let refusals = peer.leech.refused.len();
         peer.leech.refused.retain(|(_, refused)| *refused != piece);
         peer.leech.suggested.retain(|suggested| *suggested != piece);

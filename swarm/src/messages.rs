@@ -18,7 +18,7 @@ impl Torrent {
     /// A message came from `key`.
     pub(crate) fn message(&mut self, key: PeerKey, message: Message, now: Moment) {
         self.heard(key, now);
-        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let Some(peer) = self.peers.get_mut(key) else { return };
         if is_fast(&message) && !peer.identity.fast {
             self.close(key, CloseReason::Breach(Breach::FastNotAgreed), now);
             return;
@@ -84,13 +84,13 @@ impl Torrent {
             }
             _ => Told::None,
         };
-        if self.peers.get(&key).is_some_and(|peer| peer.holdings.told) {
+        if self.peers.get(key).is_some_and(|peer| peer.holdings.told) {
             self.told_again(key, &told, now);
             return;
         }
         self.act(now, |download, upload, turn| {
             download.told(key, told, turn);
-            if let Some(peer) = turn.peers.get(&key) {
+            if let Some(peer) = turn.peers.get(key) {
                 upload.told(&peer.holdings.has);
             }
         });
@@ -99,7 +99,7 @@ impl Torrent {
     /// aria2 sums up many `have` as a bitfield in the middle of a connection: what it adds counts, and
     /// nothing is taken away.
     fn told_again(&mut self, key: PeerKey, told: &Told, now: Moment) {
-        let Some(peer) = self.peers.get(&key) else { return };
+        let Some(peer) = self.peers.get(key) else { return };
         let has = &peer.holdings.has;
         let news: Vec<PieceIndex> = match told {
             Told::All => has.zeros().collect(),
@@ -121,7 +121,7 @@ impl Torrent {
 
     fn hash_request(&mut self, key: PeerKey, range: HashRange, now: Moment) {
         let makes_sense = self.content_known && self.is_within_a_tree(&range);
-        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let Some(peer) = self.peers.get_mut(key) else { return };
         if makes_sense && peer.supply.hash_reads < MOST_HASH_READS {
             peer.supply.hash_reads += 1;
             self.out.push(Output::ReadHashes { peer: key, range });
@@ -138,7 +138,7 @@ impl Torrent {
         hashes: Option<bytes::Bytes>,
         now: Moment,
     ) {
-        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let Some(peer) = self.peers.get_mut(key) else { return };
         peer.supply.hash_reads = peer.supply.hash_reads.saturating_sub(1);
         let message = match hashes {
             Some(hashes) => Message::Hashes(range, hashes),
@@ -166,7 +166,7 @@ impl Torrent {
 
     /// A message of no use came from `key`: too many of them are an attack.
     pub(crate) fn nuisance(&mut self, key: PeerKey, now: Moment) {
-        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let Some(peer) = self.peers.get_mut(key) else { return };
         peer.nuisance += 1;
         let count = peer.nuisance;
         if count > MOST_NUISANCE {

@@ -98,7 +98,7 @@ impl Torrent {
                 self.metadata_came(key, piece, total_size, &data, now);
             }
             Ok(UtMetadata::Reject { piece }) => {
-                let Some(peer) = self.peers.get_mut(&key) else { return };
+                let Some(peer) = self.peers.get_mut(key) else { return };
                 if peer.metadata.asked.remove(&piece).is_some() {
                     peer.metadata.rests_until = Some(now + REST);
                     self.seek_metadata(now);
@@ -113,7 +113,7 @@ impl Torrent {
     /// `key` wants a piece.
     fn metadata_asked(&mut self, key: PeerKey, piece: u32, now: Moment) {
         let pieces = self.known_pieces();
-        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let Some(peer) = self.peers.get_mut(key) else { return };
         let most = pieces * MOST_COPIES + SPARE_PIECES;
         let waits = u32::try_from(peer.metadata.waiting.len()).unwrap_or(u32::MAX);
         if piece >= pieces || peer.metadata.sent_in_all + waits >= most {
@@ -138,7 +138,7 @@ impl Torrent {
         let Some(raw) = self.download.content.raw_info.clone() else { return };
         let Ok(total_size) = u32::try_from(raw.len()) else { return };
         loop {
-            let Some(peer) = self.peers.get_mut(&key) else { return };
+            let Some(peer) = self.peers.get_mut(key) else { return };
             let (since, sent) = &mut peer.metadata.sent;
             if now.since(*since) >= Duration::from_secs(1) {
                 (*since, *sent) = (now, 0);
@@ -157,7 +157,7 @@ impl Torrent {
     }
 
     fn say_metadata(&mut self, key: PeerKey, message: &UtMetadata, now: Moment) {
-        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let Some(peer) = self.peers.get_mut(key) else { return };
         if let Some(message) = peer.extended(Extension::Metadata, message.encode()) {
             self.out.send(peer, message, now);
         }
@@ -165,7 +165,7 @@ impl Torrent {
 
     /// `key` may have said that it has the dictionary.
     pub(crate) fn metadata_offered(&mut self, key: PeerKey, now: Moment) {
-        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let Some(peer) = self.peers.get_mut(key) else { return };
         // Whoever says more than before may give more than before.
         peer.metadata.rests_until = None;
         self.seek_metadata(now);
@@ -211,7 +211,7 @@ impl Torrent {
             (0..).zip(&attempt.parts).filter(|(_, part)| part.is_none()).map(|(piece, _)| piece).collect();
         let mut asking = Vec::new();
         for key in askable.map(|(key, _)| *key) {
-            let Some(peer) = self.peers.get_mut(&key) else { continue };
+            let Some(peer) = self.peers.get_mut(key) else { continue };
             let room = MOST_ASKED.saturating_sub(peer.metadata.asked.len());
             let free = |piece: &&u32| {
                 asked.get(*piece).is_none_or(|at| now.since(*at) >= IMPATIENCE)
@@ -246,7 +246,7 @@ impl Torrent {
             && belief_ends.is_some_and(|end| now >= end)
         {
             // It has had all the time it could need.
-            if let Some(peer) = self.peers.get_mut(&alone) {
+            if let Some(peer) = self.peers.get_mut(alone) {
                 peer.metadata.rests_until = Some(now + REST);
             }
             fetch.alone = None;
@@ -258,7 +258,7 @@ impl Torrent {
             let givers: BTreeSet<_> =
                 fetch.suspicions.iter().flat_map(|(_, parts)| parts).map(|part| part.from).collect();
             let gave = |key: &&PeerKey| {
-                self.peers.get(key).is_some_and(|peer| givers.contains(&peer.identity.peer_id))
+                self.peers.get(**key).is_some_and(|peer| givers.contains(&peer.identity.peer_id))
             };
             fetch.alone = able.keys().find(|key| !gave(key)).or_else(|| able.keys().next()).copied();
             fetch.attempt = None;
@@ -288,7 +288,7 @@ impl Torrent {
 
     /// A piece came from `key`.
     fn metadata_came(&mut self, key: PeerKey, piece: u32, total_size: u32, data: &Bytes, now: Moment) {
-        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let Some(peer) = self.peers.get_mut(key) else { return };
         let asked = peer.metadata.asked.remove(&piece).is_some();
         let from = peer.identity.peer_id;
         let Some(attempt) = self.metadata.attempt.as_mut().filter(|_| asked) else {

@@ -88,7 +88,7 @@ impl Torrent {
             .filter_map(|peer| Some((peer.endpoint()?, (peer.key(), peer.flags()))))
             .collect();
         for key in due {
-            let Some(peer) = self.peers.get_mut(&key) else { continue };
+            let Some(peer) = self.peers.get_mut(key) else { continue };
             let message = peer.news(&met);
             let nothing = message.added.is_empty() && message.dropped.is_empty();
             peer.acquaintances.next = Some(now + if nothing { LOOK } else { INTERVAL });
@@ -103,7 +103,7 @@ impl Torrent {
     /// A message of the extension came from `key`.
     pub(crate) fn acquaintances_told(&mut self, key: PeerKey, payload: &[u8], now: Moment) {
         let (complete, ours) = (self.download.is_complete() && self.content_known, self.own_addresses());
-        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let Some(peer) = self.peers.get_mut(key) else { return };
         let too_soon = peer.acquaintances.heard.is_some_and(|heard| now.since(heard) < LEAST_INTERVAL);
         let message = match UtPex::decode(payload) {
             Ok(message) if !too_soon => message,

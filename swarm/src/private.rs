@@ -38,7 +38,7 @@ impl Torrent {
     pub(crate) fn enforce_private(&mut self, now: Moment) {
         if self.is_private() {
             let forbidden =
-                |key: &PeerKey| self.peers.get(key).is_some_and(|peer| self.is_forbidden(&peer.identity));
+                |key: &PeerKey| self.peers.get(*key).is_some_and(|peer| self.is_forbidden(&peer.identity));
             let leaving: Vec<_> = self.peers.keys().copied().filter(forbidden).collect();
             for key in leaving {
                 self.close(key, CloseReason::Private, now);

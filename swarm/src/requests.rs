@@ -51,7 +51,7 @@ impl Download {
         if self.halted || self.is_complete() {
             return;
         }
-        let Some(peer) = turn.peers.get_mut(&key) else { return };
+        let Some(peer) = turn.peers.get_mut(key) else { return };
         if !peer.has_room() {
             self.hungry.remove(&key);
             return;

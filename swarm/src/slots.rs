@@ -29,7 +29,7 @@ pub(crate) const GRANT_PATIENCE: Duration = Duration::from_millis(30);
 impl Upload {
     /// `key` wants something, or does not any more.
     pub(crate) fn interest(&mut self, key: PeerKey, interested: bool, turn: &mut Turn<'_>) {
-        let Some(peer) = turn.peers.get_mut(&key) else { return };
+        let Some(peer) = turn.peers.get_mut(key) else { return };
         peer.supply.interested = interested;
         self.stirred = true;
         if !interested {
@@ -73,7 +73,7 @@ impl Upload {
         for key in keys {
             if round.holds(key) {
                 self.unchoke(key, turn);
-            } else if full || turn.peers.get(&key).is_some_and(|peer| !peer.supply.interested) {
+            } else if full || turn.peers.get(key).is_some_and(|peer| !peer.supply.interested) {
                 self.choke(key, turn);
             }
         }
@@ -114,7 +114,7 @@ impl Upload {
         let mut extra: Vec<_> = self
             .unchoked
             .iter()
-            .filter_map(|key| turn.peers.get(key))
+            .filter_map(|key| turn.peers.get(*key))
             .filter(|peer| !peer.supply.choke_pending)
             .filter(|peer| !self.round.holds(peer.key()) && peer.supply.outstanding == 0)
             .map(|peer| {
@@ -138,7 +138,7 @@ impl Upload {
     fn best_waiting(&self, complete: bool, turn: &mut Turn<'_>) -> Option<PeerKey> {
         let now = turn.now;
         let mut best: Option<(u64, u32, u32, PeerKey)> = None;
-        for peer in self.waiting.iter().filter_map(|key| turn.peers.get(key)) {
+        for peer in self.waiting.iter().filter_map(|key| turn.peers.get(*key)) {
             let worth = if complete {
                 u64::MAX - peer.supply.rate.total()
             } else {
@@ -165,7 +165,7 @@ impl Upload {
     }
 
     fn unchoke(&mut self, key: PeerKey, turn: &mut Turn<'_>) {
-        let Some(peer) = turn.peers.get_mut(&key) else { return };
+        let Some(peer) = turn.peers.get_mut(key) else { return };
         peer.supply.choke_pending = false;
         if peer.supply.unchoked {
             return;
@@ -181,7 +181,7 @@ impl Upload {
 
     /// Answers `key` no more, once what was handed to the network is out.
     pub(crate) fn choke(&mut self, key: PeerKey, turn: &mut Turn<'_>) {
-        let Some(peer) = turn.peers.get_mut(&key).filter(|peer| peer.supply.unchoked) else { return };
+        let Some(peer) = turn.peers.get_mut(key).filter(|peer| peer.supply.unchoked) else { return };
         if peer.supply.outstanding > 0 {
             peer.supply.choke_pending = true;
         } else {
@@ -190,7 +190,7 @@ impl Upload {
     }
 
     pub(crate) fn say_choke(&mut self, key: PeerKey, turn: &mut Turn<'_>) {
-        let Some(peer) = turn.peers.get_mut(&key) else { return };
+        let Some(peer) = turn.peers.get_mut(key) else { return };
         peer.supply.choke_pending = false;
         peer.supply.unchoked = false;
         peer.supply.since = turn.now;

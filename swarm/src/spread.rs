@@ -75,7 +75,7 @@ impl Upload {
     pub(crate) fn has_now(&mut self, key: PeerKey, piece: PieceIndex, turn: &mut Turn<'_>) {
         self.seen_elsewhere(key, piece, turn);
         let Some(spread) = &mut self.spread else { return };
-        let promised = turn.peers.get_mut(&key).and_then(|peer| peer.supply.promised.remove(&piece));
+        let promised = turn.peers.get_mut(key).and_then(|peer| peer.supply.promised.remove(&piece));
         if promised.is_none() {
             spread.copies.increment(piece);
         }
@@ -103,7 +103,7 @@ impl Upload {
     /// Tells `key` what to ask for next, as far ahead as it is fast.
     pub(crate) fn advise(&mut self, key: PeerKey, turn: &mut Turn<'_>) {
         let crowd = self.waiting.len() + self.unchoked.len();
-        let Some(peer) = turn.peers.get_mut(&key) else { return };
+        let Some(peer) = turn.peers.get_mut(key) else { return };
         let hidden = peer.supply.revealed.is_some();
         let heeds = hidden || (crowd >= LEAST_CROWD && peer.identity.fast && !turn.config.classic_choke);
         let Some(spread) = self.spread.as_mut().filter(|_| heeds) else { return };
@@ -139,7 +139,7 @@ impl Upload {
         if self.spread.is_none() {
             return;
         }
-        let promise = turn.peers.get_mut(&key).and_then(|peer| peer.supply.promised.get_mut(&piece));
+        let promise = turn.peers.get_mut(key).and_then(|peer| peer.supply.promised.get_mut(&piece));
         if promise.is_some_and(|taken| !std::mem::replace(taken, true)) {
             self.advise(key, turn);
         }

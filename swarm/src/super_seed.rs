@@ -108,7 +108,7 @@ impl Torrent {
             return false;
         }
         let always = self.config.super_seed == SuperSeed::On;
-        let Some(peer) = self.peers.get_mut(&key).filter(|peer| always || is_foreign(&peer.identity)) else {
+        let Some(peer) = self.peers.get_mut(key).filter(|peer| always || is_foreign(&peer.identity)) else {
             return false;
         };
         peer.supply.revealed = Some(Revealed::nothing(pieces, now));
@@ -135,7 +135,7 @@ impl Torrent {
             return;
         }
         for key in self.peers.keys().copied().collect::<Vec<_>>() {
-            if self.peers.get(&key).is_some_and(|peer| peer.supply.revealed.is_some()) {
+            if self.peers.get(key).is_some_and(|peer| peer.supply.revealed.is_some()) {
                 self.act(now, |_, upload, turn| upload.advise(key, turn));
             }
         }

@@ -34,7 +34,7 @@ pub(crate) struct Turn<'a> {
 impl Turn<'_> {
     /// Sends `message` to `peer`, if it is still there.
     pub(crate) fn send(&mut self, peer: PeerKey, message: Message) {
-        if let Some(peer) = self.peers.get_mut(&peer) {
+        if let Some(peer) = self.peers.get_mut(peer) {
             self.out.send(peer, message, self.now);
         }
     }

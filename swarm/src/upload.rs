@@ -117,7 +117,7 @@ impl Upload {
             return;
         }
         let most = turn.config.max_queued_requests;
-        let Some(peer) = turn.peers.get_mut(&key) else { return };
+        let Some(peer) = turn.peers.get_mut(key) else { return };
         let span = layout.span(range.index, range.begin, range.length);
         let answered = span.filter(|span| {
             let answered = peer.supply.unchoked || peer.supply.allowed_fast.contains(&span.piece());
@@ -142,7 +142,7 @@ impl Upload {
 
     /// `key` does not need these bytes any more.
     pub(crate) fn cancel(&mut self, key: PeerKey, range: Range, turn: &mut Turn<'_>) {
-        let Some(peer) = turn.peers.get_mut(&key) else { return };
+        let Some(peer) = turn.peers.get_mut(key) else { return };
         let Some(at) = peer.supply.queue.iter().position(|span| range_of(*span) == range) else { return };
         self.stirred = true;
         if let Some(span) = peer.supply.queue.remove(at) {
@@ -159,7 +159,7 @@ impl Upload {
 
     /// Bytes for `key` are out, or could not be read.
     pub(crate) fn done(&mut self, key: PeerKey, span: Span, sent: bool, turn: &mut Turn<'_>) {
-        let Some(peer) = turn.peers.get_mut(&key) else { return };
+        let Some(peer) = turn.peers.get_mut(key) else { return };
         let bytes = u64::from(span.length()).min(peer.supply.outstanding);
         peer.supply.outstanding -= bytes;
         peer.supply.progress = turn.now;
@@ -211,7 +211,7 @@ impl Upload {
         let window = self.window(turn.now);
         while self.outstanding - self.stalled_bytes < window {
             let Some((key, span)) = self.next_span(complete, rarity, turn) else { break };
-            let Some(peer) = turn.peers.get_mut(&key) else { break };
+            let Some(peer) = turn.peers.get_mut(key) else { break };
             let bytes = u64::from(span.length());
             if peer.supply.outstanding == 0 {
                 peer.supply.progress = turn.now;
@@ -237,7 +237,7 @@ impl Upload {
         turn: &mut Turn<'_>,
     ) -> Option<(PeerKey, Span)> {
         if let Some((key, piece)) = self.serving.take() {
-            let same = turn.peers.get_mut(&key).filter(|peer| may_take_more(peer)).and_then(|peer| {
+            let same = turn.peers.get_mut(key).filter(|peer| may_take_more(peer)).and_then(|peer| {
                 let queue = &mut peer.supply.queue;
                 queue.front().filter(|span| span.piece() == piece)?;
                 let span = queue.pop_front()?;
@@ -255,7 +255,7 @@ impl Upload {
             |peer: &Peer| peer.supply.queue.front().map_or(u32::MAX, |span| rarity.copies(span.piece()));
         let (at, key) = (0..)
             .zip(&self.ring)
-            .filter_map(|(at, key)| turn.peers.get(key).map(|peer| (at, peer)))
+            .filter_map(|(at, key)| turn.peers.get(*key).map(|peer| (at, peer)))
             .filter(|(_, peer)| may_take_more(peer))
             .min_by_key(|(at, peer)| {
                 let earned = self.round.holds(peer.key());
@@ -263,7 +263,7 @@ impl Upload {
             })
             .map(|(at, peer)| (at, peer.key()))?;
         self.ring.remove(at);
-        let peer = turn.peers.get_mut(&key)?;
+        let peer = turn.peers.get_mut(key)?;
         let span = peer.supply.queue.pop_front()?;
         if !peer.supply.queue.is_empty() {
             self.ring.push_back(key);
@@ -323,7 +323,7 @@ impl Upload {
         let unchoked = peers.values().filter(|peer| peer.supply.unchoked).map(Peer::key);
         assert!(self.unchoked.iter().copied().eq(unchoked));
         let stalled: u64 =
-            self.stalled.iter().filter_map(|key| peers.get(key)).map(|p| p.supply.outstanding).sum();
+            self.stalled.iter().filter_map(|key| peers.get(*key)).map(|p| p.supply.outstanding).sum();
         assert_eq!(self.stalled_bytes, stalled);
     }
 }

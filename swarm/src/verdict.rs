@@ -33,7 +33,7 @@ impl Download {
         leaf: Option<[u8; 32]>,
         turn: &mut Turn<'_>,
     ) {
-        let Some(peer) = turn.peers.get_mut(&key) else { return };
+        let Some(peer) = turn.peers.get_mut(key) else { return };
         let block = self.block_of(range).filter(|_| data.len() == range.length as usize);
         let bytes = u64::from(range.length);
         let asked = block.and_then(|block| peer.leech.requests.remove(&block));
@@ -307,7 +307,7 @@ impl Download {
     /// Pieces that may be asked of one peer alone, which does not send: another one's turn.
     pub(crate) fn reassign(&mut self, turn: &mut Turn<'_>) {
         let sends = |key: PeerKey| {
-            turn.peers.get(&key).is_some_and(|peer| peer.leech.unchoked && !peer.leech.pipeline.is_snubbed())
+            turn.peers.get(key).is_some_and(|peer| peer.leech.unchoked && !peer.leech.pipeline.is_snubbed())
         };
         let orphans: Vec<_> = self
             .picker

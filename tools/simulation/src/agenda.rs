@@ -105,7 +105,7 @@ impl<T> Agenda<T> {
     }
 
     /// When the next thing happens.
-    pub fn next(&mut self) -> Option<Moment> {
+    pub fn next_at(&mut self) -> Option<Moment> {
         while self.present.is_empty() && self.inserted.is_empty() {
             self.turn()?;
         }
@@ -116,7 +116,7 @@ impl<T> Agenda<T> {
 
     /// The next thing, with its number.
     pub fn pop(&mut self) -> Option<(u64, T)> {
-        self.next()?;
+        self.next_at()?;
         let from_inserted = match (self.present.last(), self.inserted.peek()) {
             (Some(present), Some(Reverse(inserted))) => inserted < present,
             (present, _) => present.is_none(),
@@ -182,7 +182,7 @@ mod tests {
                     model.insert((at, number), ());
                 } else {
                     let first = model.pop_first().map(|(key, ())| key);
-                    assert_eq!(agenda.next(), first.map(|(at, _)| at), "seed {seed}");
+                    assert_eq!(agenda.next_at(), first.map(|(at, _)| at), "seed {seed}");
                     assert_eq!(agenda.pop(), first.map(|(_, number)| (number, number)), "seed {seed}");
                     now = first.map_or(now, |(at, _)| at);
                 }

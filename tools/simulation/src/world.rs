@@ -268,7 +268,7 @@ impl World {
 
     /// Lets the next thing happen; false when nothing is to come before `until`.
     pub fn step(&mut self, until: Moment) -> bool {
-        let Some(at) = self.agenda.next() else { return false };
+        let Some(at) = self.agenda.next_at() else { return false };
         if at > until {
             self.now = until;
             return false;
