@@ -223,6 +223,11 @@ impl Catalog {
         nearest(name, self.iter().take(MAX_NEAR).map(|(_, item)| item.about.name.as_str()), 3)
     }
 
+    /// The entry that is shown under exactly this name.
+    pub(crate) fn named(&self, name: &str) -> Option<InfoHash> {
+        self.iter().find(|(_, item)| item.about.name == name).map(|(key, _)| *key)
+    }
+
     /// A new entry, or nothing when it has no hash. It takes over the swarms of torrents that were
     /// known by one of its hashes only; their keys are given back.
     pub(crate) fn add(&mut self, new: &NewEntry) -> Vec<InfoHash> {

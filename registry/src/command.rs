@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 use shared::InfoHash;
 use shared::PeerId;
 use shared::announce::{Announce, AnnounceReply};
-use shared::control::{Answer, Departure, Hello, Push, Refusal, Request};
+use shared::control::{Answer, Departure, Hello, Push, Refusal, Request, Search};
 
 use crate::event::Event;
 use crate::identity::MemberId;
+use crate::listing::Candidates;
 use crate::operate::Action;
 
 /// One connection, numbered by the shell; a number is used once.
@@ -104,6 +105,15 @@ pub enum Command {
         session: SessionKey,
         /// What it asks.
         request: Box<Request>,
+    },
+    /// A connection searches, and an index was asked for it.
+    Search {
+        /// The connection.
+        session: SessionKey,
+        /// What it asks.
+        search: Box<Search>,
+        /// What the index found; `None` when it was not able to, and the catalog is looked through.
+        found: Option<Candidates>,
     },
     /// A connection is gone.
     Gone {

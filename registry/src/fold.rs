@@ -4,7 +4,7 @@ use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
 
 /// Text for searching: without case and without accents. `Película` becomes `pelicula`.
-pub(crate) fn search_key(text: &str) -> String {
+pub fn search_key(text: &str) -> String {
     if text.is_ascii() {
         return text.to_ascii_lowercase();
     }
@@ -57,7 +57,7 @@ const NEAR: f64 = 0.7;
 
 /// The `count` nearest of `names` to what was asked, best first.
 #[expect(single_use_lifetimes, reason = "an anonymous one is not stable inside impl Trait")]
-pub(crate) fn nearest<'a>(asked: &str, names: impl Iterator<Item = &'a str>, count: usize) -> Vec<String> {
+pub fn nearest<'a>(asked: &str, names: impl Iterator<Item = &'a str>, count: usize) -> Vec<String> {
     let asked = search_key(asked);
     let mut scored: Vec<(f64, &str)> = names
         .map(|name| (nearness(&asked, &search_key(name)), name))

@@ -29,6 +29,7 @@ mod flood;
 mod fold;
 mod identity;
 mod ledger;
+mod listing;
 mod members;
 mod operate;
 mod page;
@@ -46,8 +47,10 @@ pub use command::{
 };
 pub use config::{Config, Rate, Unknown};
 pub use event::{Event, Milestone, NewEntry, NewMember};
+pub use fold::{nearest, search_key};
 pub use identity::{Mark, MemberId};
 pub use ledger::{Dictionary, Lasting};
+pub use listing::{Candidate, Candidates, Cursor, Listing, MAX_RANKED};
 pub use operate::{Action, Ban, Deed, Mute, Order, Target};
 pub use registry::{Registry, Torrent};
 pub use scene::{Holder, Scene, SceneFlow, ScenePeer, SceneShare};

@@ -1,10 +1,15 @@
 //! The registry as a whole: decides, applies, and keeps what is soft.
 
+mod following;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rand::Rng;
 use shared::announce::Scrape;
-use shared::control::{Counters, Departure, Entry, Find, Message, Person, Progress, Request, write_push};
+use shared::control::{
+    Counters, Departure, Entry, Find, Message, Person, Progress, Refusal, Request, write_push,
+};
 use shared::{InfoHash, Moment};
 
 use crate::addresses::Asker;
@@ -43,6 +48,9 @@ pub struct Registry {
     announces: Silence<(MemberId, InfoHash)>,
     refused: u64,
     pictures: Pictures,
+    /// Entries that changed since an index was told, each with whether more than its sources did; `None`
+    /// while nobody wants to know.
+    touched: Option<BTreeMap<InfoHash, bool>>,
 }
 
 impl Registry {
@@ -58,6 +66,7 @@ impl Registry {
             announces: Silence::new(announce_patience),
             refused: 0,
             pictures: Pictures::default(),
+            touched: None,
         }
     }
 
@@ -130,6 +139,7 @@ impl Registry {
 
     /// Lets an event happen.
     pub fn apply(&mut self, event: &Event, now: Moment) {
+        self.touch(event);
         match event {
             Event::Joined { member, .. } => self.watch(member.session, now),
             Event::Resumed { member, .. } => {
@@ -200,14 +210,23 @@ impl Registry {
         decision
     }
 
-    fn admit(&mut self, command: &Command, now: Moment) -> Result<(), shared::control::Refusal> {
+    fn admit(&mut self, command: &Command, now: Moment) -> Result<(), Refusal> {
         let Command::Request { session, request } = command else { return Ok(()) };
-        self.silence.heard(*session, now);
-        let Some(member) = self.state.members.of_session(*session) else { return Ok(()) };
+        self.admit_request(*session, Some(request), now)
+    }
+
+    fn admit_request(
+        &mut self,
+        session: SessionKey,
+        request: Option<&Request>,
+        now: Moment,
+    ) -> Result<(), Refusal> {
+        self.silence.heard(session, now);
+        let Some(member) = self.state.members.of_session(session) else { return Ok(()) };
         let peer = member.id.peer_id;
         let mut wanted = vec![(Meter::Requests(peer), self.config.requests, 1)];
-        match request.as_ref() {
-            Request::Message(message) => {
+        match request {
+            Some(Request::Message(message)) => {
                 wanted.push((Meter::Messages(peer), self.config.messages, 1));
                 let meter = match self.state.members.of_nick(&message.to) {
                     Some(receiver) => Meter::BytesTo(receiver.id.peer_id),
@@ -216,7 +235,7 @@ impl Registry {
                 wanted.push((meter, self.config.message_bytes, line_length(message)));
             }
             // Leaving is never too fast.
-            Request::Bye(_) => return Ok(()),
+            Some(Request::Bye(_)) => return Ok(()),
             _ => {}
         }
         self.flood.take(&wanted, now)

@@ -4,6 +4,7 @@
 //! the console and the log see one order. Nothing waits while the lock is held: an outbox takes a
 //! line or its reader is cut.
 
+mod finding;
 mod keeping;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ use shared::control::{
 };
 
 use crate::audit;
+use crate::search::Index;
 use crate::store::{self, Folder, Journal, Kept, StoreConfig, StoreError};
 
 /// How a connection that the peer closed in good order ends.
@@ -68,6 +70,8 @@ struct Inner {
     /// Where what lasts goes, for a tracker that has a folder.
     journal: Option<Journal>,
     tallied: Option<Event>,
+    /// Finds what is shared by its words.
+    index: Option<Index>,
     /// Connections that took all kept messages up to an id, and said nothing since.
     written: BTreeMap<SessionKey, u64>,
 }
@@ -90,18 +94,21 @@ impl Hub {
             stopping: false,
             journal: None,
             tallied: None,
+            index: None,
             written: BTreeMap::new(),
         };
         let (inner, writer) = (Mutex::new(inner), Mutex::default());
-        match (store, opened) {
+        let hub = match (store, opened) {
             (Some(config), Some(mut opened)) => {
                 let folder = opened.folder.take();
                 let hub = Self { shared: Arc::new(Shared { clock, inner, writer, _folder: folder }) };
                 hub.start_journal(config, opened)?;
-                Ok(hub)
+                hub
             }
-            _ => Ok(Self { shared: Arc::new(Shared { clock, inner, writer, _folder: None }) }),
-        }
+            _ => Self { shared: Arc::new(Shared { clock, inner, writer, _folder: None }) },
+        };
+        hub.start_index();
+        Ok(hub)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -289,6 +296,7 @@ impl Inner {
         decision: Decision,
         asker: Option<(SessionKey, Option<u64>)>,
     ) -> (Option<Result<Answer, Refusal>>, Vec<SessionKey>) {
+        self.feed_index();
         let promise = self.keep(&decision.events);
         for event in &decision.events {
             audit::log(event);

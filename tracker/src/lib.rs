@@ -22,6 +22,7 @@ mod hub;
 mod listener;
 mod occupant;
 mod rate;
+pub mod search;
 mod session;
 mod settings;
 mod standard;

@@ -165,7 +165,7 @@ impl Reader<'_> {
                 continue;
             }
             let parsed = parse_request(line);
-            if let ControlFlow::Break(ending) = self.answer(parsed, &mut registered) {
+            if let ControlFlow::Break(ending) = self.answer(parsed, &mut registered).await {
                 return ending;
             }
         }
@@ -176,7 +176,7 @@ impl Reader<'_> {
         Ending::refused(Refusal::new(Code::Timeout, format!("no hello within {limit} s")))
     }
 
-    fn answer(
+    async fn answer(
         &mut self,
         parsed: Result<(Option<u64>, Request), ControlError>,
         registered: &mut bool,
@@ -195,6 +195,10 @@ impl Reader<'_> {
         };
         let session = self.session;
         let command = match request {
+            Request::Search(search) => {
+                let found = self.hub.search(session, id, search).await;
+                return self.after(found);
+            }
             Request::Hello(hello) => {
                 Command::Hello { session, address: self.address, via: self.via, hello: Box::new(hello) }
             }
@@ -215,6 +219,12 @@ impl Reader<'_> {
                 self.lines.set_limit(LINE_AFTER_LOGIN);
                 ControlFlow::Continue(())
             }
+            answered => self.after(answered),
+        }
+    }
+
+    fn after(&mut self, answered: Result<(), Refusal>) -> ControlFlow<Ending> {
+        match answered {
             Err(refusal) if matches!(refusal.code, Code::NotRegistered | Code::AlreadyRegistered) => {
                 self.count_error()
             }

@@ -1,5 +1,7 @@
 //! What is there, and who has it.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use rand::Rng;
 use shared::InfoHash;
 use shared::control::{
@@ -12,6 +14,7 @@ use crate::catalog::{Item, Located};
 use crate::command::Decision;
 use crate::event::Event;
 use crate::fold::search_key;
+use crate::listing::{Candidate, Candidates, Cursor, MAX_RANKED};
 use crate::members::Member;
 use crate::page::{fitting, weight};
 use crate::state::State;
@@ -22,15 +25,64 @@ const PAGE: usize = 50;
 const MAX_WANT: usize = 200;
 
 impl Decider<'_> {
-    pub(super) fn search(&self, search: &Search) -> Decision {
-        let by = match &search.by {
-            None => None,
-            Some(nick) => match (self.state.members.of_nick(nick), self.state.ledger.of_nick(nick)) {
-                (None, None) => return Decision::refuse(self.no_such_user(nick)),
-                (Some(member), _) => Some(&member.entries),
-                (None, Some(known)) => Some(&known.shares),
-            },
+    /// What somebody shares who is here or away, by first hash; everything when nobody is named.
+    pub(crate) fn shares_of(&self, by: Option<&str>) -> Result<Option<&BTreeSet<InfoHash>>, Refusal> {
+        let Some(nick) = by else { return Ok(None) };
+        match (self.state.members.of_nick(nick), self.state.ledger.of_nick(nick)) {
+            (None, None) => Err(self.no_such_user(nick)),
+            (Some(member), _) => Ok(Some(&member.entries)),
+            (None, Some(known)) => Ok(Some(&known.shares)),
+        }
+    }
+
+    pub(super) fn search(&self, search: &Search, found: Option<&Candidates>) -> Decision {
+        let by = match self.shares_of(search.by.as_deref()) {
+            Ok(by) => by,
+            Err(refusal) => return Decision::refuse(refusal),
         };
+        let looked;
+        let found = if let Some(found) = found {
+            found
+        } else {
+            looked = self.look_through(search, by);
+            &looked
+        };
+        let limit = search.limit.map_or(PAGE, |limit| usize::try_from(limit).unwrap_or(PAGE));
+        let listed = |key: InfoHash| {
+            let item = self.state.catalog.get(key).filter(|item| item.about.listed)?;
+            by.is_none_or(|theirs| theirs.contains(&key)).then_some(item)
+        };
+        // What is gone since the index was asked takes its place in the order with it.
+        let page = found.page.iter().take(limit).map(|candidate| (candidate, listed(candidate.key)));
+        let page = page.map(|(candidate, item)| (item.map(|item| self.state.entry(item)), &candidate.path));
+        let page = fitting(page, |(entry, path)| {
+            let Some(entry) = entry else { return 0 };
+            let said = weight(&entry.name) + entry.comment.as_deref().map_or(0, weight);
+            let path = path.as_deref().map_or(0, |path| weight(path) + 80);
+            400 + said + path + entry.by.iter().map(|nick| weight(nick) + 3).sum::<usize>()
+        });
+        let end = Cursor { place: found.at.place.saturating_add(page.len()), ..found.at };
+        let more = !page.is_empty() && end.place < found.total.min(MAX_RANKED);
+        let (mut entries, mut paths) = (Vec::new(), BTreeMap::new());
+        for (entry, path) in page {
+            let Some(entry) = entry else { continue };
+            if let Some(path) = path {
+                paths.insert(entry.entry.clone(), path.clone());
+            }
+            entries.push(entry);
+        }
+        let near = found.near.iter().filter_map(|key| listed(*key)).map(|item| item.about.name.clone());
+        Decision::answer(Answer::Matches(Matches {
+            after: end.number().filter(|_| more),
+            entries,
+            total: count(found.total),
+            near: near.collect(),
+            paths,
+        }))
+    }
+
+    /// The catalog without an index: by names alone.
+    fn look_through(&self, search: &Search, by: Option<&BTreeSet<InfoHash>>) -> Candidates {
         let query = search_key(&search.query);
         let words: Vec<&str> = query.split_whitespace().collect();
         let fits = |key: &InfoHash, item: &Item| {
@@ -41,29 +93,24 @@ impl Decider<'_> {
                 && (words.is_empty()
                     || item.search_names.iter().any(|name| words.iter().all(|word| name.contains(word))))
         };
-        let mut found: Vec<&Item> =
-            self.state.catalog.iter().filter(|(key, item)| fits(key, item)).map(|(_, item)| item).collect();
-        found.sort_by_cached_key(|item| {
+        let mut found: Vec<(&InfoHash, &Item)> =
+            self.state.catalog.iter().filter(|(key, item)| fits(key, item)).collect();
+        found.sort_by_cached_key(|(_, item)| {
             let exact = item.search_names.contains(&query);
             let starts = item.search_names.iter().any(|name| name.starts_with(&query));
             let sources = std::cmp::Reverse(item.swarm.sources.len());
             (!exact, !starts, sources, item.about.name.clone(), item.about.entry.clone())
         });
-        let start = search.after.map_or(0, |after| usize::try_from(after).unwrap_or(usize::MAX));
-        let limit = search.limit.map_or(PAGE, |limit| usize::try_from(limit).unwrap_or(PAGE));
-        let page = found.iter().skip(start).take(limit).map(|item| self.state.entry(item));
-        let entries = fitting(page, |entry| {
-            let said = weight(&entry.name) + entry.comment.as_deref().map_or(0, weight);
-            400 + said + entry.by.iter().map(|nick| weight(nick) + 3).sum::<usize>()
-        });
-        let end = start.saturating_add(entries.len());
+        // An order of the index is not known here: its place is.
+        let at = Cursor { order: 0, ..search.after.map(Cursor::from_number).unwrap_or_default() };
+        let page = found.iter().skip(at.place).take(MAX_RANKED);
         let near = if found.is_empty() { self.state.catalog.near(&search.query) } else { Vec::new() };
-        Decision::answer(Answer::Matches(Matches {
-            after: (end < found.len() && !entries.is_empty()).then(|| count(end)),
-            entries,
-            total: count(found.len()),
-            near,
-        }))
+        Candidates {
+            page: page.map(|(key, _)| Candidate { key: **key, path: None }).collect(),
+            at,
+            total: found.len(),
+            near: near.into_iter().filter_map(|name| self.state.catalog.named(&name)).collect(),
+        }
     }
 
     pub(super) fn find(&self, find: &Find) -> Decision {

@@ -13,7 +13,7 @@ use shared::control::{Answer, Change, Code, Done, EntryId, Have, Pong, Push, Ref
 use shared::{InfoHash, Moment};
 
 use crate::catalog::Item;
-use crate::command::{Command, Decision, Urgency};
+use crate::command::{Command, Decision, SessionKey, Urgency};
 use crate::config::Config;
 use crate::identity::MemberId;
 use crate::members::Member;
@@ -39,13 +39,23 @@ impl Decider<'_> {
             Command::Gone { session, how, detail } => self.gone(session, how, detail),
             Command::Collected { session, up_to } => self.collected(session, up_to),
             Command::Operate { by, action } => self.operate(by, action),
-            Command::Request { session, request } => match self.state.members.of_session(session) {
-                Some(member) => self.request(member, *request, rng),
-                None => Decision::refuse(Refusal::new(Code::NotRegistered, "say who you are first").advise(
-                    r#"{"type":"hello","version":1,"nick":"ana","peer_id":"<40 hex digits>","ports":[]}"#,
-                )),
+            Command::Search { session, search, found } => match self.member(session) {
+                Ok(_) => self.search(&search, found.as_ref()),
+                Err(refusal) => Decision::refuse(refusal),
+            },
+            Command::Request { session, request } => match self.member(session) {
+                Ok(member) => self.request(member, *request, rng),
+                Err(refusal) => Decision::refuse(refusal),
             },
         }
+    }
+
+    /// Who a connection is.
+    pub(crate) fn member(&self, session: SessionKey) -> Result<&Member, Refusal> {
+        self.state.members.of_session(session).ok_or_else(|| {
+            Refusal::new(Code::NotRegistered, "say who you are first")
+                .advise(r#"{"type":"hello","version":1,"nick":"ana","peer_id":"<40 hex digits>","ports":[]}"#)
+        })
     }
 
     fn request(&self, member: &Member, request: Request, rng: &mut impl Rng) -> Decision {
@@ -56,7 +66,7 @@ impl Decider<'_> {
             )),
             Request::Share(share) => self.share(member, share, rng),
             Request::Unshare(unshare) => self.unshare(member, &unshare.entry),
-            Request::Search(search) => self.search(&search),
+            Request::Search(search) => self.search(&search, None),
             Request::Find(find) => self.find(&find),
             Request::SourcesOf(sources) => self.sources(member, &sources, rng),
             Request::Progress(progress) => self.progress(member, &progress),

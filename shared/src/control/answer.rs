@@ -1,5 +1,6 @@
 //! What the tracker answers: one struct per kind of `ok`, and the [`Answer`] that is any of them.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
@@ -126,6 +127,9 @@ pub struct Matches {
     /// Names that are nearly what was asked, when nothing fits.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub near: Vec<String>,
+    /// Of entries whose name has not all the words: a path inside them that has the others.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub paths: BTreeMap<EntryId, String>,
 }
 
 /// One entry with all that the tracker knows.

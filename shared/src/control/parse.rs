@@ -25,7 +25,7 @@ const MAX_COMMENT: usize = 1024;
 /// Ports, and further addresses, of one peer.
 const MAX_ADDRESSES: usize = 8;
 /// Bytes of a search.
-const MAX_QUERY: usize = 512;
+const MAX_QUERY: usize = 4_096;
 /// Pieces that `piece_length` may be: 1 KiB to 128 MiB.
 const PIECE_LENGTHS: (u64, u64) = (1 << 10, 128 << 20);
 

@@ -153,7 +153,8 @@ pub struct Unshare {
 /// Words to look for.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Search {
-    /// Words that must all be in the name, in any case and with or without accents; empty lists all.
+    /// Words that must all be in the name, or the missing ones in a path inside; in any case and with or
+    /// without accents; empty lists all.
     pub query: String,
     /// Only this kind.
     #[serde(skip_serializing_if = "Option::is_none")]

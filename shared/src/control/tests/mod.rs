@@ -148,7 +148,13 @@ fn every_answer_comes_back_as_it_was() {
         sources: vec![source()],
     };
     answer(&shared, &Answer::Shared(shared.clone()));
-    let matches = Matches { entries: vec![entry()], total: 9, after: Some(1), near: vec!["x".to_owned()] };
+    let matches = Matches {
+        entries: vec![entry()],
+        total: 9,
+        after: Some(1),
+        near: vec!["x".to_owned()],
+        paths: [(EntryId("9c1e47".to_owned()), "tema 3/a.pdf".to_owned())].into(),
+    };
     answer(&matches, &Answer::Matches(matches.clone()));
     let found = Found { entry: entry(), root: Some(InfoHashV2([5; 32])), info: Some(vec![0, 255]) };
     answer(&found, &Answer::Found(Box::new(found.clone())));

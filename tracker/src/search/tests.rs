@@ -1,0 +1,217 @@
+//! The index alone, fed by hand.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use registry::{Candidates, Listing};
+use shared::InfoHash;
+use shared::control::{Kind, Search};
+
+use super::{Index, MAX_RANKED};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a registry would have.
+#[derive(Clone, Default)]
+struct Shelf(Arc<Mutex<BTreeMap<InfoHash, Listing>>>);
+
+fn key(number: u32) -> InfoHash {
+    let mut key = [0; 20];
+    key[..4].copy_from_slice(&number.to_be_bytes());
+    InfoHash(key)
+}
+
+/// An info dictionary of a folder with these files.
+fn folder(paths: &[&str]) -> Vec<u8> {
+    use shared::bencode::{Dict, List};
+    let files = paths.iter().fold(List::default(), |files, path| {
+        let parts = path.split('/').fold(List::default(), |parts, part| parts.bytes(part));
+        files.raw(&Dict::default().int("length", 1).raw(b"path", parts.encode()).encode())
+    });
+    Dict::default()
+        .raw(b"files", files.encode())
+        .bytes("name", "x")
+        .int("piece length", 16_384)
+        .bytes("pieces", [7; 20])
+        .encode()
+}
+
+impl Shelf {
+    fn put(&self, number: u32, name: &str, sources: usize, paths: &[&str]) -> (InfoHash, bool) {
+        let listing = Listing {
+            key: key(number),
+            names: vec![name.to_owned()],
+            kind: Kind::of_name(name),
+            size: u64::from(number),
+            sources,
+            info: (!paths.is_empty()).then(|| folder(paths)),
+        };
+        self.0.lock().unwrap().insert(key(number), listing);
+        (key(number), true)
+    }
+
+    fn index(&self) -> Index {
+        let shelf = self.clone();
+        let keys = self.0.lock().unwrap().keys().copied().collect();
+        let pull = Box::new(move |keys: &[(InfoHash, bool)]| {
+            let shelf = shelf.0.lock().unwrap();
+            keys.iter().map(|(key, _)| shelf.get(key).cloned()).collect()
+        });
+        Index::start(keys, 2, pull).unwrap()
+    }
+}
+
+async fn ask(index: &Index, search: Search) -> Candidates {
+    assert!(index.settled(PATIENCE).await, "the index is made");
+    index.search(&search, None).await.unwrap()
+}
+
+fn words(query: &str) -> Search {
+    Search { query: query.to_owned(), ..Search::default() }
+}
+
+async fn numbers(index: &Index, query: &str) -> Vec<u32> {
+    let found = ask(index, words(query)).await;
+    let number = |key: InfoHash| u32::from_be_bytes(*key.0.first_chunk().unwrap());
+    found.page.iter().map(|candidate| number(candidate.key)).collect()
+}
+
+#[tokio::test]
+async fn names_come_before_paths_and_whole_words_before_parts_and_then_what_more_have() {
+    let shelf = Shelf::default();
+    shelf.put(1, "Película (2024).mkv", 0, &[]);
+    shelf.put(2, "la PELICULA.avi", 1, &[]);
+    shelf.put(3, "peliculas", 9, &["otra/x.avi", "otra/y.avi"]);
+    shelf.put(4, "cosas viejas", 9, &["Videos/peli\u{301}cula de 1998.mpg"]);
+    shelf.put(5, "la película vista.avi", 5, &[]);
+    shelf.put(6, "nada", 5, &[]);
+    let index = shelf.index();
+    assert_eq!(numbers(&index, "pelicula").await, [3, 1, 5, 2, 4]);
+    assert_eq!(numbers(&index, "PELÍCULA la").await, [5, 2, 3, 1, 4]);
+    let found = ask(&index, words("cosas película")).await;
+    assert_eq!(found.total, 1);
+    assert_eq!(found.page[0].path.as_deref(), Some("Videos/peli\u{301}cula de 1998.mpg"));
+}
+
+#[tokio::test]
+async fn short_words_and_no_words_are_answered() {
+    let shelf = Shelf::default();
+    shelf.put(1, "tema 3", 1, &[]);
+    shelf.put(2, "tema 4", 2, &["3/x.pdf", "3/y.pdf"]);
+    shelf.put(3, "日本", 3, &[]);
+    let index = shelf.index();
+    assert_eq!(numbers(&index, "3").await, [1, 2]);
+    assert_eq!(numbers(&index, "tema 3").await, [1, 2]);
+    assert_eq!(numbers(&index, "本").await, [3]);
+    assert_eq!(numbers(&index, "").await, [3, 2, 1]);
+    assert_eq!(numbers(&index, "zz").await, [0; 0]);
+}
+
+#[tokio::test]
+async fn hostile_questions_are_words() {
+    let shelf = Shelf::default();
+    shelf.put(1, "a\"b OR c*", 1, &[]);
+    shelf.put(2, "NEAR(x y)", 1, &[]);
+    shelf.put(3, &"a".repeat(200), 1, &[]);
+    let index = shelf.index();
+    for (query, found) in [
+        ("a\"b", vec![1]),
+        ("OR c*", vec![1]),
+        ("\"", vec![1]),
+        ("near(x", vec![2]),
+        ("text:x", vec![]),
+        ("x' OR '1'='1", vec![]),
+        ("aaaa\u{0}aaaa", vec![3]),
+        ("\u{0}\u{0}\u{0}", vec![1, 3, 2]),
+        ("* ^ - + ( ) \" \"\"", vec![]),
+    ] {
+        assert_eq!(numbers(&index, query).await, found, "{query:?}");
+    }
+    assert_eq!(numbers(&index, &"a".repeat(4_096)).await, [0; 0]);
+    assert_eq!(numbers(&index, &"a ".repeat(2_048)).await.len(), 3);
+}
+
+#[tokio::test]
+async fn the_index_follows_what_comes_changes_and_goes() {
+    let shelf = Shelf::default();
+    let index = shelf.index();
+    assert_eq!(numbers(&index, "tema").await, [0; 0]);
+    index.touch([shelf.put(1, "tema 1", 0, &[])].into());
+    assert_eq!(numbers(&index, "tema").await, [1]);
+    index.touch([shelf.put(2, "tema 2", 0, &[]), shelf.put(1, "otro", 0, &["tema/x.pdf", "y"])].into());
+    assert_eq!(numbers(&index, "tema").await, [2, 1]);
+    assert_eq!(numbers(&index, "otro").await, [1]);
+    shelf.0.lock().unwrap().remove(&key(2));
+    index.touch([(key(2), true)].into());
+    assert_eq!(numbers(&index, "tema").await, [1]);
+    index.touch([shelf.put(3, "tema 3", 0, &[])].into());
+    assert_eq!(numbers(&index, "tema").await, [3, 1], "a row that was free is taken again");
+    assert_eq!(index.size().entries, 2);
+}
+
+#[tokio::test]
+async fn a_page_goes_on_in_the_order_that_it_began_in() {
+    let shelf = Shelf::default();
+    for number in 10..50 {
+        shelf.put(number, &format!("tema {number}"), 1, &[]);
+    }
+    let index = shelf.index();
+    let first = ask(&index, Search { limit: Some(15), ..words("tema") }).await;
+    assert_eq!((first.page.len(), first.total), (15, 40));
+    // Meanwhile others are shared, and some become more popular.
+    let mut changes = BTreeMap::new();
+    for number in 10..90 {
+        changes.extend([shelf.put(number, &format!("tema {number}"), usize::try_from(number).unwrap(), &[])]);
+    }
+    index.touch(changes);
+    let mut all = first.page.clone();
+    let mut at = first.at;
+    loop {
+        at.place = all.len();
+        let next = Search { limit: Some(15), after: at.number(), ..words("tema") };
+        let page = ask(&index, next).await;
+        if page.page.is_empty() {
+            break;
+        }
+        assert_eq!(page.at.order, first.at.order);
+        all.extend(page.page);
+    }
+    let numbers: Vec<_> = all.iter().map(|candidate| candidate.key).collect();
+    assert_eq!(numbers, (10..50).map(key).collect::<Vec<_>>());
+    assert_eq!(ask(&index, words("tema")).await.total, 80);
+    // A cursor of an order that is forgotten, or of another question, goes on at its place.
+    let lost = Search { after: Some(7 * (1 << 14) + 78), ..words("tema") };
+    assert_eq!(ask(&index, lost).await.page.len(), 2);
+}
+
+#[tokio::test]
+async fn of_very_many_the_best_are_put_in_order_and_all_are_counted() {
+    let shelf = Shelf::default();
+    let many = u32::try_from(MAX_RANKED).unwrap() + 100;
+    for number in 0..many {
+        shelf.put(number, "tema", 0, &[]);
+    }
+    shelf.put(many, "tema", 3, &[]);
+    let index = shelf.index();
+    let found = ask(&index, Search { limit: Some(20_000), ..words("tema") }).await;
+    assert_eq!((found.total, found.page.len()), (MAX_RANKED + 101, MAX_RANKED));
+    assert_eq!(found.page[0].key, key(many));
+}
+
+#[tokio::test]
+async fn among_the_shares_of_one_person_and_near_names() {
+    let shelf = Shelf::default();
+    shelf.put(1, "Tema 1", 1, &[]);
+    shelf.put(2, "Tema 2", 1, &[]);
+    let index = shelf.index();
+    assert!(index.settled(PATIENCE).await);
+    let found = index
+        .search(&Search { by: Some("ana".to_owned()), ..words("tema") }, Some([key(2), key(9)].into()))
+        .await
+        .unwrap();
+    assert_eq!(found.page.iter().map(|found| found.key).collect::<Vec<_>>(), [key(2)]);
+    assert_eq!(ask(&index, words("tema")).await.total, 2, "what was among one person is not told to others");
+    let found = ask(&index, words("temma 2")).await;
+    assert_eq!((found.total, found.near), (0, vec![key(2), key(1)]));
+}
