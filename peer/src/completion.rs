@@ -139,7 +139,7 @@ fn paths(typed: &str) -> Vec<String> {
 async fn refresh(context: Context, known: Arc<Mutex<Known>>, typing: Arc<Notify>) {
     loop {
         let names = all_names(&context).await;
-        let nicks = context.link.ask(Who {}).await;
+        let nicks = context.link.ask(Who::default()).await;
         {
             let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
             if let Ok(names) = names {

@@ -49,7 +49,7 @@ async fn questions_are_answered_and_messages_arrive() {
     let (bob, mut heard) = link(&address, "bob");
     bob.wait_connected(SOON).await.unwrap();
     ana.wait_connected(SOON).await.unwrap();
-    let here = ana.ask(Who {}).await.unwrap();
+    let here = ana.ask(Who::default()).await.unwrap();
     assert_eq!(here.peers.iter().map(|person| person.nick.as_str()).collect::<Vec<_>>(), ["ana", "bob"]);
     let hello = |to: &str| Message { to: to.to_owned(), text: "hola".to_owned(), nonce: None };
     assert_eq!(ana.ask(hello("bob")).await.unwrap().delivered, 1);
@@ -70,13 +70,13 @@ async fn a_tracker_that_comes_back_has_everybody_back_within_five_seconds() {
     tracker.stop().await;
     event(&mut news, |event| matches!(event, LinkEvent::Lost { .. })).await;
     let asked = Instant::now();
-    assert!(matches!(ana.ask(Who {}).await, Err(AskError::NotConnected { .. })));
+    assert!(matches!(ana.ask(Who::default()).await, Err(AskError::NotConnected { .. })));
     assert!(asked.elapsed() < Duration::from_secs(5), "a question does not hang while there is no tracker");
     let _tracker = start(&address).await;
     let back = Instant::now();
     event(&mut news, |event| matches!(event, LinkEvent::Connected(_))).await;
     assert!(back.elapsed() < Duration::from_secs(5), "back after {:?}", back.elapsed());
-    assert_eq!(ana.ask(Who {}).await.unwrap().peers.len(), 1);
+    assert_eq!(ana.ask(Who::default()).await.unwrap().peers.len(), 1);
 }
 
 #[tokio::test]

@@ -264,16 +264,22 @@ pub enum Event {
         peer: PeerId,
         /// What it is called.
         from: String,
-        /// To whom: a nick or `*`.
+        /// To whom: a nick, a room or `*`.
         to: String,
-        /// The one receiver; `None` when it is for all.
+        /// The one receiver; `None` when it is for a room or for all.
         receiver: Option<PeerId>,
         /// What.
         text: String,
         /// The sender's mark.
         nonce: Option<String>,
-        /// Receivers.
+        /// Receivers that got it.
         delivered: u64,
+        /// Receivers that get it when they come back.
+        #[serde(default)]
+        stored: u64,
+        /// Receivers that do not want it.
+        #[serde(default)]
+        refused: u64,
         /// How much of it is logged.
         log: MessageLog,
         /// When.
@@ -299,6 +305,60 @@ pub enum Event {
         peer: PeerId,
         /// The id of the newest of them.
         up_to: u64,
+    },
+    /// Someone belongs to a room from now on.
+    Entered {
+        /// Who.
+        peer: PeerId,
+        /// What it is called.
+        nick: String,
+        /// The room, which is new when there was none of that name.
+        room: String,
+        /// The id of the newest message: only later ones are kept for this one.
+        has: u64,
+        /// When.
+        at: u64,
+    },
+    /// Someone belongs to a room no longer.
+    Exited {
+        /// Who.
+        peer: PeerId,
+        /// What it is called.
+        nick: String,
+        /// The room.
+        room: String,
+        /// When.
+        at: u64,
+    },
+    /// Someone does not want to hear somebody, or wants it again.
+    Ignored {
+        /// Who.
+        peer: PeerId,
+        /// Whom.
+        whom: PeerId,
+        /// Whether it ignores.
+        ignores: bool,
+    },
+    /// Someone who is here does not look, or looks again.
+    Away {
+        /// Who.
+        peer: MemberId,
+        /// What it says meanwhile; `None` when it is back.
+        text: Option<String>,
+    },
+    /// In a checkpoint: a room.
+    Room {
+        /// Its name.
+        room: String,
+        /// Whether the operator made it.
+        kept: bool,
+        /// Who belongs to it, and up to which message each has what was said.
+        members: Vec<(PeerId, u64)>,
+    },
+    /// In a checkpoint: the id of the newest message.
+    Numbered {
+        /// The id.
+        last: u64,
     },
     /// The tracker starts again: nobody is here yet.
     Restarted {
@@ -346,6 +406,8 @@ impl Event {
             | Self::Shared { at, .. }
             | Self::Progressed { at, .. }
             | Self::Messaged { at, .. }
+            | Self::Entered { at, .. }
+            | Self::Exited { at, .. }
             | Self::Restarted { at }
             | Self::Known { seen: at, .. }
             | Self::Catalogued { seen: at, .. }

@@ -20,8 +20,21 @@ pub(crate) enum Meter {
     Messages(PeerId),
     /// Bytes of messages to a peer.
     BytesTo(PeerId),
+    /// Bytes of messages to a room: one of [`ROOMS`] places, so that rooms that come and go leave nothing.
+    BytesToRoom(u16),
     /// Bytes of messages to all.
     BytesToAll,
+}
+
+/// Buckets of rooms. Two rooms may share one; with few rooms that is rare and does no harm.
+pub(crate) const ROOMS: u16 = 1_024;
+
+/// The bucket of a room.
+pub(crate) fn room_meter(key: &str) -> Meter {
+    // FNV-1a.
+    let hash =
+        key.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    Meter::BytesToRoom(u16::try_from(hash % u32::from(ROOMS)).unwrap_or_default())
 }
 
 /// Tokens are counted in thousandths, so that a slow flow is exact.

@@ -20,6 +20,7 @@
 //! The tracker's hub calls [`Registry::execute`] under its one lock.
 
 mod addresses;
+mod asked;
 mod catalog;
 mod command;
 mod config;
@@ -41,6 +42,7 @@ mod silence;
 mod state;
 mod swarm;
 mod talk;
+mod unread;
 
 pub use command::{
     Announced, Announcement, Command, Decision, Delivery, Door, Ended, SessionKey, Unannounced, Urgency,

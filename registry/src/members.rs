@@ -29,6 +29,8 @@ pub(crate) struct Member {
     pub(crate) agent: String,
     /// Milliseconds since 1970.
     pub(crate) since: u64,
+    /// What it says while it does not look.
+    pub(crate) away: Option<String>,
     /// Entries it is a source of.
     pub(crate) entries: BTreeSet<InfoHash>,
     /// Entries whose sources it wants to be told of.
@@ -48,6 +50,7 @@ impl Member {
             addresses: new.addresses.clone(),
             agent: new.agent.clone(),
             since: at,
+            away: None,
             entries: BTreeSet::new(),
             subscriptions: BTreeSet::new(),
         }
@@ -68,6 +71,7 @@ impl Member {
             bytes,
             since: self.since,
             chat: self.session.is_some(),
+            away: self.away.clone(),
         }
     }
 }
@@ -121,6 +125,13 @@ impl Members {
     pub(crate) fn announcers(&self, ip: IpAddr) -> impl Iterator<Item = &Member> {
         let found = self.announcers.get(&network(ip)).into_iter().flatten();
         found.filter_map(|id| self.peers.get(id))
+    }
+
+    /// Someone does not look, or looks again.
+    pub(crate) fn set_away(&mut self, peer: MemberId, text: Option<&str>) {
+        if let Some(member) = self.peers.get_mut(&peer) {
+            member.away = text.map(str::to_owned);
+        }
     }
 
     /// A client that announces was seen elsewhere, or tells more addresses.
@@ -185,6 +196,7 @@ impl Members {
         self.add(new, at);
         if let Some(member) = self.peers.get_mut(&new.id()) {
             member.since = old.since;
+            member.away = old.away;
             member.entries = old.entries;
             member.subscriptions = old.subscriptions;
         }

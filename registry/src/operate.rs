@@ -65,6 +65,16 @@ pub enum Action {
         /// As in the ban.
         whom: String,
     },
+    /// A room is there, and stays when nobody belongs to it.
+    AddRoom {
+        /// Its name, such as `@aula1`.
+        room: String,
+    },
+    /// A room is closed, and what was said there forgotten.
+    DropRoom {
+        /// Its name.
+        room: String,
+    },
 }
 
 /// Whom a ban is for.
@@ -214,6 +224,16 @@ pub enum Deed {
         /// What the peer was called; empty for a network.
         nick: String,
     },
+    /// A room is there and stays.
+    AddedRoom {
+        /// Its name.
+        room: String,
+    },
+    /// A room was closed.
+    DroppedRoom {
+        /// Its name.
+        room: String,
+    },
 }
 
 impl Deed {
@@ -227,6 +247,8 @@ impl Deed {
             Self::Kicked { .. } => "kick",
             Self::Banned { .. } => "ban",
             Self::Unbanned { .. } => "unban",
+            Self::AddedRoom { .. } => "room add",
+            Self::DroppedRoom { .. } => "room del",
         }
     }
 
@@ -236,6 +258,7 @@ impl Deed {
             Self::Said { .. } | Self::Motd { .. } => "all".to_owned(),
             Self::Muted { nick, .. } | Self::Unmuted { nick, .. } | Self::Kicked { nick, .. } => nick.clone(),
             Self::Banned { target, nick, .. } | Self::Unbanned { target, nick } => target.written(nick),
+            Self::AddedRoom { room } | Self::DroppedRoom { room } => room.clone(),
         }
     }
 
@@ -245,7 +268,10 @@ impl Deed {
             Self::Said { text } => text,
             Self::Motd { text } => text.as_deref().unwrap_or("off"),
             Self::Muted { reason, .. } | Self::Kicked { reason, .. } | Self::Banned { reason, .. } => reason,
-            Self::Unmuted { .. } | Self::Unbanned { .. } => "",
+            Self::Unmuted { .. }
+            | Self::Unbanned { .. }
+            | Self::AddedRoom { .. }
+            | Self::DroppedRoom { .. } => "",
         }
     }
 

@@ -18,10 +18,9 @@ use crate::command::{Announced, Command, Decision, SessionKey};
 use crate::config::Config;
 use crate::decide::Decider;
 use crate::event::Event;
-use crate::flood::{Flood, Meter};
+use crate::flood::{Flood, Meter, room_meter};
 use crate::identity::{Mark, MemberId};
-use crate::ledger::{Dictionary, Lasting};
-use crate::operate::{Ban, Mute, Order};
+use crate::ledger::{Dictionary, Lasting, room_key};
 use crate::picture::Pictures;
 use crate::silence::Silence;
 use crate::state::State;
@@ -90,11 +89,11 @@ impl Registry {
     /// The fewest events whose fold is what lasts, with nobody here; with the info dictionaries, for a
     /// journal that has lost them, or without.
     pub fn checkpoint(&self, with_infos: bool) -> Vec<Lasting> {
-        let log = self.config.message_log;
-        let mut events = self.state.checkpoint();
+        let policy = self.config.message_log;
+        let events = self.state.checkpoint().into_iter();
+        let mut events: Vec<Event> = events.map(|event| self.state.under(policy, event)).collect();
         for event in &mut events {
             match event {
-                Event::Messaged { log: of_event, .. } => *of_event = log,
                 Event::Catalogued { new, .. } if with_infos => {
                     let key = new.hashes().map(|hashes| hashes.primary());
                     if let Some(item) = key.and_then(|key| self.state.catalog.get(key)) {
@@ -133,7 +132,7 @@ impl Registry {
         self.decider(now, at).decide(command, rng)
     }
 
-    fn decider(&self, now: Moment, at: u64) -> Decider<'_> {
+    pub(crate) fn decider(&self, now: Moment, at: u64) -> Decider<'_> {
         Decider { state: &self.state, config: &self.config, now, at, refused: self.refused }
     }
 
@@ -228,12 +227,25 @@ impl Registry {
         match request {
             Some(Request::Message(message)) => {
                 wanted.push((Meter::Messages(peer), self.config.messages, 1));
-                let meter = match self.state.members.of_nick(&message.to) {
-                    Some(receiver) => Meter::BytesTo(receiver.id.peer_id),
-                    None => Meter::BytesToAll,
+                let room = message.to.starts_with('@').then(|| room_meter(&room_key(&message.to)));
+                let meter = match room {
+                    Some(meter) => meter,
+                    None => match self.state.members.of_nick(&message.to) {
+                        Some(receiver) => Meter::BytesTo(receiver.id.peer_id),
+                        None => Meter::BytesToAll,
+                    },
                 };
                 wanted.push((meter, self.config.message_bytes, line_length(message)));
             }
+            // Others are told of these, and some of them last.
+            Some(
+                Request::Join(_)
+                | Request::Leave(_)
+                | Request::Ignore(_)
+                | Request::Unignore(_)
+                | Request::Away(_)
+                | Request::Back(_),
+            ) => wanted.push((Meter::Messages(peer), self.config.messages, 1)),
             // Leaving is never too fast.
             Some(Request::Bye(_)) => return Ok(()),
             _ => {}
@@ -308,40 +320,9 @@ impl Registry {
         self.decider(now, 0).counters()
     }
 
-    /// Connections of peers for whom messages are kept, with the id of the newest. A message is kept
-    /// until [`Command::Collected`] says that the connection has it.
-    pub fn unread(&self) -> Vec<(SessionKey, u64)> {
-        let boxes = self.state.ledger.mailboxes();
-        let unread = boxes.filter_map(|(peer, mailbox)| {
-            let session = self.state.members.get(MemberId::session(peer))?.session?;
-            Some((session, mailbox.last()?))
-        });
-        unread.collect()
-    }
-
     /// What the peer of a connection is called.
     pub fn nick_of(&self, session: SessionKey) -> Option<&str> {
         self.state.members.of_session(session).map(|member| member.nick.as_str())
-    }
-
-    /// The bans that hold at a time of day, for the operator.
-    pub fn bans(&self, at: u64) -> Vec<Ban> {
-        self.state.ledger.standing.bans(at).cloned().collect()
-    }
-
-    /// The mutes that hold at a time of day, for the operator.
-    pub fn mutes(&self, at: u64) -> Vec<Mute> {
-        self.state.ledger.standing.mutes(at).cloned().collect()
-    }
-
-    /// What everyone is told who comes.
-    pub fn motd(&self) -> Option<&str> {
-        self.state.ledger.standing.motd.as_deref()
-    }
-
-    /// The last orders of operators, oldest first.
-    pub fn orders(&self) -> Vec<Order> {
-        self.state.ledger.standing.orders().cloned().collect()
     }
 
     /// Who is here, for the operator, by nick.

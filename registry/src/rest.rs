@@ -3,7 +3,6 @@
 //! Called by the registry, before the first command and for a checkpoint.
 
 use shared::InfoHash;
-use shared::control::Past;
 
 use crate::catalog::Catalog;
 use crate::event::{Event, Milestone, NewEntry};
@@ -23,6 +22,7 @@ impl State {
     /// An event of a journal: changes only what lasts. [`Event::Restarted`] ends the replay.
     pub(crate) fn replay(&mut self, event: &Event) {
         self.ledger.apply(event);
+        self.forget_rooms();
         match event {
             Event::Joined { online, .. } => {
                 self.sums.connects += 1;
@@ -30,6 +30,7 @@ impl State {
             }
             Event::Progressed { milestone: Some(Milestone::Done { .. }), .. } => self.sums.completed += 1,
             Event::Messaged { .. } => self.say(event),
+            Event::Numbered { last } => self.talk.go_on_from(*last),
             Event::Tallied { sums } => self.sums = *sums,
             _ => {}
         }
@@ -37,15 +38,15 @@ impl State {
 
     /// Something was said.
     pub(crate) fn say(&mut self, event: &Event) {
-        let Event::Messaged { message, peer, from, to, receiver, text, nonce, delivered, at, .. } = event
-        else {
-            return;
-        };
-        let (from, to, text) = (from.clone(), to.clone(), text.clone());
-        let past = Past { message: *message, from, to, text, at: *at };
-        let mark = nonce.as_deref().map(|nonce| (nonce, *delivered));
-        self.talk.add(past, *peer, *receiver, mark);
+        self.talk.add(event);
         self.sums.messages += 1;
+    }
+
+    /// What was said in rooms that are gone is forgotten.
+    pub(crate) fn forget_rooms(&mut self) {
+        for room in self.ledger.rooms.take_gone() {
+            self.talk.drop_room(room);
+        }
     }
 
     /// Nobody is here; the catalog lists what the ledger has, with those who had it last.
@@ -61,6 +62,7 @@ impl State {
         }
         self.catalog = catalog;
         self.members = Members::default();
+        self.talk.restart();
         let keys: Vec<InfoHash> = self.ledger.shares.iter().map(|(key, _)| *key).collect();
         for key in keys {
             self.name_holders(key);

@@ -42,6 +42,7 @@ impl State {
     /// what it can.
     pub fn apply(&mut self, event: &Event) {
         self.ledger.apply(event);
+        self.forget_rooms();
         match event {
             Event::Joined { member, at, .. } => {
                 self.members.add(member, *at);
@@ -82,10 +83,16 @@ impl State {
             Event::Subscribed { peer, key, wants } => self.subscribe(*peer, *key, *wants),
             Event::Progressed { .. } => self.progress(event),
             Event::Messaged { .. } => self.say(event),
+            Event::Away { peer, text } => self.members.set_away(*peer, text.as_deref()),
+            Event::Numbered { last } => self.talk.go_on_from(*last),
             Event::Restarted { .. } => self.restart(),
             Event::Tallied { sums } => self.sums = *sums,
             Event::Operated { .. }
             | Event::Standing { .. }
+            | Event::Entered { .. }
+            | Event::Exited { .. }
+            | Event::Ignored { .. }
+            | Event::Room { .. }
             | Event::Collected { .. }
             | Event::Known { .. }
             | Event::Catalogued { .. } => {}

@@ -97,7 +97,7 @@ fn a_client_is_in_who_and_cannot_chat() {
     room.share(1, "linux.iso", 7);
     room.announce(&Client::new(QB, "192.168.1.50:40000", 7)).unwrap();
     room.announce(&Client::new(b"-qB5030-lkjihgfedcba", "192.168.1.51:40000", 7)).unwrap();
-    let Ok(Answer::WhoIsHere(who)) = room.ask(1, Who {}) else { panic!("who") };
+    let Ok(Answer::WhoIsHere(who)) = room.ask(1, Who::default()) else { panic!("who") };
     let rows: Vec<_> =
         who.peers.iter().map(|p| (p.nick.as_str(), p.agent.as_str(), p.chat, p.shares)).collect();
     assert_eq!(
@@ -300,7 +300,7 @@ fn d59_both_hashes_of_a_hybrid_torrent_lead_to_one_swarm() {
     for _ in 0..20 {
         room.wait(Duration::from_secs(60));
         room.expire();
-        room.ask(1, Who {}).unwrap();
+        room.ask(1, Who::default()).unwrap();
         let client =
             Client { event: Why::Interval, ..Client::new(b"-LT2110-abcdefghijkl", "192.168.1.53:9", 9) };
         assert!(room.announce(&client).unwrap().reply.seeds >= 2);

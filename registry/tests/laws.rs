@@ -9,8 +9,8 @@ use registry::{Action, Command, SessionKey};
 use room::{Client, PIECES, Room, SIZE, share};
 use shared::announce::Event as Why;
 use shared::control::{
-    Answer, Bye, Departure, EntryId, Find, Have, Message, Progress, ProgressEvent, Search, SourcesOf,
-    Unshare, Who,
+    Answer, Away, Back, Bye, Departure, EntryId, Find, Have, Ignore, Join, Leave, Message, Progress,
+    ProgressEvent, Search, SourcesOf, Unignore, Unshare, Who,
 };
 
 #[derive(Debug, Clone, Copy)]
@@ -23,13 +23,19 @@ enum Step {
     Progress { session: u64, content: u8, percent: u64, event: u8 },
     Subscribe { session: u64, content: u8, wants: bool },
     Message { session: u64, to: usize, nonce: bool },
+    Enter { session: u64, room: usize },
+    Exit { session: u64, room: usize },
+    Ignore { session: u64, nick: usize, ignores: bool },
+    Away { session: u64, away: bool },
+    Collect,
     Order { which: u8, nick: usize, minutes: u64 },
     Wait { seconds: u64 },
     Announce { client: u8, content: u8, key: bool, far: bool, left: u64, event: u32 },
     Restart,
 }
 
-const NICKS: [&str; 5] = ["ana", "Ana", "bob", "eva", "*"];
+const NICKS: [&str; 7] = ["ana", "Ana", "bob", "eva", "*", "@a", "@b"];
+const ROOMS: [&str; 2] = ["@a", "@b"];
 
 fn step() -> impl Strategy<Value = Step> {
     let (session, content) = (0_u64..8, 1_u8..5);
@@ -45,9 +51,15 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(session, content, percent, event)| Step::Progress { session, content, percent, event }),
         2 => (session.clone(), content, any::<bool>())
             .prop_map(|(session, content, wants)| Step::Subscribe { session, content, wants }),
-        2 => (session, 0_usize..5, any::<bool>())
+        3 => (session.clone(), 0_usize..7, any::<bool>())
             .prop_map(|(session, to, nonce)| Step::Message { session, to, nonce }),
-        2 => (0_u8..8, 0_usize..4, 0_u64..3)
+        3 => (session.clone(), 0_usize..2).prop_map(|(session, room)| Step::Enter { session, room }),
+        1 => (session.clone(), 0_usize..2).prop_map(|(session, room)| Step::Exit { session, room }),
+        1 => (session.clone(), 0_usize..4, any::<bool>())
+            .prop_map(|(session, nick, ignores)| Step::Ignore { session, nick, ignores }),
+        1 => (session, any::<bool>()).prop_map(|(session, away)| Step::Away { session, away }),
+        1 => Just(Step::Collect),
+        2 => (0_u8..10, 0_usize..4, 0_u64..3)
             .prop_map(|(which, nick, minutes)| Step::Order { which, nick, minutes }),
         5 => (0_u8..5, 1_u8..6, any::<bool>(), any::<bool>(), 0_u64..3, 0_u32..4).prop_map(
             |(client, content, key, far, left, event)| {
@@ -75,6 +87,8 @@ fn order(which: u8, nick: usize, minutes: u64) -> Action {
         4 => Action::Kick { nick, reason },
         5 => Action::Ban { whom: nick, millis, reason },
         6 => Action::Ban { whom: net, millis: Some(30_000), reason },
+        7 => Action::AddRoom { room: ROOMS[usize::from(minutes == 0)].to_owned() },
+        8 => Action::DropRoom { room: ROOMS[usize::from(minutes == 0)].to_owned() },
         _ => Action::Unban { whom: if minutes == 0 { nick } else { net } },
     }
 }
@@ -124,6 +138,9 @@ fn take(room: &mut Room, step: Step) {
             let nonce = nonce.then(|| "mark".to_owned());
             drop(room.ask(session, Message { to: NICKS[to].to_owned(), text: "hola".to_owned(), nonce }));
         }
+        Step::Enter { .. } | Step::Exit { .. } | Step::Ignore { .. } | Step::Away { .. } | Step::Collect => {
+            talk(room, step);
+        }
         Step::Order { which, nick, minutes } => {
             let action = order(which, nick, minutes);
             drop(room.execute(Command::Operate { by: "test".to_owned(), action }));
@@ -153,6 +170,36 @@ fn take(room: &mut Room, step: Step) {
     }
 }
 
+/// Rooms, and who hears whom.
+fn talk(room: &mut Room, step: Step) {
+    match step {
+        Step::Enter { session, room: name } => {
+            drop(room.ask(session, Join { room: ROOMS[name].to_owned() }));
+        }
+        Step::Exit { session, room: name } => {
+            drop(room.ask(session, Leave { room: ROOMS[name].to_owned() }));
+        }
+        Step::Ignore { session, nick, ignores } => {
+            let nick = NICKS[nick].to_owned();
+            drop(if ignores {
+                room.ask(session, Ignore { nick: Some(nick) })
+            } else {
+                room.ask(session, Unignore { nick })
+            });
+        }
+        Step::Away { session, away: true } => drop(room.ask(session, Away::default())),
+        Step::Away { session, away: false } => drop(room.ask(session, Back::default())),
+        Step::Collect => {
+            for (session, up_to) in room.registry.unread() {
+                assert_eq!(room.registry.unread_of(session), Some(up_to));
+                room.execute(Command::Collected { session, up_to });
+                assert_eq!(room.registry.unread_of(session), None, "what was taken does not wait");
+            }
+        }
+        _ => {}
+    }
+}
+
 /// What every observer must find, whatever happened before.
 fn check(room: &mut Room) {
     for (found, expected) in room.restarted() {
@@ -171,7 +218,7 @@ fn check(room: &mut Room) {
 
     room.wait(std::time::Duration::from_secs(5));
     room.try_join(1_000, 1_000, "observer", None).unwrap();
-    let Ok(Answer::WhoIsHere(who)) = room.ask(1_000, Who {}) else { panic!("who") };
+    let Ok(Answer::WhoIsHere(who)) = room.ask(1_000, Who::default()) else { panic!("who") };
     assert_eq!(who.peers.len(), people.len() + 1);
     let all = Search { limit: Some(1_000), ..Search::default() };
     let Ok(Answer::Matches(found)) = room.ask(1_000, all) else { panic!("search") };

@@ -361,7 +361,7 @@ fn the_silent_are_lost_after_three_heartbeats() {
     room.join(1, "ana");
     room.join(2, "bob");
     room.wait(std::time::Duration::from_secs(60));
-    room.ask(2, Who {}).unwrap();
+    room.ask(2, Who::default()).unwrap();
     room.wait(std::time::Duration::from_secs(30));
     assert_eq!(room.expire(), [1]);
     assert_eq!(room.online(), 1);
@@ -370,7 +370,7 @@ fn the_silent_are_lost_after_three_heartbeats() {
             matches!(push, Push::PeerLeft { nick, reason: Departure::Lost } if nick == "ana")
         })
     );
-    assert_eq!(room.ask(1, Who {}).unwrap_err().code, Code::NotRegistered);
+    assert_eq!(room.ask(1, Who::default()).unwrap_err().code, Code::NotRegistered);
 }
 
 #[test]

@@ -83,6 +83,14 @@ fn objects(events: &[Event]) -> impl Iterator<Item = Value> {
             "v": 1, "type": "message", "message": message, "from": from, "to": to, "at": at,
             "text": (!text.is_empty()).then_some(text),
         })),
+        Event::Room { room, kept, members } => Some(json!({
+            "v": 1, "type": "room", "room": room, "kept": kept,
+            "members": members.iter().filter_map(|(peer, _)| nicks.get(peer)).collect::<Vec<_>>(),
+        })),
+        Event::Operated { order } => Some(json!({
+            "v": 1, "type": "order", "by": order.by, "at": order.at, "order": order.deed.verb(),
+            "whom": order.deed.whom(), "text": order.deed.text(), "until": order.deed.until(),
+        })),
         Event::Tallied { sums } => Some(json!({ "v": 1, "type": "totals", "totals": sums })),
         _ => None,
     })

@@ -49,6 +49,8 @@ pub(crate) fn log(event: &Event) {
         Event::Progressed { milestone: Some(milestone), .. } => download(event, milestone),
         Event::Messaged { .. } => message(event),
         Event::Operated { order } => operated(order),
+        Event::Entered { nick, room, .. } => in_room("JOIN", "join", nick, room),
+        Event::Exited { nick, room, .. } => in_room("LEAVE", "leave", nick, room),
         Event::Met { new, .. } => {
             tracing::debug!(info_hash = %new.entry, "clients announce a torrent that nobody shared");
         }
@@ -60,6 +62,10 @@ pub(crate) fn log(event: &Event) {
         | Event::Restarted { .. }
         | Event::Tallied { .. }
         | Event::Standing { .. }
+        | Event::Room { .. }
+        | Event::Numbered { .. }
+        | Event::Ignored { .. }
+        | Event::Away { .. }
         | Event::Known { .. }
         | Event::Catalogued { .. } => {}
     }
@@ -122,10 +128,14 @@ fn done(size: u64, millis: Option<u64>, downloaded: u64) -> String {
 }
 
 fn message(event: &Event) {
-    let Event::Messaged { message, from, to, text, delivered, log, .. } = event else { return };
+    let Event::Messaged { message, from, to, text, delivered, stored, log, .. } = event else { return };
     let (from_safe, to_safe) = (escape(from), escape(to));
     let bytes = text.len();
-    let kept = if *delivered == 0 && to != "*" { "  (kept)" } else { "" };
+    let kept = match stored {
+        0 => String::new(),
+        1 if *delivered == 0 => "  (kept)".to_owned(),
+        stored => format!("  ({delivered} delivered, {stored} kept)"),
+    };
     match log {
         MessageLog::Off => {}
         MessageLog::Meta => {
@@ -138,6 +148,12 @@ fn message(event: &Event) {
             tracing::info!(target: AUDIT, action = "message", message_id = message, from = %from_safe, to = %to_safe, text = %safe, bytes, delivered, "{row}");
         }
     }
+}
+
+fn in_room(word: &str, action: &str, nick: &str, room: &str) {
+    let row = row(word, nick, &fit(room, NAME), "");
+    let (nick, room) = (escape(nick), escape(room));
+    tracing::info!(target: AUDIT, action, %nick, %room, "{row}");
 }
 
 /// What an operator ordered: who, when (the line's own time), and why.

@@ -21,8 +21,8 @@ use runtime::{Clock, Outbox, Shutdown};
 use shared::InfoHash;
 use shared::announce::Scrape;
 use shared::control::{
-    Answer, Code, Counters, Departure, Entry, Person, Push, Receipt, ReceiptState, Refusal, Request, Sent,
-    write_answer, write_answer_unkept, write_push, write_refusal,
+    Answer, Code, Counters, Departure, Entry, Person, Push, Receipt, ReceiptState, Refusal, Request,
+    RoomEntry, Sent, write_answer, write_answer_unkept, write_push, write_refusal,
 };
 
 use crate::audit;
@@ -134,7 +134,9 @@ impl Hub {
         let mut inner = self.lock();
         if detail == CLOSED {
             // Whoever closes in good order has read what was written.
-            inner.note_written();
+            if inner.outboxes.get(&session).is_some_and(|outbox| outbox.pending() == 0) {
+                inner.note_farewell(session);
+            }
             inner.collect(session);
         }
         inner.written.remove(&session);
@@ -250,6 +252,11 @@ impl Hub {
         self.lock().registry.counters(self.shared.clock.now())
     }
 
+    /// The rooms, by name.
+    pub(crate) fn rooms(&self) -> Vec<RoomEntry> {
+        self.lock().registry.rooms()
+    }
+
     /// What of the operator's orders holds, and the last orders.
     pub(crate) fn standing(&self) -> Standing {
         let inner = self.lock();
@@ -301,6 +308,8 @@ impl Inner {
         for event in &decision.events {
             audit::log(event);
         }
+        let kept =
+            decision.events.iter().any(|event| matches!(event, Event::Messaged { to, .. } if to != "*"));
         let mut slow = Vec::new();
         for delivery in decision.deliveries {
             let line = Bytes::from(write_push(&delivery.push));
@@ -325,7 +334,7 @@ impl Inner {
         }
         let mut reply = decision.reply;
         if let Some(Ok(Answer::Sent(sent))) = &mut reply {
-            self.own_up(sent, &slow);
+            self.own_up(sent, kept, &slow);
         }
         if let (Some((session, id)), Some(reply)) = (asker, &reply)
             && let Some(outbox) = self.outboxes.get(&session)
@@ -355,18 +364,19 @@ impl Inner {
     }
 
     /// A message that its receiver's outbox did not take was not delivered, and its sender is told. One
-    /// for a single person waits in the mail; what was said to all does not.
-    fn own_up(&self, sent: &mut Sent, slow: &[SessionKey]) {
+    /// for a single person, or said in a room (`kept`), waits; what was said to all does not.
+    fn own_up(&self, sent: &mut Sent, kept: bool, slow: &[SessionKey]) {
         for session in slow {
             let Some(nick) = self.registry.nick_of(*session) else { continue };
             sent.delivered = sent.delivered.saturating_sub(1);
             if let Some(receipt) = sent.receivers.iter_mut().find(|receipt| receipt.nick == nick) {
                 sent.stored += 1;
                 receipt.state = ReceiptState::Stored;
-            } else {
-                sent.refused += 1;
-                sent.receivers.push(Receipt { nick: nick.to_owned(), state: ReceiptState::Refused });
+                continue;
             }
+            let state = if kept { ReceiptState::Stored } else { ReceiptState::Refused };
+            *(if kept { &mut sent.stored } else { &mut sent.refused }) += 1;
+            sent.receivers.push(Receipt { nick: nick.to_owned(), state, away: None });
         }
     }
 

@@ -10,8 +10,8 @@ use std::process::{Command, Stdio};
 use lab::{Client, tracker};
 use serde_json::json;
 use shared::control::{
-    Ask, Code, ConnectBack, Find, FromTracker, Hello, History, Message, Ping, Progress, Push, Request,
-    Search, Share, SourcesOf, StatsOf, Who, parse_from_tracker, parse_request,
+    Ask, Code, ConnectBack, Find, FromTracker, Hello, History, Ignore, Join, Message, Ping, Progress, Push,
+    Request, Rooms, Search, Share, SourcesOf, StatsOf, Who, parse_from_tracker, parse_request,
 };
 
 const DOCUMENT: &str = include_str!("../../docs/protocol.md");
@@ -41,7 +41,12 @@ fn fits(request: &Request, answer: shared::control::OkLine) -> bool {
         Request::ConnectBack(_) => reads::<ConnectBack>(answer),
         Request::StatsOf(_) => reads::<StatsOf>(answer),
         Request::Ping(_) => reads::<Ping>(answer),
-        Request::Unshare(_) | Request::Bye(_) => true,
+        Request::Join(_) => reads::<Join>(answer),
+        Request::Rooms(_) => reads::<Rooms>(answer),
+        Request::Ignore(_) | Request::Unignore(_) => reads::<Ignore>(answer),
+        Request::Unshare(_) | Request::Bye(_) | Request::Leave(_) | Request::Away(_) | Request::Back(_) => {
+            true
+        }
     }
 }
 
@@ -74,7 +79,7 @@ fn every_example_is_read_and_every_request_has_one() {
     }
     let words: BTreeSet<&str> = requests.values().map(Request::word).collect();
     assert_eq!(words, Request::WORDS.iter().copied().collect());
-    assert_eq!(pushes, 10);
+    assert_eq!(pushes, 12);
     for code in Code::ALL.iter().filter(|code| **code != Code::Stopping) {
         assert!(DOCUMENT.contains(&format!("`{}`", code.word())), "{} is explained", code.word());
     }

@@ -89,7 +89,7 @@ impl Swarms {
 
     /// Asks who is here.
     pub(super) async fn ask_who(&self) -> Result<(), AskError> {
-        let here = self.link.ask(Who {}).await?.peers;
+        let here = self.link.ask(Who::default()).await?.peers;
         for person in &here {
             self.book().meet(person.peer_id, &person.nick);
         }

@@ -129,6 +129,7 @@ mod tests {
             bytes: 0,
             since: 0,
             chat: true,
+            away: None,
         }
     }
 

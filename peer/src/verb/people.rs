@@ -56,7 +56,7 @@ fn who<'a>(context: &'a Context, _: &'a Said) -> Running<'a> {
             LinkState::Lost { reason } => {
                 Err(AskError::NotConnected { tracker: context.link.tracker().to_owned(), reason })
             }
-            _ => context.link.ask(Who {}).await,
+            _ => context.link.ask(Who::default()).await,
         };
         let here = match asked {
             Ok(here) => here,
@@ -166,7 +166,7 @@ async fn program_of(context: &Context, nick: &str, error: &AskError) -> Option<S
     if !matches!(error, AskError::Refused(refusal) if refusal.code == Code::CannotChat) {
         return None;
     }
-    let here = context.link.ask(Who {}).await.ok()?;
+    let here = context.link.ask(Who::default()).await.ok()?;
     here.peers.into_iter().find(|person| person.nick == nick).map(|person| person.agent)
 }
 

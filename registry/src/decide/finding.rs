@@ -6,7 +6,7 @@ use rand::Rng;
 use shared::InfoHash;
 use shared::control::{
     Answer, Code, Counters, EntryId, Find, Found, Matches, Refusal, Search, Sources, SourcesOf, Stats,
-    SwarmCounters, WhoIsHere,
+    SwarmCounters,
 };
 
 use super::{Decider, count};
@@ -169,30 +169,6 @@ impl Decider<'_> {
             decision.events.push(Event::Subscribed { peer, key, wants });
         }
         decision
-    }
-
-    pub(super) fn who(&self, asker: &Member) -> Decision {
-        let mut peers: Vec<_> = self
-            .state
-            .members
-            .iter()
-            .map(|member| {
-                let shared = member.entries.iter().filter_map(|key| {
-                    let item = self.state.catalog.get(*key).filter(|item| item.about.listed)?;
-                    let source = item.swarm.sources.get(&member.id)?;
-                    (source.sharer || source.have.is_full()).then_some(item.about.size)
-                });
-                let (shares, bytes) =
-                    shared.fold((0, 0_u64), |(n, sum), size| (n + 1, sum.saturating_add(size)));
-                member.person(asker.asker(), shares, bytes)
-            })
-            .collect();
-        peers.sort_by(|a, b| a.nick.cmp(&b.nick));
-        let total = count(peers.len());
-        let peers = fitting(peers.into_iter(), |person| {
-            300 + weight(&person.nick) + weight(&person.agent) + 60 * person.addresses.len()
-        });
-        Decision::answer(Answer::WhoIsHere(WhoIsHere { peers, total }))
     }
 
     pub(super) fn stats(&self, entry: Option<&EntryId>) -> Decision {

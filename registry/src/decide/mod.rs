@@ -3,8 +3,10 @@
 mod announcing;
 mod finding;
 mod operating;
+mod people;
 mod presence;
 mod replying;
+mod rooms;
 mod sharing;
 mod talking;
 
@@ -72,7 +74,14 @@ impl Decider<'_> {
             Request::Progress(progress) => self.progress(member, &progress),
             Request::Message(message) => self.message(member, message),
             Request::History(history) => self.history(member, &history),
-            Request::Who(_) => self.who(member),
+            Request::Who(who) => self.who(member, &who),
+            Request::Join(join) => self.join(member, &join),
+            Request::Leave(leave) => self.leave_room(member, &leave),
+            Request::Rooms(_) => self.rooms(member),
+            Request::Ignore(ignore) => self.ignore(member, &ignore),
+            Request::Unignore(unignore) => self.unignore(member, &unignore),
+            Request::Away(away) => Self::away(member, away),
+            Request::Back(_) => Self::back(member),
             Request::ConnectBack(back) => self.connect_back(member, &back),
             Request::StatsOf(stats) => self.stats(stats.entry.as_ref()),
             Request::Ping(_) => Decision::answer(Answer::Pong(Pong { time: self.at })),

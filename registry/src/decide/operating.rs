@@ -3,13 +3,15 @@
 use std::net::IpAddr;
 
 use shared::PeerId;
-use shared::control::{Code, Departure, MAX_NUMBER, MAX_TEXT, Push, Refusal};
+use shared::control::{
+    Code, Departure, MAX_NUMBER, MAX_TEXT, NameFault, Push, Refusal, RoomChange, check_room,
+};
 
 use super::{Decider, count, done};
 use crate::command::{Decision, SessionKey, Urgency};
 use crate::event::Event;
 use crate::identity::MemberId;
-use crate::ledger::{MAX_BANS, MAX_MUTES};
+use crate::ledger::{MAX_BANS, MAX_MUTES, MAX_ROOMS};
 use crate::members::Member;
 use crate::operate::{Action, Ban, Deed, Order, Target, for_how_long};
 
@@ -97,7 +99,37 @@ impl Decider<'_> {
                 };
                 Ok((done(), Deed::Unbanned { target, nick }))
             }
+            Action::AddRoom { room } => self.add_room(&room),
+            Action::DropRoom { room } => self.drop_room(&room),
         }
+    }
+
+    fn add_room(&self, room: &str) -> Result<(Decision, Deed), Refusal> {
+        let room = check_room(room).map_err(|fault| unfit(&fault))?;
+        let rooms = &self.state.ledger.rooms;
+        let room = match rooms.get(&room) {
+            Some(known) if known.kept => {
+                return Err(Refusal::new(Code::NameTaken, format!("{} is there already", known.name)));
+            }
+            Some(known) => known.name.clone(),
+            None => {
+                room_for_one_more("rooms", rooms.len(), MAX_ROOMS)?;
+                room
+            }
+        };
+        Ok((done(), Deed::AddedRoom { room }))
+    }
+
+    fn drop_room(&self, room: &str) -> Result<(Decision, Deed), Refusal> {
+        let room = check_room(room).map_err(|fault| unfit(&fault))?;
+        let room = self.state.ledger.rooms.get(&room).ok_or_else(|| self.no_such_room(&room))?;
+        let here = |peer: &PeerId| self.state.members.get(MemberId::session(*peer))?.session;
+        let sessions = room.members.keys().filter_map(here).collect();
+        let room = room.name.clone();
+        let mut decision = done();
+        let push = Push::Room { room: room.clone(), nick: None, change: RoomChange::Closed };
+        decision.deliver(sessions, Urgency::Owed, push);
+        Ok((decision, Deed::DroppedRoom { room }))
     }
 
     fn ban(&self, whom: &str, millis: Option<u64>, reason: String) -> Result<(Decision, Deed), Refusal> {
@@ -133,7 +165,7 @@ impl Decider<'_> {
     }
 
     /// The person of a nick, here or away.
-    fn whom(&self, nick: &str) -> Result<(PeerId, String), Refusal> {
+    pub(super) fn whom(&self, nick: &str) -> Result<(PeerId, String), Refusal> {
         if let Some(member) = self.state.members.of_nick(nick) {
             return Ok((member.id.peer_id, member.nick.clone()));
         }
@@ -174,6 +206,10 @@ impl Decider<'_> {
     }
 }
 
+fn unfit(fault: &NameFault) -> Refusal {
+    Refusal::new(Code::BadName, format!("`room` {fault}"))
+}
+
 fn why(reason: &str) -> String {
     if reason.is_empty() { String::new() } else { format!(": {reason}") }
 }
@@ -200,7 +236,9 @@ fn bounded(by: &str, action: &Action) -> Result<(), Refusal> {
         Action::Mute { reason, .. } | Action::Kick { reason, .. } | Action::Ban { reason, .. } => {
             ("reason", reason.as_str(), MAX_REASON)
         }
-        Action::Unmute { .. } | Action::Unban { .. } => ("by", by, MAX_BY),
+        Action::Unmute { .. } | Action::Unban { .. } | Action::AddRoom { .. } | Action::DropRoom { .. } => {
+            ("by", by, MAX_BY)
+        }
     };
     for (field, text, limit) in [(field, text, limit), ("by", by, MAX_BY)] {
         if text.len() > limit {

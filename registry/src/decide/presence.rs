@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use rand::{Rng, RngExt as _};
 use shared::PeerId;
 use shared::control::{
-    Answer, Change, Code, Departure, Hello, Policy, Push, Refusal, TrackerDescription, Welcome,
+    Answer, Change, Code, Departure, Hello, Past, Policy, Push, Refusal, TrackerDescription, Welcome,
 };
 
 use super::{Decider, count, done};
@@ -13,8 +13,9 @@ use crate::addresses::accept;
 use crate::command::{Decision, Door, SessionKey};
 use crate::event::{Event, NewMember};
 use crate::identity::{Mark, MemberId};
-use crate::ledger::{MAX_LETTER_AGE, Mailbox};
+use crate::ledger::{MAX_LETTER_AGE, MAX_LETTER_BYTES, Mailbox};
 use crate::members::Member;
+use crate::talk::cost_of;
 
 impl Decider<'_> {
     pub(super) fn hello(
@@ -93,18 +94,29 @@ impl Decider<'_> {
         decision
     }
 
-    /// What was kept for someone who comes back, in order.
+    /// What was kept for someone who comes back, in order: what is for it alone, and the newest of what was
+    /// said in its rooms.
     fn late(&self, peer: PeerId, nick: &str) -> Vec<Push> {
-        let letters = self.state.ledger.mail(peer).into_iter().flat_map(Mailbox::iter);
         let oldest = self.at.saturating_sub(MAX_LETTER_AGE);
-        letters
-            .filter(|letter| letter.at >= oldest)
-            .map(|letter| Push::Message {
-                message: letter.message,
-                from: letter.from.clone(),
-                to: nick.to_owned(),
-                text: letter.text.clone(),
-                at: letter.at,
+        let private = self.state.ledger.mail(peer).into_iter().flat_map(Mailbox::iter);
+        let private = private.map(|letter| (letter, nick));
+        let mut said: Vec<&Past> = self.state.missed(peer).map(|said| &said.past).collect();
+        said.sort_by_key(|past| std::cmp::Reverse(past.message));
+        let mut bytes = 0;
+        let said = said.into_iter().take_while(|past| {
+            bytes += cost_of(past);
+            bytes <= MAX_LETTER_BYTES
+        });
+        let said = said.map(|past| (past, past.to.as_str()));
+        let mut all: Vec<(&Past, &str)> = private.chain(said).filter(|(past, _)| past.at >= oldest).collect();
+        all.sort_by_key(|(past, _)| past.message);
+        all.into_iter()
+            .map(|(past, to)| Push::Message {
+                message: past.message,
+                from: past.from.clone(),
+                to: to.to_owned(),
+                text: past.text.clone(),
+                at: past.at,
                 late: true,
             })
             .collect()

@@ -10,34 +10,61 @@ use crate::addresses::for_asker;
 use crate::command::{Decision, SessionKey, Urgency};
 use crate::event::Event;
 use crate::identity::MemberId;
-use crate::ledger::{Known, Mailbox};
+use crate::ledger::{Known, Room, room_key};
 use crate::members::Member;
+use crate::talk::{Counts, With};
 
 /// To all.
 pub(crate) const ALL: &str = "*";
+/// Receivers that an answer names at most.
+const MAX_RECEIPTS: usize = 200;
 
 /// Whom a message is for.
 #[derive(Clone, Copy)]
 enum To<'a> {
     All,
+    Room(&'a Room),
     Here(&'a Member),
     Away(&'a Known),
 }
 
 impl<'a> To<'a> {
-    fn nick(self) -> Option<&'a str> {
+    /// As it is written.
+    fn name(self) -> &'a str {
         match self {
-            Self::All => None,
-            Self::Here(member) => Some(&member.nick),
-            Self::Away(known) => Some(&known.nick),
+            Self::All => ALL,
+            Self::Room(room) => &room.name,
+            Self::Here(member) => &member.nick,
+            Self::Away(known) => &known.nick,
         }
     }
 
     fn peer(self) -> Option<PeerId> {
         match self {
-            Self::All => None,
+            Self::All | Self::Room(_) => None,
             Self::Here(member) => Some(member.id.peer_id),
             Self::Away(known) => Some(known.peer),
+        }
+    }
+}
+
+/// What becomes of a message: for whom it is handed over now, how many have it when, and who has not.
+#[derive(Default)]
+struct Fate {
+    sessions: Vec<SessionKey>,
+    counts: Counts,
+    receivers: Vec<Receipt>,
+}
+
+impl Fate {
+    fn not_now(&mut self, nick: &str, state: ReceiptState) {
+        match state {
+            ReceiptState::Stored => self.counts.stored += 1,
+            ReceiptState::Refused => self.counts.refused += 1,
+            ReceiptState::Delivered => return,
+        }
+        if self.receivers.len() < MAX_RECEIPTS {
+            self.receivers.push(Receipt { nick: nick.to_owned(), state, away: None });
         }
     }
 }
@@ -47,65 +74,112 @@ impl Decider<'_> {
         if let Some(refusal) = self.muted(member) {
             return Decision::refuse(refusal);
         }
-        let to = match self.receiver(&message.to) {
+        let to = match self.receiver(member, &message.to) {
             Ok(to) => to,
             Err(refusal) => return Decision::refuse(refusal),
         };
-        let sent = |message, delivered| {
-            let stored = u64::from(delivered == 0 && !matches!(to, To::All));
-            let state = if stored > 0 { ReceiptState::Stored } else { ReceiptState::Delivered };
-            let receivers = to.nick().map(|nick| Receipt { nick: nick.to_owned(), state });
-            let receivers = receivers.into_iter().collect();
-            Decision::answer(Answer::Sent(Sent { message, delivered, stored, refused: 0, receivers }))
-        };
         let before =
             message.nonce.as_deref().and_then(|nonce| self.state.talk.sent_before(member.id.peer_id, nonce));
-        if let Some((id, delivered)) = before {
-            return sent(id, delivered);
+        if let Some((id, counts)) = before {
+            let state = if counts.stored > 0 { ReceiptState::Stored } else { ReceiptState::Delivered };
+            let receipt = |_| Receipt { nick: to.name().to_owned(), state, away: None };
+            return sent(id, counts, to.peer().map(receipt).into_iter().collect());
         }
-        let sessions = match to {
-            To::Here(receiver) => receiver.session.into_iter().collect(),
-            To::All => self.state.members.sessions_except(member.id),
-            To::Away(known) if self.state.ledger.has_room_for(known.peer, &message.text) => Vec::new(),
-            To::Away(known) => return Decision::refuse(mail_is_full(known)),
+        let fate = match self.fate(member, to, &message.text) {
+            Ok(fate) => fate,
+            Err(refusal) => return Decision::refuse(refusal),
         };
-        let id = self.state.talk.next_id();
-        let delivered = count(sessions.len());
-        let mut decision = sent(id, delivered);
-        let receiver = to.peer();
-        let to = to.nick().unwrap_or(ALL).to_owned();
+        let counts = fate.counts;
+        // What nobody gets was not said; in a room and to all it was, for whoever asks later.
+        if to.peer().is_some() && counts.refused > 0 {
+            return sent(0, counts, fate.receivers);
+        }
+        let id = self.state.talk.last() + 1;
+        let mut decision = sent(id, counts, fate.receivers);
         let push = Push::Message {
             message: id,
             from: member.nick.clone(),
-            to: to.clone(),
+            to: to.name().to_owned(),
             text: message.text.clone(),
             at: self.at,
             late: false,
         };
-        decision.deliver(sessions, Urgency::Owed, push);
+        decision.deliver(fate.sessions, Urgency::Owed, push);
         decision.events.push(Event::Messaged {
             message: id,
             peer: member.id.peer_id,
             from: member.nick.clone(),
-            to,
-            receiver,
+            to: to.name().to_owned(),
+            receiver: to.peer(),
             text: message.text,
             nonce: message.nonce,
-            delivered,
+            delivered: counts.delivered,
+            stored: counts.stored,
+            refused: counts.refused,
             log: self.config.message_log,
             at: self.at,
         });
         decision
     }
 
-    fn receiver(&self, nick: &str) -> Result<To<'_>, Refusal> {
-        if nick == ALL {
+    /// Who gets a message now, later or not.
+    fn fate(&self, from: &Member, to: To<'_>, text: &str) -> Result<Fate, Refusal> {
+        let mut fate = Fate::default();
+        // Asked once, however many receivers there are.
+        let deaf = self.state.ledger.ignores.of(from.id.peer_id);
+        let is_deaf = |peer: PeerId| deaf.is_some_and(|deaf| deaf.contains(&peer));
+        match to {
+            To::Here(receiver) if is_deaf(receiver.id.peer_id) => {
+                fate.not_now(&receiver.nick, ReceiptState::Refused);
+            }
+            To::Here(receiver) => {
+                fate.sessions.extend(receiver.session);
+                let (nick, away) = (receiver.nick.clone(), receiver.away.clone());
+                fate.receivers.push(Receipt { nick, state: ReceiptState::Delivered, away });
+            }
+            To::Away(known) if is_deaf(known.peer) => fate.not_now(&known.nick, ReceiptState::Refused),
+            To::Away(known) if self.state.ledger.has_room_for(known.peer, text) => {
+                fate.not_now(&known.nick, ReceiptState::Stored);
+            }
+            To::Away(known) => return Err(mail_is_full(known)),
+            To::All => {
+                for other in self.state.members.iter().filter(|other| other.id != from.id) {
+                    match other.session {
+                        Some(_) if is_deaf(other.id.peer_id) => {
+                            fate.not_now(&other.nick, ReceiptState::Refused);
+                        }
+                        Some(session) => fate.sessions.push(session),
+                        None => {}
+                    }
+                }
+            }
+            To::Room(room) => {
+                fate.sessions.reserve(room.members.len());
+                for peer in room.members.keys().filter(|peer| **peer != from.id.peer_id) {
+                    let here = self.state.members.get(MemberId::session(*peer));
+                    match here.and_then(|other| other.session) {
+                        _ if is_deaf(*peer) => fate.not_now(&self.nick_of(*peer), ReceiptState::Refused),
+                        Some(session) => fate.sessions.push(session),
+                        None => fate.not_now(&self.nick_of(*peer), ReceiptState::Stored),
+                    }
+                }
+            }
+        }
+        fate.counts.delivered = count(fate.sessions.len());
+        Ok(fate)
+    }
+
+    fn receiver(&self, member: &Member, name: &str) -> Result<To<'_>, Refusal> {
+        if name == ALL {
             return Ok(To::All);
         }
-        match self.state.members.of_nick(nick) {
+        if name.starts_with('@') {
+            return self.own_room(member, name).map(To::Room);
+        }
+        match self.state.members.of_nick(name) {
             Some(receiver) if receiver.session.is_none() => Err(cannot_chat(receiver)),
             Some(receiver) => Ok(To::Here(receiver)),
-            None => self.state.ledger.of_nick(nick).map(To::Away).ok_or_else(|| self.no_such_user(nick)),
+            None => self.state.ledger.of_nick(name).map(To::Away).ok_or_else(|| self.no_such_user(name)),
         }
     }
 
@@ -114,8 +188,7 @@ impl Decider<'_> {
         let mut decision = Decision::default();
         if let Some(member) = self.state.members.of_session(session) {
             let peer = member.id.peer_id;
-            let waits = self.state.ledger.mail(peer).and_then(Mailbox::first);
-            if waits.is_some_and(|first| first <= up_to) {
+            if self.state.unread(peer).is_some_and(|(first, _)| first <= up_to) {
                 decision.events.push(Event::Collected { peer, up_to });
             }
         }
@@ -124,16 +197,20 @@ impl Decider<'_> {
 
     pub(super) fn history(&self, member: &Member, ask: &History) -> Decision {
         let with = match ask.with.as_deref() {
-            None | Some(ALL) => None,
-            Some(nick) => match self.state.members.of_nick(nick) {
-                Some(other) => Some(other.id.peer_id),
-                None => match self.state.ledger.of_nick(nick) {
-                    Some(known) => Some(known.peer),
-                    None => return Decision::refuse(self.no_such_user(nick)),
-                },
-            },
+            None => Ok(With::Anybody),
+            Some(ALL) => Ok(With::All),
+            Some(name) if name.starts_with('@') => {
+                self.own_room(member, name).map(|room| With::Room(room_key(&room.name)))
+            }
+            Some(nick) => self.whom(nick).map(|(peer, _)| With::Person(peer)),
         };
-        let messages = self.state.talk.history(member.id.peer_id, ask, with);
+        let with = match with {
+            Ok(with) => with,
+            Err(refusal) => return Decision::refuse(refusal),
+        };
+        let peer = member.id.peer_id;
+        let rooms = self.state.ledger.rooms.of(peer).map(|(key, _)| key.clone());
+        let messages = self.state.talk.history(peer, ask, &with, rooms);
         Decision::answer(Answer::Messages(Messages { messages }))
     }
 
@@ -160,6 +237,11 @@ impl Decider<'_> {
         decision.deliver(other.session.into_iter().collect(), Urgency::Owed, push);
         decision
     }
+}
+
+fn sent(message: u64, counts: Counts, receivers: Vec<Receipt>) -> Decision {
+    let Counts { delivered, stored, refused } = counts;
+    Decision::answer(Answer::Sent(Sent { message, delivered, stored, refused, receivers }))
 }
 
 fn mail_is_full(known: &Known) -> Refusal {

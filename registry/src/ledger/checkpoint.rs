@@ -25,28 +25,30 @@ impl Ledger {
             seen: holding.seen,
         }));
         events.extend(self.standing.events());
-        let older = self.mailboxes().flat_map(|(peer, mailbox)| {
+        let letters = self.mailboxes().flat_map(|(peer, mailbox)| {
             let fell_out = mailbox.iter().filter(|letter| !talk.has(letter.message));
             fell_out.map(move |letter| Talk::letter(letter, peer))
         });
-        let mut older: Vec<Event> = older.collect();
-        older.sort_by_key(|event| match event {
+        let mut messages: Vec<Event> = letters.chain(talk.events()).collect();
+        messages.sort_by_key(|event| match event {
             Event::Messaged { message, .. } => *message,
             _ => 0,
         });
-        events.extend(older);
-        let said = talk.events();
-        for event in &said {
-            if let Event::Messaged { receiver: Some(peer), message, .. } = event {
-                let waits = self.mail(*peer).and_then(super::Mailbox::first);
-                if waits.is_none_or(|first| *message < first) {
-                    events.push(event.clone());
-                    events.push(Event::Collected { peer: *peer, up_to: *message });
-                    continue;
+        for event in messages {
+            let taken = match &event {
+                Event::Messaged { receiver: Some(peer), message, .. } => {
+                    let waits = self.mail(*peer).and_then(super::Mailbox::first);
+                    waits.is_none_or(|first| *message < first).then_some((*peer, *message))
                 }
-            }
-            events.push(event.clone());
+                _ => None,
+            };
+            events.push(event);
+            events.extend(taken.map(|(peer, up_to)| Event::Collected { peer, up_to }));
         }
+        // After the messages: what somebody took of them must not count for the rooms.
+        events.extend(self.rooms.events());
+        events.extend(self.ignores.events());
+        events.push(Event::Numbered { last: talk.last() });
         events
     }
 }

@@ -55,11 +55,11 @@ impl Event {
                 keep(event, false)
             }
             Self::Shared { .. } => self.shared(),
-            Self::Messaged { receiver, delivered, log, .. } => {
+            Self::Messaged { stored, log, .. } => {
                 let mut event = self.clone();
                 // Where text is not to be logged, only what somebody must still get is kept.
                 if *log != MessageLog::Full
-                    && (receiver.is_none() || *delivered > 0)
+                    && *stored == 0
                     && let Self::Messaged { text, .. } = &mut event
                 {
                     text.clear();
@@ -72,7 +72,11 @@ impl Event {
                 let info = Dictionary::taken_from(new);
                 Some(Lasting { event, info, promised: false })
             }
-            Self::Unshared { .. } | Self::Operated { .. } => keep(self.clone(), true),
+            Self::Unshared { .. }
+            | Self::Operated { .. }
+            | Self::Entered { .. }
+            | Self::Exited { .. }
+            | Self::Ignored { .. } => keep(self.clone(), true),
             Self::Progressed { peer, milestone: Some(Milestone::Done { .. }), .. }
             | Self::Left { peer, .. } => person(*peer).and_then(|_| keep(self.clone(), false)),
             Self::Forgotten { .. }
@@ -80,8 +84,14 @@ impl Event {
             | Self::Known { .. }
             | Self::Tallied { .. }
             | Self::Standing { .. }
+            | Self::Room { .. }
+            | Self::Numbered { .. }
             | Self::Restarted { .. } => keep(self.clone(), false),
-            Self::Progressed { .. } | Self::Subscribed { .. } | Self::Met { .. } | Self::Moved { .. } => None,
+            Self::Progressed { .. }
+            | Self::Subscribed { .. }
+            | Self::Away { .. }
+            | Self::Met { .. }
+            | Self::Moved { .. } => None,
         }
     }
 

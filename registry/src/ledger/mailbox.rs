@@ -42,6 +42,11 @@ impl Mailbox {
         self.letters.last_key_value().map(|(id, _)| *id)
     }
 
+    /// Whether a message waits.
+    pub(crate) fn has(&self, message: u64) -> bool {
+        self.letters.contains_key(&message)
+    }
+
     /// Bytes of all of it.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes

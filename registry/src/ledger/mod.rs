@@ -5,9 +5,11 @@
 //! again within seconds. Read by the decisions; written only by [`Ledger::apply`].
 
 mod checkpoint;
+mod ignores;
 mod lasting;
 mod mailbox;
 mod people;
+mod rooms;
 mod shares;
 mod standing;
 
@@ -16,14 +18,17 @@ use std::collections::BTreeMap;
 use shared::control::Past;
 use shared::{InfoHash, PeerId};
 
+pub(crate) use ignores::{Ignores, MAX_IGNORED};
 pub use lasting::{Dictionary, Lasting};
-pub(crate) use mailbox::{MAX_LETTER_AGE, Mailbox};
+pub(crate) use mailbox::{MAX_LETTER_AGE, MAX_LETTER_BYTES, Mailbox};
 pub(crate) use people::{Known, People};
+pub(crate) use rooms::{MAX_MEMBERS, MAX_ROOMS, MAX_ROOMS_OF, Room, Rooms, room_key};
 pub(crate) use shares::Shares;
 pub(crate) use standing::{MAX_BANS, MAX_MUTES, Standing};
 
 use crate::event::{Event, Milestone, NewMember};
 use crate::identity::{Mark, MemberId};
+use crate::operate::Deed;
 
 /// Bytes of all mail that is kept.
 const MAX_MAIL: usize = 64 * 1024 * 1024;
@@ -34,6 +39,8 @@ pub(crate) struct Ledger {
     pub(crate) people: People,
     pub(crate) shares: Shares,
     pub(crate) standing: Standing,
+    pub(crate) rooms: Rooms,
+    pub(crate) ignores: Ignores,
     mail: BTreeMap<PeerId, Mailbox>,
 }
 
@@ -96,7 +103,22 @@ impl Ledger {
                 self.mail.entry(*receiver).or_default().put(letter);
             }
             Event::Collected { peer, up_to } => self.collected(*peer, *up_to),
-            Event::Operated { order } => self.standing.obey(order),
+            Event::Operated { order } => {
+                match &order.deed {
+                    Deed::AddedRoom { room } => self.rooms.keep(room),
+                    Deed::DroppedRoom { room } => self.rooms.close(room),
+                    _ => {}
+                }
+                self.standing.obey(order);
+            }
+            Event::Entered { peer, room, has, .. } if self.people.get(*peer).is_some() => {
+                self.rooms.enter(room, *peer, *has);
+            }
+            Event::Exited { peer, room, .. } => self.rooms.exit(room, *peer),
+            Event::Room { room, kept, members } => self.rooms.set(room, *kept, members),
+            Event::Ignored { peer, whom, ignores } if self.people.get(*peer).is_some() => {
+                self.ignores.set(*peer, *whom, *ignores);
+            }
             Event::Standing { motd, mutes, bans } => self.standing.set(motd.as_deref(), mutes, bans),
             _ => {}
         }
@@ -167,6 +189,7 @@ impl Ledger {
     }
 
     fn collected(&mut self, peer: PeerId, up_to: u64) {
+        self.rooms.collected(peer, up_to);
         if let Some(mailbox) = self.mail.get_mut(&peer) {
             mailbox.take(up_to);
             if mailbox.is_empty() {
@@ -186,6 +209,8 @@ impl Ledger {
             self.shares.drop_holder(key, known.peer);
         }
         self.mail.remove(&known.peer);
+        self.rooms.forget(known.peer);
+        self.ignores.forget(known.peer);
     }
 }
 

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::entry::{Entry, EntryId, Source, base64_text, hashes};
+use super::room::{Absent, Ignored, Joined, RoomList};
 use crate::id::{InfoHashV2, InfoHashes, PeerId};
 
 /// Any answer that is not a refusal. `Welcome` travels as `"type":"welcome"`, all others as `"ok"`.
@@ -28,6 +29,12 @@ pub enum Answer {
     Messages(Messages),
     /// To `who`.
     WhoIsHere(WhoIsHere),
+    /// To `join`.
+    Joined(Joined),
+    /// To `rooms`.
+    Rooms(RoomList),
+    /// To `ignore` and `unignore`.
+    Ignored(Ignored),
     /// To `stats`.
     Stats(Stats),
     /// To `ping`.
@@ -172,7 +179,8 @@ pub struct Sent {
     pub stored: u64,
     /// Receivers who do not get it.
     pub refused: u64,
-    /// Each receiver by name; for a message to all only those that it could not be delivered to.
+    /// Each receiver by name; for a message to all or to a room only those that it was not delivered to,
+    /// and no more than 200 of them.
     pub receivers: Vec<Receipt>,
 }
 
@@ -183,6 +191,9 @@ pub struct Receipt {
     pub nick: String,
     /// What became of it.
     pub state: ReceiptState,
+    /// What the receiver, who is connected but does not look, tells those who write; may be empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub away: Option<String>,
 }
 
 /// What became of a message.
@@ -211,7 +222,7 @@ pub struct Past {
     pub message: u64,
     /// Who wrote it.
     pub from: String,
-    /// To whom: a nick or `*`.
+    /// To whom: a nick, a room or `*`.
     pub to: String,
     /// What it says.
     pub text: String,
@@ -226,6 +237,9 @@ pub struct WhoIsHere {
     pub peers: Vec<Person>,
     /// How many there are in all.
     pub total: u64,
+    /// Of a room: who belongs to it and is not here, by nick, as many as fit into the line.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub absent: Vec<Absent>,
 }
 
 /// One peer that is here.
@@ -250,6 +264,9 @@ pub struct Person {
     /// Whether messages reach it: a BitTorrent client that only announces cannot chat.
     #[serde(default = "yes", skip_serializing_if = "is_true")]
     pub chat: bool,
+    /// What it says while it does not look; may be empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub away: Option<String>,
 }
 
 fn yes() -> bool {

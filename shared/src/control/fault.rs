@@ -304,6 +304,12 @@ codes! {
     "name_taken" NameTaken,
     /// No one of that name, or with that id, is here.
     "no_such_user" NoSuchUser,
+    /// There is no room of that name.
+    "no_such_room" NoSuchRoom,
+    /// The peer does not belong to that room.
+    "not_in_room" NotInRoom,
+    /// A guest keeps nothing: it belongs to no room and ignores nobody.
+    "guest" Guest,
     /// The receiver is a BitTorrent client, which has no chat.
     "cannot_chat" CannotChat,
     /// Nothing of that name or id is shared.

@@ -20,6 +20,7 @@ mod picture;
 mod push;
 mod reach;
 mod request;
+mod room;
 #[cfg(test)]
 mod tests;
 
@@ -33,7 +34,7 @@ pub use line::{
     FromTracker, OkLine, parse_from_tracker, write_answer, write_answer_unkept, write_push, write_refusal,
     write_request,
 };
-pub use name::{check_nick, check_share_name, check_text};
+pub use name::{check_nick, check_room, check_share_name, check_text};
 pub use parse::parse_request;
 pub use picture::Flow;
 pub use push::{Change, Departure, Push};
@@ -41,6 +42,10 @@ pub use reach::is_local;
 pub use request::{
     Ask, Bye, ConnectBack, Find, Hello, History, Message, Ping, Progress, Request, Search, Share, SourcesOf,
     StatsOf, Unshare, Who,
+};
+pub use room::{
+    Absent, Away, Back, Ignore, Ignored, Join, Joined, Leave, RoomChange, RoomEntry, RoomList, Rooms,
+    Unignore,
 };
 
 /// The version of the protocol that `hello` carries.
@@ -59,7 +64,9 @@ pub const MAX_KEYS: usize = 256;
 pub const MAX_NUMBER: u64 = (1 << 53) - 1;
 /// Bytes of text in a message.
 pub const MAX_TEXT: usize = 4096;
-/// Columns of a nick.
+/// Bytes of what somebody says who is away.
+pub const MAX_AWAY: usize = 256;
+/// Columns of a nick, and of a room's name without its `@`.
 pub const MAX_NICK_COLUMNS: usize = 32;
 /// Bytes of a shared name.
 pub const MAX_NAME: usize = 255;

@@ -29,6 +29,13 @@ pub fn check_nick(nick: &str) -> Result<String, NameFault> {
     Ok(nick)
 }
 
+/// The name of a room as it is kept: a nick behind an `@`, which may be left out where it is asked for.
+/// `@todos` and `@all` are everybody, not a room.
+pub fn check_room(room: &str) -> Result<String, NameFault> {
+    let room = room.trim();
+    check_nick(room.strip_prefix('@').unwrap_or(room)).map(|name| format!("@{name}"))
+}
+
 /// The name of a shared file or folder as it is kept: one component of a path, composed (NFC).
 pub fn check_share_name(name: &str) -> Result<String, Fault> {
     let field = "name";

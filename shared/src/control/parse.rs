@@ -8,12 +8,15 @@ use base64::engine::general_purpose::STANDARD;
 use super::fault::{ControlError, Fault, NumberFault};
 use super::fields::{Fields, number_of};
 use super::json::{Value, parse_object};
-use super::name::{check_nick, check_share_name, check_text};
+use super::name::{check_nick, check_room, check_share_name, check_text};
 use super::request::{
     Bye, ConnectBack, Find, Hello, History, Message, Ping, Progress, Request, Search, Share, SourcesOf,
     StatsOf, Unshare, Who,
 };
-use super::{DEFAULT_WANT, EntryId, Have, Kind, MAX_INFO, MAX_LAYERS, MAX_NUMBER, ProgressEvent, VERSION};
+use super::room::{Away, Back, Ignore, Join, Leave, Rooms, Unignore};
+use super::{
+    DEFAULT_WANT, EntryId, Have, Kind, MAX_AWAY, MAX_INFO, MAX_LAYERS, MAX_NUMBER, ProgressEvent, VERSION,
+};
 use crate::id::{InfoHash, InfoHashV2, InfoHashes, PeerId};
 
 /// Bytes of a program's name.
@@ -59,7 +62,17 @@ fn read(fields: &mut Fields<'_>) -> Result<Request, Fault> {
             limit: fields.optional_number("limit", 200)?,
         }
         .into(),
-        "who" => Who {}.into(),
+        "who" => {
+            Who { room: fields.optional_text("room", MAX_COMMENT)?.map(|name| room(&name)).transpose()? }
+                .into()
+        }
+        "join" => Join { room: named_room(fields)? }.into(),
+        "leave" => Leave { room: named_room(fields)? }.into(),
+        "rooms" => Rooms {}.into(),
+        "ignore" => Ignore { nick: fields.optional_text("nick", MAX_COMMENT)? }.into(),
+        "unignore" => Unignore { nick: fields.text("nick", MAX_COMMENT)? }.into(),
+        "away" => Away { text: fields.optional_text("text", MAX_AWAY)? }.into(),
+        "back" => Back {}.into(),
         "connect_back" => ConnectBack { peer_id: peer_id(fields)?, entry: entry(fields)? }.into(),
         "stats" => {
             StatsOf { entry: fields.optional_text("entry", MAX_WORD)?.map(|word| tidy_entry(&word)) }.into()
@@ -218,6 +231,14 @@ fn message(fields: &mut Fields<'_>) -> Result<Message, Fault> {
     let text = fields.text("text", super::LINE_AFTER_LOGIN)?;
     check_text(&text)?;
     Ok(Message { to, text, nonce: fields.optional_text("nonce", MAX_WORD)? })
+}
+
+fn named_room(fields: &mut Fields<'_>) -> Result<String, Fault> {
+    room(&fields.text("room", MAX_COMMENT)?)
+}
+
+fn room(name: &str) -> Result<String, Fault> {
+    check_room(name).map_err(|fault| Fault::BadName { field: "room", fault })
 }
 
 fn peer_id(fields: &mut Fields<'_>) -> Result<PeerId, Fault> {

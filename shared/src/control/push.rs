@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::entry::{Entry, EntryId, Source};
+use super::room::RoomChange;
 use crate::id::PeerId;
 
 /// A line that answers nothing.
@@ -57,7 +58,7 @@ pub enum Push {
         message: u64,
         /// Who wrote it: filled in by the tracker.
         from: String,
-        /// To whom: this peer's nick or `*`.
+        /// To whom: this peer's nick, a room or `*`.
         to: String,
         /// What it says.
         text: String,
@@ -66,6 +67,16 @@ pub enum Push {
         /// Whether it was kept while the peer was away.
         #[serde(default)]
         late: bool,
+    },
+    /// Something happened in a room that this peer belongs to.
+    Room {
+        /// Which.
+        room: String,
+        /// Who came or went.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        nick: Option<String>,
+        /// What.
+        change: RoomChange,
     },
     /// A peer that cannot reach this one asks to be dialled.
     Dial {

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use super::answer::{Done, Found, Matches, Messages, Pong, Sent, Shared, Sources, Stats, Welcome, WhoIsHere};
 use super::entry::{EntryId, Have, Kind, ProgressEvent, base64_text, hashes};
 use super::picture::Flow;
+use super::room::{Away, Back, Ignore, Ignored, Join, Joined, Leave, RoomList, Rooms, Unignore};
 use crate::id::{InfoHash, InfoHashV2, InfoHashes, PeerId};
 
 /// A request together with the shape of its answer, so that a caller who asks gets the right type.
@@ -69,6 +70,20 @@ requests! {
     "history" History -> Messages,
     /// Who is here?
     "who" Who -> WhoIsHere,
+    /// I want to hear a room.
+    "join" Join -> Joined,
+    /// I do not want to hear a room any more.
+    "leave" Leave -> Done,
+    /// Which rooms are there?
+    "rooms" Rooms -> RoomList,
+    /// I do not want to hear somebody.
+    "ignore" Ignore -> Ignored,
+    /// I want to hear somebody again.
+    "unignore" Unignore -> Ignored,
+    /// I do not look.
+    "away" Away -> Done,
+    /// I look again.
+    "back" Back -> Done,
     /// I cannot dial that peer: let it dial me.
     "connect_back" ConnectBack -> Done,
     /// Counters of the tracker or of one swarm.
@@ -233,10 +248,10 @@ pub struct Progress {
     pub flows: Vec<Flow>,
 }
 
-/// Text for a person or for all.
+/// Text for a person, a room or all.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Message {
-    /// A nick, or `*` for all.
+    /// A nick, a room such as `@aula1`, or `*` for all.
     pub to: String,
     /// 1 to [`super::MAX_TEXT`] bytes.
     pub text: String,
@@ -248,7 +263,7 @@ pub struct Message {
 /// What was said before.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct History {
-    /// Only with this nick, or `*` for what was said to all.
+    /// Only with this nick, in this room, or `*` for what was said to all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub with: Option<String>,
     /// Only messages with a smaller id.
@@ -261,7 +276,11 @@ pub struct History {
 
 /// Who is here.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
-pub struct Who {}
+pub struct Who {
+    /// Only those who belong to this room, and those of them who are not here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub room: Option<String>,
+}
 
 /// Let a peer dial me.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -1,14 +1,14 @@
 //! The operator's orders as they are typed: to the registry's actions, and what follows as lines.
 
 use registry::{Action, Ban, Command, Mute, Order};
-use shared::control::Refusal;
+use shared::control::{Refusal, RoomEntry};
 use shared::display::{columns, escape, fit};
 
 use crate::hub::{Hub, Standing};
 
 /// The verbs, for guessing what was meant.
-pub(super) const VERBS: [&str; 9] =
-    ["say", "motd", "mute", "unmute", "kick", "ban", "unban", "bans", "orders"];
+pub(super) const VERBS: [&str; 10] =
+    ["room", "say", "motd", "mute", "unmute", "kick", "ban", "unban", "bans", "orders"];
 
 /// Who orders here.
 const BY: &str = "console";
@@ -19,6 +19,8 @@ pub(super) fn obey(hub: &Hub, verb: &str, rest: &str) -> Option<String> {
     let action = match verb {
         "bans" | "vetos" => return Some(bans(&hub.standing())),
         "orders" | "ordenes" => return Some(orders(&hub.standing().orders)),
+        "rooms" | "salas" => return Some(rooms(&hub.rooms())),
+        "room" | "sala" if matches!(rest, "" | "list" | "lista") => return Some(rooms(&hub.rooms())),
         "motd" | "saludo" if rest.is_empty() => return Some(motd(&hub.standing())),
         _ => read(verb, rest)?,
     };
@@ -63,8 +65,36 @@ fn read(verb: &str, rest: &str) -> Option<Result<Action, String>> {
             return usage("Whom?", "unban NICK|IP|NETWORK     (bans lists them)");
         }
         "unban" | "desvetar" => Action::Unban { whom: nick },
+        "room" | "sala" => return Some(room(word, after)),
         _ => return None,
     }))
+}
+
+/// `room add @NAME`, `room del @NAME`; `room list` is no order.
+fn room(word: &str, name: &str) -> Result<Action, String> {
+    let room = name.to_owned();
+    match word {
+        "add" | "crear" if !name.is_empty() => Ok(Action::AddRoom { room }),
+        "del" | "delete" | "remove" | "borrar" if !name.is_empty() => Ok(Action::DropRoom { room }),
+        _ => {
+            Err("What about a room?\n  try: room add @NAME     or: room del @NAME     or: room list"
+                .to_owned())
+        }
+    }
+}
+
+/// The rooms as lines.
+fn rooms(rooms: &[RoomEntry]) -> String {
+    if rooms.is_empty() {
+        return "There are no rooms.\n  try: room add @NAME".to_owned();
+    }
+    let rows = rooms.iter().map(|entry| {
+        let name = fit(&entry.room, 33);
+        let pad = " ".repeat(20_usize.saturating_sub(columns(&name)));
+        let kept = if entry.kept { "  stays when it is empty" } else { "" };
+        format!("{name}{pad} {} members, {} here{kept}", entry.members, entry.here)
+    });
+    rows.collect::<Vec<_>>().join("\n")
 }
 
 fn split(text: &str) -> (&str, &str) {
@@ -176,7 +206,7 @@ mod tests {
         assert_eq!(read("motd", "off"), Some(Ok(Action::Motd { text: None })));
         assert!(read("ban", "").unwrap().is_err());
         assert!(read("status", "").is_none());
-        for verb in VERBS.into_iter().filter(|verb| !matches!(*verb, "bans" | "orders" | "motd")) {
+        for verb in VERBS.into_iter().filter(|verb| !matches!(*verb, "bans" | "orders" | "motd" | "room")) {
             assert!(read(verb, "").unwrap().is_err(), "{verb} shows how it is used");
         }
     }

@@ -66,7 +66,7 @@ impl Inner {
 
     /// Whoever says goodbye reads what stands before the answer to that.
     pub(super) fn note_farewell(&mut self, session: SessionKey) {
-        self.written.extend(self.registry.unread().into_iter().find(|(unread, _)| *unread == session));
+        self.written.extend(self.registry.unread_of(session).map(|up_to| (session, up_to)));
     }
 
     pub(super) fn collect(&mut self, session: SessionKey) {
@@ -95,8 +95,16 @@ impl Inner {
 
     pub(super) fn is_crowded(&self, command: &Command) -> bool {
         let Command::Request { request, .. } = command else { return false };
-        matches!(request.as_ref(), Request::Share(_) | Request::Unshare(_) | Request::Message(_))
-            && self.journal.as_ref().is_some_and(Journal::is_crowded)
+        matches!(
+            request.as_ref(),
+            Request::Share(_)
+                | Request::Unshare(_)
+                | Request::Message(_)
+                | Request::Join(_)
+                | Request::Leave(_)
+                | Request::Ignore(_)
+                | Request::Unignore(_)
+        ) && self.journal.as_ref().is_some_and(Journal::is_crowded)
     }
 
     /// Keeps the counters, if they changed.

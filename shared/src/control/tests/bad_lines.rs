@@ -175,6 +175,31 @@ fn nicks_that_nobody_can_have() {
 }
 
 #[test]
+fn rooms_that_nobody_can_have() {
+    let join = |room: &str| {
+        format!(r#"{{"type":"join","room":{}}}"#, serde_json::to_string(room).unwrap()).into_bytes()
+    };
+    refused(&[
+        ("no name", br#"{"type":"join"}"#.to_vec(), Code::BadField, "`room` is missing"),
+        ("nothing behind the @", join("@"), Code::BadName, "empty"),
+        ("all", join("@todos"), Code::Reserved, "reserved"),
+        ("two words", join("@aula 1"), Code::BadName, "' '"),
+        ("two signs", join("@@aula"), Code::BadName, "'@'"),
+        ("a list", br#"{"type":"leave","room":["@a"]}"#.to_vec(), Code::BadField, "text"),
+        ("escape", join("@\u{1b}[2J"), Code::BadName, "control"),
+        ("too wide", join(&"x".repeat(33)), Code::BadName, "limit 32"),
+        ("of who", br#"{"type":"who","room":"@"}"#.to_vec(), Code::BadName, "empty"),
+        ("no nick", br#"{"type":"unignore"}"#.to_vec(), Code::BadField, "`nick` is missing"),
+        (
+            "a long excuse",
+            format!(r#"{{"type":"away","text":"{}"}}"#, "x".repeat(257)).into_bytes(),
+            Code::TooLong,
+            "limit 256",
+        ),
+    ]);
+}
+
+#[test]
 fn shared_names_that_would_be_paths() {
     let cases = [
         ("N21", "../x".to_owned(), Code::BadPath),
@@ -219,6 +244,7 @@ fn hashes_addresses_and_messages() {
         ("version", hello("\"ana\"").replace_version("2"), Code::BadVersion, "version 2"),
     ]);
     accepted(&[
+        ("a room in other words", br#"{"type":"join","room":"aula1"}"#.to_vec()),
         ("N15", message("\u{1b}]52;c;aGk=\u{7}")),
         ("N16", message("hola\n[12:00] admin: x")),
         ("N20 a forged sender is ignored", {

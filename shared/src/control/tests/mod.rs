@@ -91,7 +91,17 @@ fn requests() -> Vec<Request> {
         Message { to: "*".to_owned(), text: "hola\n\"señor\"".to_owned(), nonce: Some("n1".to_owned()) }
             .into(),
         History { with: Some("bob".to_owned()), before: Some(9), limit: Some(5) }.into(),
-        Who {}.into(),
+        Who::default().into(),
+        Who { room: Some("@aula1".to_owned()) }.into(),
+        Join { room: "@aula1".to_owned() }.into(),
+        Leave { room: "@Ñandú".to_owned() }.into(),
+        Rooms {}.into(),
+        Ignore { nick: Some("mikel".to_owned()) }.into(),
+        Ignore::default().into(),
+        Unignore { nick: "mikel".to_owned() }.into(),
+        Away { text: Some("comiendo".to_owned()) }.into(),
+        Away::default().into(),
+        Back {}.into(),
         ConnectBack { peer_id: PeerId([2; 20]), entry: entry_id() }.into(),
         StatsOf { entry: Some(entry_id()) }.into(),
         Ping {}.into(),
@@ -160,7 +170,7 @@ fn every_answer_comes_back_as_it_was() {
     answer(&found, &Answer::Found(Box::new(found.clone())));
     let sources = Sources { entry: entry_id(), sources: vec![source()], total: 1, full: 0, subscribed: true };
     answer(&sources, &Answer::Sources(sources.clone()));
-    let receipt = Receipt { nick: "bob".to_owned(), state: ReceiptState::Refused };
+    let receipt = Receipt { nick: "bob".to_owned(), state: ReceiptState::Refused, away: None };
     let sent = Sent { message: 1, delivered: 2, stored: 3, refused: 1, receivers: vec![receipt] };
     answer(&sent, &Answer::Sent(sent.clone()));
     let past = Past { message: 1, from: "a".to_owned(), to: "*".to_owned(), text: "hi".to_owned(), at: 5 };
@@ -176,9 +186,17 @@ fn every_answer_comes_back_as_it_was() {
         bytes: 2,
         since: 3,
         chat: false,
+        away: None,
     };
-    let who = WhoIsHere { peers: vec![person], total: 1 };
+    let who = WhoIsHere { peers: vec![person], total: 1, absent: Vec::new() };
     answer(&who, &Answer::WhoIsHere(who.clone()));
+    let joined = Joined { room: "@a".to_owned(), members: 2, here: 1, created: true };
+    answer(&joined, &Answer::Joined(joined.clone()));
+    let room = RoomEntry { room: "@a".to_owned(), members: 2, here: 1, joined: true, kept: true };
+    let rooms = RoomList { rooms: vec![room], total: 1 };
+    answer(&rooms, &Answer::Rooms(rooms.clone()));
+    let ignored = Ignored { ignored: vec!["mikel".to_owned()] };
+    answer(&ignored, &Answer::Ignored(ignored.clone()));
     let stats = Stats::Tracker { tracker: Counters { uptime: 1, online: 2, ..Counters::default() } };
     answer(&stats, &Answer::Stats(stats.clone()));
     answer(&Pong { time: 5 }, &Answer::Pong(Pong { time: 5 }));
@@ -202,6 +220,8 @@ fn every_push_and_refusal_comes_back_as_it_was() {
             at: 1,
             late: false,
         },
+        Push::Room { room: "@aula1".to_owned(), nick: Some(nick()), change: RoomChange::Joined },
+        Push::Room { room: "@aula1".to_owned(), nick: None, change: RoomChange::Closed },
         Push::Dial { nick: nick(), peer_id: PeerId([1; 20]), addresses: vec![], entry: entry_id() },
         Push::Notice { text: "hi".to_owned() },
         Push::Kick { reason: "noise".to_owned() },
