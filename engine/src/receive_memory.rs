@@ -14,7 +14,7 @@ pub(crate) const BUFFER_LENGTH: usize = 256 * 1024;
 /// What permits count, in bytes.
 const UNIT: usize = 4096;
 /// How many unused buffers are kept for the next reader.
-const KEPT: usize = 16;
+const KEPT: usize = 32;
 
 /// The memory of one session.
 #[derive(Debug)]

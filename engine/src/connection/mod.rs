@@ -103,10 +103,14 @@ impl Place {
         })
     }
 
-    /// Reads spans on a disk thread, into this buffer or a larger one: the bytes of those that could
-    /// be read, and which those are. `None` when the disk threads have ended.
-    async fn read(&self, spans: Vec<Span>, buffer: Vec<u8>) -> Option<(Vec<u8>, Vec<bool>)> {
+    /// Reads spans into this buffer or a larger one: the bytes of those that could be read, and which
+    /// those are. What is in memory is read at once, all else on a disk thread. `None` when the disk
+    /// threads have ended.
+    async fn read(&self, spans: Vec<Span>, mut buffer: Vec<u8>) -> Option<(Vec<u8>, Vec<bool>)> {
         let source = Arc::clone(self.source.get()?);
+        if source.read_cached(&spans, &mut buffer) {
+            return Some((buffer, vec![true; spans.len()]));
+        }
         self.disk.run(move || source.read(&spans, buffer)).await
     }
 }
@@ -155,7 +159,8 @@ impl Connection {
                 () = write_end.cancelled() => {}
             }
         });
-        let mut reader = Reader { half: read_half, peer, inbox: inbox.clone(), place, rest, tap };
+        let mut reader =
+            Reader { half: read_half, peer, inbox: inbox.clone(), place, rest, tap };
         let read_end = end;
         let _detached = runtime::spawn("connection reader", async move {
             let guard = read_end.clone().drop_guard();

@@ -232,6 +232,19 @@ mod walk {
         }
     }
 
+    /// Whether a file has no disk behind it.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn is_on_ram(file: &File) -> bool {
+        const TMPFS: u64 = 0x0102_1994;
+        rustix::fs::fstatfs(file).is_ok_and(|stat| u64::try_from(stat.f_type).is_ok_and(|kind| kind == TMPFS))
+    }
+
+    /// Whether a file has no disk behind it, as far as this is known.
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn is_on_ram(_: &File) -> bool {
+        false
+    }
+
     /// Reserves the file's length on disk, where that costs no writing; else only sets it.
     pub(crate) fn reserve(file: &File, length: u64) -> io::Result<()> {
         if file.metadata()?.len() >= length {
@@ -240,11 +253,8 @@ mod walk {
         #[cfg(target_os = "linux")]
         {
             use rustix::fs::FallocateFlags;
-            /// A RAM disk would fill every page with zeros.
-            const TMPFS: u64 = 0x0102_1994;
-            let on_ram = rustix::fs::fstatfs(file)
-                .is_ok_and(|stat| u64::try_from(stat.f_type).is_ok_and(|kind| kind == TMPFS));
-            if !on_ram {
+            // A RAM disk would fill every page with zeros.
+            if !is_on_ram(file) {
                 match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, length) {
                     Ok(()) => return Ok(()),
                     Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {}
@@ -268,13 +278,29 @@ mod walk {
     pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         std::os::unix::fs::FileExt::read_at(file, buffer, offset)
     }
+
+    /// Reads what the system has in memory; `WouldBlock` where that is nothing, or cannot be known.
+    pub(crate) fn read_cached_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        #[cfg(target_os = "linux")]
+        {
+            use rustix::io::{Errno, ReadWriteFlags};
+            let mut buffers = [io::IoSliceMut::new(buffer)];
+            match rustix::io::preadv2(file, &mut buffers, offset, ReadWriteFlags::NOWAIT) {
+                Err(Errno::OPNOTSUPP | Errno::NOSYS) => {}
+                other => return Ok(other?),
+            }
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = (file, buffer, offset);
+        Err(io::ErrorKind::WouldBlock.into())
+    }
 }
 
 #[cfg(not(unix))]
 #[path = "beneath_portable.rs"]
 mod walk;
 
-pub(crate) use walk::{read_at, reserve, write_vectored_at};
+pub(crate) use walk::{is_on_ram, read_at, read_cached_at, reserve, write_vectored_at};
 
 #[cfg(all(test, unix))]
 mod tests {

@@ -141,3 +141,11 @@ pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result
         Err(io::ErrorKind::Unsupported.into())
     }
 }
+
+pub(crate) fn read_cached_at(_: &File, _: &mut [u8], _: u64) -> io::Result<usize> {
+    Err(io::ErrorKind::WouldBlock.into())
+}
+
+pub(crate) fn is_on_ram(_: &File) -> bool {
+    false
+}

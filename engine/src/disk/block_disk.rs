@@ -23,6 +23,11 @@ pub trait BlockFile: Debug + Send + Sync {
     /// Reads at `offset`; fewer bytes than asked for at the end of the file.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 
+    /// The same for what is in memory already; `WouldBlock` when the disk would have to be waited for.
+    fn read_cached_at(&self, _buffer: &mut [u8], _offset: u64) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
     /// Writes buffers one after the other at `offset`; says how many bytes were taken.
     fn write_at(&self, buffers: &[io::IoSlice<'_>], offset: u64) -> io::Result<usize>;
 
@@ -45,36 +50,50 @@ pub struct StdDisk;
 
 impl BlockDisk for StdDisk {
     fn open(&self, root: &Root, relative: &Path, access: Access) -> io::Result<Box<dyn BlockFile>> {
-        Ok(Box::new(StdFile(root.open_file(relative, access)?)))
+        let file = root.open_file(relative, access)?;
+        let on_ram = beneath::is_on_ram(&file);
+        Ok(Box::new(StdFile { file, on_ram }))
     }
 }
 
 #[derive(Debug)]
-struct StdFile(File);
+struct StdFile {
+    file: File,
+    /// Reading never waits.
+    on_ram: bool,
+}
 
 impl BlockFile for StdFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        beneath::read_at(&self.0, buffer, offset)
+        beneath::read_at(&self.file, buffer, offset)
+    }
+
+    fn read_cached_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        if self.on_ram {
+            self.read_at(buffer, offset)
+        } else {
+            beneath::read_cached_at(&self.file, buffer, offset)
+        }
     }
 
     fn write_at(&self, buffers: &[io::IoSlice<'_>], offset: u64) -> io::Result<usize> {
-        beneath::write_vectored_at(&self.0, buffers, offset)
+        beneath::write_vectored_at(&self.file, buffers, offset)
     }
 
     fn reserve(&self, length: u64) -> io::Result<()> {
-        beneath::reserve(&self.0, length)
+        beneath::reserve(&self.file, length)
     }
 
     fn cut(&self, length: u64) -> io::Result<()> {
-        self.0.set_len(length)
+        self.file.set_len(length)
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.file.sync_data()
     }
 
     fn stamp(&self) -> io::Result<Stamp> {
-        Stamp::of(&self.0)
+        Stamp::of(&self.file)
     }
 }
 

@@ -195,6 +195,24 @@ impl Source {
         Some(made)
     }
 
+    /// Fills `buffer` with spans, one behind the other, without waiting for the disk; `false`: some of it
+    /// is not in memory or in doubt, and [`Self::read`] is to be called.
+    pub(crate) fn read_cached(&self, spans: &[Span], buffer: &mut Vec<u8>) -> bool {
+        buffer.resize(spans.iter().map(|span| span.length() as usize).sum(), 0);
+        let (mut rest, mut parts) = (spans, buffer.as_mut_slice());
+        while let Some(first) = rest.first() {
+            let (count, length) = self.run_length(rest);
+            let Some((part, others)) = parts.split_at_mut_checked(length) else { return false };
+            let offset = self.storage.line_offset(*first);
+            let read = self.storage.read_cached(offset, part);
+            if read.is_err() || !self.look_at_files(offset, length as u64).is_ok_and(|doubt| !doubt) {
+                return false;
+            }
+            (rest, parts) = (rest.get(count..).unwrap_or_default(), others);
+        }
+        true
+    }
+
     /// Reads spans into `buffer`, one behind the other, those that cannot be given left out; says
     /// which could be. Runs on a disk thread.
     pub(crate) fn read(&self, spans: &[Span], mut buffer: Vec<u8>) -> (Vec<u8>, Vec<bool>) {

@@ -190,6 +190,15 @@ impl Storage {
     /// Fills `buffer` with what lies at `offset` of the line. Padding reads as zeros; a file that is
     /// too short is an error.
     pub(crate) fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.read_by(|file, part, at| file.read_at(part, at), offset, buffer)
+    }
+
+    /// The same without waiting for the disk: `WouldBlock` when not all of it is in memory.
+    pub(crate) fn read_cached(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.read_by(|file, part, at| file.read_cached_at(part, at), offset, buffer)
+    }
+
+    fn read_by(&self, read: ReadAt, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         let segments = self.segments(offset, buffer.len() as u64);
         let covered: usize = segments.iter().map(|segment| segment.length).sum();
         if covered < buffer.len() {
@@ -198,7 +207,7 @@ impl Storage {
         for segment in segments {
             let file = self.file(segment.file)?;
             let Some(part) = buffer.get_mut(segment.at..segment.at + segment.length) else { continue };
-            read_exact_at(&*file, part, segment.offset)?;
+            read_exact_at(&*file, read, part, segment.offset)?;
         }
         Ok(())
     }
@@ -233,9 +242,17 @@ impl Storage {
     }
 }
 
-fn read_exact_at(file: &dyn BlockFile, mut buffer: &mut [u8], mut offset: u64) -> io::Result<()> {
+/// A way to read a file.
+type ReadAt = for<'a, 'b> fn(&'a (dyn BlockFile + 'a), &'b mut [u8], u64) -> io::Result<usize>;
+
+fn read_exact_at(
+    file: &dyn BlockFile,
+    read: ReadAt,
+    mut buffer: &mut [u8],
+    mut offset: u64,
+) -> io::Result<()> {
     while !buffer.is_empty() {
-        match file.read_at(buffer, offset) {
+        match read(file, buffer, offset) {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(read) => {
                 buffer = buffer.get_mut(read..).unwrap_or_default();

@@ -16,6 +16,7 @@ use crate::disk::source::Source;
 use crate::disk::{hash_tree, verify};
 use crate::shared_parts::Parts;
 use crate::torrent::prepare::file_error;
+use crate::torrent::writes::Write;
 
 thread_local! {
     /// A hash thread's room for one piece.
@@ -28,7 +29,7 @@ fn answer(inbox: &Inbox, event: Event) {
 }
 
 /// Writes blocks where they belong, neighbours together.
-pub(crate) fn write(source: Arc<Source>, parts: &Parts, inbox: Inbox, mut blocks: Vec<(BlockRef, Bytes)>) {
+pub(crate) fn write(source: Arc<Source>, parts: &Parts, inbox: Inbox, mut blocks: Vec<Write>) {
     parts.disk.submit(move || {
         blocks.sort_unstable_by_key(|(block, _)| *block);
         let mut inputs = Vec::with_capacity(blocks.len());
@@ -60,7 +61,7 @@ fn line_offset(source: &Source, block: BlockRef) -> u64 {
 }
 
 /// The blocks at the head that follow each other on the line.
-fn take_run(source: &Source, rest: &mut Vec<(BlockRef, Bytes)>) -> Vec<(BlockRef, Bytes)> {
+fn take_run(source: &Source, rest: &mut Vec<Write>) -> Vec<Write> {
     let mut end = None;
     let together = rest
         .iter()

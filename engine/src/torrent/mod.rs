@@ -12,6 +12,7 @@ pub(crate) mod prepare;
 mod progress;
 pub(crate) mod task;
 pub(crate) mod view;
+pub(crate) mod writes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;

@@ -4,9 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use shared::path::SafePath;
-use shared::{Bitfield, BlockRef, InfoHashes, Moment, PeerId, PieceIndex};
+use shared::{Bitfield, InfoHashes, Moment, PeerId, PieceIndex};
 use swarm::{Input, Output, PeerKey, Torrent};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -23,6 +22,7 @@ use crate::torrent::known::KnownMetainfo;
 use crate::torrent::lost::Lost;
 use crate::torrent::prepare::{News, Shape};
 use crate::torrent::view::View;
+use crate::torrent::writes::Writes;
 
 /// How many events are taken from the inbox at once.
 const AT_ONCE: usize = 64;
@@ -49,7 +49,7 @@ pub(crate) struct Task {
     pub(crate) view: View,
     pub(crate) disk_full: Option<DiskFull>,
     pub(crate) lost: Lost,
-    /// Writes and finishing under way.
+    /// Finishing and keeping under way.
     pub(crate) on_disk: usize,
     pub(crate) final_name: std::path::PathBuf,
     /// Leaves of the blocks of pieces that are not whole yet.
@@ -77,7 +77,7 @@ pub(crate) struct Task {
 /// What comes out of the brain in one turn, to be handed on at its end.
 #[derive(Debug, Default)]
 pub(crate) struct Outgoing {
-    writes: Vec<(BlockRef, Bytes)>,
+    writes: Writes,
     wake: BTreeSet<PeerKey>,
 }
 
@@ -106,12 +106,12 @@ impl Task {
             for event in events.drain(..) {
                 self.event(event);
             }
-            if !self.resuming.is_empty() && self.on_disk == 0 {
+            if !self.resuming.is_empty() && self.is_on_disk() {
                 self.resume();
             }
             self.look_at_clock();
             self.flush();
-            if !self.stopping.is_empty() && self.on_disk == 0 && self.connections.is_empty() {
+            if !self.stopping.is_empty() && self.is_on_disk() && self.connections.is_empty() {
                 break;
             }
         }
@@ -127,6 +127,11 @@ impl Task {
         self.stopping.drain(..).for_each(|done| {
             let _ = done.send(()).is_ok();
         });
+    }
+
+    /// Whether nothing of it is on its way to the disk.
+    fn is_on_disk(&self) -> bool {
+        self.on_disk == 0 && self.batch.writes.is_empty()
     }
 
     pub(crate) fn now(&self) -> Moment {
@@ -268,10 +273,10 @@ impl Task {
     pub(crate) fn input(&mut self, input: Input) {
         match &input {
             Input::Written { .. } => {
-                self.on_disk -= 1;
+                self.batch.writes.settled();
                 self.wrote();
             }
-            Input::WriteFailed { .. } => self.on_disk -= 1,
+            Input::WriteFailed { .. } => self.batch.writes.settled(),
             Input::Block { peer, data, range, leaf } => {
                 if let Some((_, peer_id)) = self.connections.get(peer) {
                     self.view.count(*peer_id, data.len());
@@ -360,10 +365,8 @@ impl Task {
 
     /// Hands on what one turn brought: one job for the disk, one wake-up for each writer.
     fn flush(&mut self) {
-        let writes = std::mem::take(&mut self.batch.writes);
-        if !writes.is_empty() {
-            self.on_disk += writes.len();
-            self.with_source(|source, inbox, parts| files::write(source, parts, inbox, writes));
+        if let Some(job) = self.batch.writes.next_job() {
+            self.with_source(|source, inbox, parts| files::write(source, parts, inbox, job));
         }
         for peer in std::mem::take(&mut self.batch.wake) {
             if let Some((connection, _)) = self.connections.get(&peer) {
