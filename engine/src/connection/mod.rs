@@ -159,8 +159,7 @@ impl Connection {
                 () = write_end.cancelled() => {}
             }
         });
-        let mut reader =
-            Reader { half: read_half, peer, inbox: inbox.clone(), place, rest, tap };
+        let mut reader = Reader { half: read_half, peer, inbox: inbox.clone(), place, rest, tap };
         let read_end = end;
         let _detached = runtime::spawn("connection reader", async move {
             let guard = read_end.clone().drop_guard();
