@@ -9,14 +9,35 @@ use crate::needs;
 use crate::step::{self, Failed};
 use crate::{e2e, workspace};
 
-/// `bulk`, `crowd` or `micro`.
+/// `bulk`, `crowd`, `micro` or `search`.
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failed> {
     match arguments.split_first() {
         Some((word, rest)) if word == "bulk" => rivals("bulk.py", &[], rest),
         Some((word, rest)) if word == "crowd" => rivals("crowd.py", &["ip", "tc", "unshare"], rest),
         Some((word, rest)) if word == "micro" => micro(rest),
-        _ => Err(Failed::new("what to measure?\n  try: cargo xtask bench bulk, or crowd, or micro")),
+        Some((word, rest)) if word == "search" => search(rest),
+        _ => {
+            Err(Failed::new("what to measure?\n  try: cargo xtask bench bulk, or crowd, or micro, or search"))
+        }
     }
+}
+
+/// The tracker's index with a hundred thousand shares, or as many as are said.
+fn search(arguments: &[String]) -> Result<(), Failed> {
+    let mut command = workspace::cargo();
+    command.args([
+        "run",
+        "--release",
+        "--package",
+        "benches",
+        "--features",
+        "search",
+        "--bin",
+        "search",
+        "--",
+    ]);
+    command.args(arguments);
+    step::run(command)
 }
 
 fn micro(arguments: &[String]) -> Result<(), Failed> {

@@ -59,8 +59,8 @@ const WORDS: [Word; 8] = [
     },
     Word {
         name: "bench",
-        arguments: "bulk [--help] | crowd [--help] | micro [FILTER]",
-        about: "bulk, crowd: whole programs against aria2 and libtorrent; micro: criterion",
+        arguments: "bulk [--help] | crowd [--help] | micro [FILTER] | search [SHARES]",
+        about: "bulk, crowd: whole programs against aria2 and libtorrent; micro: criterion; search: the index",
         run: bench::run,
     },
     Word {
