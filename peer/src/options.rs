@@ -61,7 +61,7 @@ pub struct Options {
     /// cancel: delete what is here already
     #[arg(long)]
     pub delete: bool,
-    /// downloads: shares too
+    /// downloads: shares too; browse: every line
     #[arg(long)]
     pub all: bool,
     /// give up after so long, such as 90s, 5m or 2h

@@ -1,5 +1,7 @@
 //! Lists that fit into one line: whoever reads the answer takes no line above its limit.
 
+use shared::control::Entry;
+
 /// Bytes of a list: half a line, so that everything around it fits too.
 const PAGE_BYTES: usize = shared::control::LINE_AFTER_LOGIN / 2;
 
@@ -20,6 +22,12 @@ pub(crate) fn fitting<T>(items: impl Iterator<Item = T>, weigh: impl Fn(&T) -> u
 /// Bytes of a text inside JSON.
 pub(crate) fn weight(text: &str) -> usize {
     text.bytes().map(|byte| if byte < 0x20 { 6 } else { 1 + usize::from(b"\"\\".contains(&byte)) }).sum()
+}
+
+/// Bytes of an entry inside a list.
+pub(crate) fn entry_weight(entry: &Entry) -> usize {
+    let said = weight(&entry.name) + entry.comment.as_deref().map_or(0, weight);
+    400 + said + entry.by.iter().map(|nick| weight(nick) + 3).sum::<usize>()
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use std::process::{Command, Stdio};
 use lab::{Client, tracker};
 use serde_json::json;
 use shared::control::{
-    Ask, Code, ConnectBack, Find, FromTracker, Hello, History, Ignore, Join, Message, Ping, Progress, Push,
-    Request, Rooms, Search, Share, SourcesOf, StatsOf, Who, parse_from_tracker, parse_request,
+    Ask, Browse, Code, ConnectBack, Find, FromTracker, Hello, History, Ignore, Join, Message, Ping, Progress,
+    Push, Request, Rooms, Search, Share, SourcesOf, StatsOf, Who, parse_from_tracker, parse_request,
 };
 
 const DOCUMENT: &str = include_str!("../../docs/protocol.md");
@@ -32,6 +32,7 @@ fn fits(request: &Request, answer: shared::control::OkLine) -> bool {
         Request::Hello(_) => reads::<Hello>(answer),
         Request::Share(_) => reads::<Share>(answer),
         Request::Search(_) => reads::<Search>(answer),
+        Request::Browse(_) => reads::<Browse>(answer),
         Request::Find(_) => reads::<Find>(answer),
         Request::SourcesOf(_) => reads::<SourcesOf>(answer),
         Request::Progress(_) => reads::<Progress>(answer),

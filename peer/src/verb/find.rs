@@ -55,7 +55,7 @@ fn search<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
         let found = context.link.ask(request).await.map_err(target::asked)?;
         if context.screen.is_json() {
             for entry in &found.entries {
-                context.screen.json(entry_json(entry));
+                context.screen.json(entry_json(entry, found.paths.get(&entry.entry)));
             }
         }
         if found.entries.is_empty() {
@@ -82,17 +82,32 @@ fn search<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
                     0 => "offline".to_owned(),
                     sources => format!("{}/{sources} full", entry.full),
                 },
-                entry.by.join(" "),
+                by(entry),
             ]);
         }
         context.remember(found.entries.iter().map(|entry| Row::Entry(entry.entry.0.clone())));
         for line in table.lines(context.screen.width()) {
             context.screen.say(&line);
         }
+        for (number, entry) in (1..).zip(&found.entries) {
+            if let Some(path) = found.paths.get(&entry.entry) {
+                context
+                    .screen
+                    .say(&format!("  {number} has {}", fit(path, context.screen.width().max(40) - 12)));
+            }
+        }
         let more = if found.total > found.entries.len() as u64 { "   (more words show fewer)" } else { "" };
         context.screen.say(&format!("{} found.{more}   get 1     sources 1", found.total));
         Ok(())
     })
+}
+
+/// Who has it; when nobody is here, who had it and when that was.
+fn by(entry: &Entry) -> String {
+    match entry.seen.filter(|_| entry.sources == 0) {
+        Some(seen) => format!("({}, {})", entry.by.join(" "), runtime::clock::date_and_time_of(seen)),
+        None => entry.by.join(" "),
+    }
 }
 
 fn kind(word: &str) -> Result<Kind, Failure> {
@@ -105,12 +120,13 @@ fn kind(word: &str) -> Result<Kind, Failure> {
     })
 }
 
-fn entry_json(entry: &Entry) -> serde_json::Value {
+fn entry_json(entry: &Entry, path: Option<&String>) -> serde_json::Value {
     json!({
         "type": "search_result", "entry": entry.entry.0, "name": entry.name, "size": entry.size, "files": entry.files,
         "sources": entry.sources, "full": entry.full, "by": entry.by, "seen": entry.seen,
         "info_hash_v1": entry.hashes.get_v1().map(|hash| hash.to_string()),
         "info_hash_v2": entry.hashes.get_v2().map(|hash| hash.to_string()),
+        "path": path,
     })
 }
 

@@ -2,6 +2,7 @@
 //!
 //! A verb is one file with its names in English and Spanish, its arguments, its help and what it does.
 
+mod browse;
 mod describe;
 pub mod download;
 mod find;
@@ -149,6 +150,7 @@ pub const VERBS: &[Verb] = &[
     share::UNSHARE,
     list::SHARES,
     find::SEARCH,
+    browse::BROWSE,
     download::GET,
     download::WAIT,
     list::DOWNLOADS,

@@ -16,7 +16,7 @@ use crate::event::Event;
 use crate::fold::search_key;
 use crate::listing::{Candidate, Candidates, Cursor, MAX_RANKED};
 use crate::members::Member;
-use crate::page::{fitting, weight};
+use crate::page::{entry_weight, fitting, weight};
 use crate::state::State;
 
 /// Entries of a page when nobody says how many.
@@ -57,9 +57,7 @@ impl Decider<'_> {
         let page = page.map(|(candidate, item)| (item.map(|item| self.state.entry(item)), &candidate.path));
         let page = fitting(page, |(entry, path)| {
             let Some(entry) = entry else { return 0 };
-            let said = weight(&entry.name) + entry.comment.as_deref().map_or(0, weight);
-            let path = path.as_deref().map_or(0, |path| weight(path) + 80);
-            400 + said + path + entry.by.iter().map(|nick| weight(nick) + 3).sum::<usize>()
+            entry_weight(entry) + path.as_deref().map_or(0, |path| weight(path) + 80)
         });
         let end = Cursor { place: found.at.place.saturating_add(page.len()), ..found.at };
         let more = !page.is_empty() && end.place < found.total.min(MAX_RANKED);

@@ -1,6 +1,7 @@
 //! Deciding: what a command means for the state as it is. Nothing here changes anything.
 
 mod announcing;
+mod browsing;
 mod finding;
 mod operating;
 mod people;
@@ -69,6 +70,7 @@ impl Decider<'_> {
             Request::Share(share) => self.share(member, share, rng),
             Request::Unshare(unshare) => self.unshare(member, &unshare.entry),
             Request::Search(search) => self.search(&search, None),
+            Request::Browse(browse) => self.browse(&browse),
             Request::Find(find) => self.find(&find),
             Request::SourcesOf(sources) => self.sources(member, &sources, rng),
             Request::Progress(progress) => self.progress(member, &progress),

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::browse::Shelf;
 use super::entry::{Entry, EntryId, Source, base64_text, hashes};
 use super::room::{Absent, Ignored, Joined, RoomList};
 use crate::id::{InfoHashV2, InfoHashes, PeerId};
@@ -19,6 +20,8 @@ pub enum Answer {
     Shared(Shared),
     /// To `search`.
     Matches(Matches),
+    /// To `browse`.
+    Shelf(Shelf),
     /// To `find`.
     Found(Box<Found>),
     /// To `sources`.

@@ -9,6 +9,7 @@
 //! peer's link to its tracker (`write_request`, `parse_from_tracker`).
 
 mod answer;
+mod browse;
 mod entry;
 mod fault;
 mod fields;
@@ -28,6 +29,7 @@ pub use answer::{
     Answer, Counters, Done, Found, Matches, MessageLog, Messages, Past, Person, Policy, Pong, Receipt,
     ReceiptState, Sent, Shared, Sources, Stats, SwarmCounters, TrackerDescription, Welcome, WhoIsHere,
 };
+pub use browse::{Browse, Shelf};
 pub use entry::{Entry, EntryId, Have, Kind, ProgressEvent, Source};
 pub use fault::{Code, ControlError, Fault, NameFault, NumberFault, Refusal};
 pub use line::{

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::browse::Browse;
 use super::fault::{ControlError, Fault, NumberFault};
 use super::fields::{Fields, number_of};
 use super::json::{Value, parse_object};
@@ -47,6 +48,12 @@ fn read(fields: &mut Fields<'_>) -> Result<Request, Fault> {
         "share" => share(fields)?.into(),
         "unshare" => Unshare { entry: entry(fields)? }.into(),
         "search" => search(fields)?.into(),
+        "browse" => Browse {
+            nick: fields.text("nick", MAX_COMMENT)?,
+            after: fields.optional_number("after", MAX_NUMBER)?,
+            limit: fields.optional_number("limit", 1_000)?,
+        }
+        .into(),
         "find" => find(fields)?.into(),
         "sources" => SourcesOf {
             entry: entry(fields)?,

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::answer::{Done, Found, Matches, Messages, Pong, Sent, Shared, Sources, Stats, Welcome, WhoIsHere};
+use super::browse::{Browse, Shelf};
 use super::entry::{EntryId, Have, Kind, ProgressEvent, base64_text, hashes};
 use super::picture::Flow;
 use super::room::{Away, Back, Ignore, Ignored, Join, Joined, Leave, RoomList, Rooms, Unignore};
@@ -58,6 +59,8 @@ requests! {
     "unshare" Unshare -> Done,
     /// What is shared under such words?
     "search" Search -> Matches,
+    /// What does one person share?
+    "browse" Browse -> Shelf,
     /// The one entry of that name.
     "find" Find -> Found,
     /// Who has it?
