@@ -1,8 +1,9 @@
 //! What a verb may touch: the session, the tracker, the screen and what the last list showed.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use engine::{Session, TorrentStatus};
+use engine::{Session, SessionConfig, TorrentStatus};
 use runtime::Shutdown;
 use shared::InfoHash;
 
@@ -56,6 +57,13 @@ impl Context {
     fn both(&self) -> Result<&(Session, Swarms), Failure> {
         let missing = || Failure::new(Exit::Unexpected, "no_session", "this verb needs a session");
         self.swarms.as_ref().ok_or_else(missing)
+    }
+
+    /// Where downloads go when nothing else is said.
+    pub fn download_folder(&self) -> PathBuf {
+        let mut config = SessionConfig::new(self.settings.dir.clone());
+        config.into.clone_from(&self.settings.into);
+        config.download_folder()
     }
 
     /// Keeps the rows of a list that is being shown.

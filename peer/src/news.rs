@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use engine::{Alert, Session, TorrentStatus};
 use serde_json::json;
 use shared::InfoHash;
-use shared::control::Push;
+use shared::control::{Entry, Push};
 use shared::display::{Size, escape, fit};
 use tokio::sync::mpsc;
 
 use crate::app::FIRST_CONTACT;
+use crate::swarms::wishes::{Unfit, Wish};
 use crate::swarms::{News, Swarms};
 use crate::terminal::Screen;
 use crate::verb::{download, torrent_json};
@@ -54,6 +55,8 @@ impl Teller {
             News::Alert { alert, nick } => self.alert(&alert, nick),
             News::Push(push) if self.is_known(&push) => {}
             News::Push(push) => self.push(&push),
+            News::Fetching { wish, entry } => self.fetching(&wish, &entry),
+            News::NotFetched { wish, entry, why } => self.not_fetched(&wish, &entry, why),
             News::OutOfReach { id, nick, address } => self.out_of_reach(id, nick, address),
             News::Connected(welcome) => {
                 if self.lost {
@@ -152,6 +155,43 @@ impl Teller {
         if !self.screen.is_json() {
             self.screen.say(&line);
         }
+    }
+
+    fn fetching(&self, wish: &Wish, entry: &Entry) {
+        if self.screen.is_json() {
+            return self.screen.json(json!({
+                "type": "wanted", "words": wish.words, "entry": entry.entry.0, "name": entry.name, "size": entry.size,
+                "by": entry.by, "id": entry.hashes.primary().to_string(),
+            }));
+        }
+        let by = entry.by.first().map_or_else(String::new, |nick| format!(" from {}", fit(nick, 32)));
+        self.screen.say(&format!(
+            "{} is here{by}: getting it, {}, because you want \"{}\".",
+            fit(&entry.name, 60),
+            Size(entry.size),
+            fit(&wish.words, 60)
+        ));
+    }
+
+    fn not_fetched(&self, wish: &Wish, entry: &Entry, why: Unfit) {
+        let (code, reason) = match why {
+            Unfit::Silent => return,
+            Unfit::TooLarge => {
+                ("too_large", format!("it has {} and you want at most {}", Size(entry.size), Size(wish.max)))
+            }
+            Unfit::NoRoom { free } => {
+                ("disk_full", format!("it needs {} and {} are free", Size(entry.size), Size(free)))
+            }
+        };
+        if self.screen.is_json() {
+            return self.screen.json(json!({
+                "type": "warning", "code": code, "words": wish.words, "entry": entry.entry.0, "name": entry.name,
+                "size": entry.size, "text": reason,
+            }));
+        }
+        let words = fit(&wish.words, 60);
+        self.screen.say(&format!("{} has \"{words}\" that you want, but {reason}.", fit(&entry.name, 60)));
+        self.screen.say(&format!("  try: get {}", crate::words::quote(&fit(&entry.name, 80))));
     }
 
     fn out_of_reach(&self, id: InfoHash, nick: Option<String>, address: SocketAddr) {

@@ -40,16 +40,16 @@ pub struct Options {
     /// share: who can read the torrent: hybrid (all), v1 (older programs only) or v2 (newer ones only)
     #[arg(long, value_name = "VERSION", value_parser = version)]
     pub format: Option<Version>,
-    /// search: only this kind (doc, audio, video, image, archive, program)
+    /// search, want: only this kind (doc, audio, video, image, archive, program)
     #[arg(long = "type", value_name = "KIND")]
     pub kind: Option<String>,
     /// search: at least this size, such as 10M
     #[arg(long, value_name = "SIZE")]
     pub min: Option<String>,
-    /// search: at most this size
+    /// search, want: at most this size
     #[arg(long, value_name = "SIZE")]
     pub max: Option<String>,
-    /// search: only what NICK shares
+    /// search, want: only what NICK shares
     #[arg(long, value_name = "NICK")]
     pub by: Option<String>,
     /// announce: why: started, stopped, completed or none
@@ -61,7 +61,7 @@ pub struct Options {
     /// cancel: delete what is here already
     #[arg(long)]
     pub delete: bool,
-    /// downloads: shares too; browse: every line
+    /// downloads: shares too; browse: every line; want: everything that fits
     #[arg(long)]
     pub all: bool,
     /// give up after so long, such as 90s, 5m or 2h

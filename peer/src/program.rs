@@ -161,6 +161,7 @@ async fn prompt(settings: Settings, screen: Screen, stop: Shutdown) -> Result<u8
     let _log = log(&settings.dir);
     let app = App::start(settings, screen, stop.clone(), true, Needs::Both).await?;
     open_door(&app, &stop).await;
+    fulfil_wishes(&app);
     let exit = repl::run(&app).await;
     stop.request();
     farewell(app).await;
@@ -209,6 +210,9 @@ async fn ask_and_run(
     if !asks_only(needs) {
         open_door(app, stop).await;
     }
+    if verb.stays || said.options.seed {
+        fulfil_wishes(app);
+    }
     (verb.run)(&app.context, said).await?;
     if verb.stays || said.options.seed {
         if !app.context.screen.is_json() {
@@ -217,6 +221,13 @@ async fn ask_and_run(
         stop.requested().await;
     }
     Ok(())
+}
+
+/// A peer that stays fetches what is wanted when it appears.
+fn fulfil_wishes(app: &App) {
+    if let Ok(swarms) = app.context.swarms() {
+        swarms.fulfil_wishes(app.context.download_folder());
+    }
 }
 
 async fn open_door(app: &App, stop: &Shutdown) {
@@ -240,6 +251,7 @@ fn log(dir: &Path) -> Option<telemetry::Guard> {
         console_filter: "off".to_owned(),
         file: Some(folder.join("peer.log")),
         file_filter: std::env::var("PEER_LOG").unwrap_or_else(|_| "info".to_owned()),
+        rotation: telemetry::Rotation::default(),
     };
     telemetry::init(&telemetry).ok()
 }

@@ -112,6 +112,11 @@ impl Registry {
         Event::Tallied { sums: self.state.sums }
     }
 
+    /// Changes what holds from the next command on. Times of silence are those of the start.
+    pub fn reconfigure(&mut self, change: impl FnOnce(&mut Config)) {
+        change(&mut self.config);
+    }
+
     /// What holds.
     pub fn config(&self) -> &Config {
         &self.config

@@ -11,6 +11,7 @@ pub mod lines;
 pub mod multicast;
 pub mod net;
 pub mod outbox;
+pub mod service;
 pub mod settings;
 pub mod shutdown;
 pub mod spawn;

@@ -13,7 +13,7 @@ use toml::{Table, Value};
 
 use crate::config::{DEFAULT_HTTP_PORT, TrackerConfig};
 use crate::settings::Settings;
-use crate::{StartError, StoreConfig, StoreError, Tracker, archive, console, occupant};
+use crate::{StartError, StoreConfig, StoreError, Tracker, archive, console, occupant, reload};
 
 /// Exit codes, the same for all programs of the house.
 pub(crate) const UNEXPECTED: u8 = 1;
@@ -61,7 +61,11 @@ enum Verb {
     /// Run until Ctrl-C or `stop`
     Run,
     /// Print all settings and where each comes from
-    Config,
+    Config {
+        /// A tracker.toml in which every setting is explained, to begin with
+        #[arg(long)]
+        example: bool,
+    },
     /// Copy what the tracker of DIR remembers into a new file, also while it runs
     Backup {
         /// The new file: another tracker.db
@@ -120,8 +124,8 @@ pub(crate) fn say(text: &str) {
     }
 }
 
-fn run_flags(flags: &Flags) -> Result<(), Failure> {
-    let file = flags.dir.join("tracker.toml");
+/// The settings as they are written now.
+fn resolve(flags: &Flags) -> Result<settings::Resolved<Settings>, settings::SettingsError> {
     let mut table = Table::new();
     let mut set = |key: &str, value: Option<String>| {
         if let Some(value) = value {
@@ -133,10 +137,18 @@ fn run_flags(flags: &Flags) -> Result<(), Failure> {
     set("log_messages", flags.log_messages.clone());
     set("sync", flags.sync.clone());
     let environment = |name: &str| std::env::var(name).ok();
-    let resolved: settings::Resolved<Settings> =
-        settings::resolve("TRACKER", &Settings::KEYS, Some(&file), environment, table)
-            .map_err(|error| Failure::new(USAGE, format!("{error}\n  try: tracker config")))?;
-    if flags.verb == Some(Verb::Config) {
+    settings::resolve("TRACKER", &Settings::KEYS, Some(&flags.dir.join("tracker.toml")), environment, table)
+}
+
+fn run_flags(flags: &Flags) -> Result<(), Failure> {
+    if flags.verb == Some(Verb::Config { example: true }) {
+        say(Settings::EXAMPLE);
+        return Ok(());
+    }
+    let file = flags.dir.join("tracker.toml");
+    let resolved = resolve(flags)
+        .map_err(|error| Failure::new(USAGE, format!("{error}\n  try: tracker config --example")))?;
+    if let Some(Verb::Config { .. }) = flags.verb {
         say(&describe(&resolved, &file)?);
         return Ok(());
     }
@@ -155,24 +167,33 @@ fn run_flags(flags: &Flags) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::new(UNEXPECTED, format!("Cannot start: {error}")))?;
-    let ended = runtime.block_on(serve(config, &resolved.settings, &flags.dir));
+    let read = || resolve(flags).map(|resolved| resolved.settings).map_err(|error| error.to_string());
+    let ended = runtime.block_on(serve(config, &resolved.settings, &flags.dir, read));
     // A thread that still waits for a line of input must not hold the program.
     runtime.shutdown_background();
     ended
 }
 
-async fn serve(config: TrackerConfig, settings: &Settings, dir: &Path) -> Result<(), Failure> {
+async fn serve(
+    config: TrackerConfig,
+    settings: &Settings,
+    dir: &Path,
+    read: impl Fn() -> Result<Settings, String>,
+) -> Result<(), Failure> {
     let message_log = config.registry.message_log;
     let log = dir.join("tracker.log");
-    let guard = start_log(&settings.log, &log)?;
+    let guard = start_log(settings, &log)?;
     let tracker = Tracker::start(config).await.map_err(|error| start_failure(&error))?;
     say(&banner(tracker.local_addr(), tracker.http_addr(), &log, message_log));
     let shutdown = Shutdown::new();
+    runtime::service::notify("READY=1");
     tokio::select! {
         _ = runtime::shutdown::signal() => {}
         () = shutdown.requested() => {}
         () = console::run(&tracker, &shutdown) => {}
+        () = reload::on_hangup(&tracker, settings, &guard, read) => {}
     }
+    runtime::service::notify("STOPPING=1");
     let online = tracker.online();
     tracker.stop().await;
     tracing::info!("stopped; {online} {} told", if online == 1 { "peer was" } else { "peers were" });
@@ -181,12 +202,13 @@ async fn serve(config: TrackerConfig, settings: &Settings, dir: &Path) -> Result
 }
 
 /// A log file that cannot be written is no reason not to serve: then there is the console alone.
-fn start_log(filter: &str, log: &Path) -> Result<Guard, Failure> {
+fn start_log(settings: &Settings, log: &Path) -> Result<Guard, Failure> {
     let telemetry = |file| Telemetry {
         console: Some(Console::Stdout),
-        console_filter: filter.to_owned(),
+        console_filter: settings.log.clone(),
         file,
-        file_filter: filter.to_owned(),
+        file_filter: settings.log.clone(),
+        rotation: settings.rotation(),
     };
     if let Err(error) = std::fs::OpenOptions::new().create(true).append(true).open(log) {
         complain(&format!("Cannot write to {}: {error}. What happens is shown here only", log.display()));

@@ -247,6 +247,11 @@ impl Hub {
         inner.outboxes.len()
     }
 
+    /// Changes what holds from the next request on.
+    pub(crate) fn reconfigure(&self, change: impl FnOnce(&mut registry::Config)) {
+        self.lock().registry.reconfigure(change);
+    }
+
     /// The tracker's counters.
     pub(crate) fn counters(&self) -> Counters {
         self.lock().registry.counters(self.shared.clock.now())

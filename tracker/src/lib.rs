@@ -22,6 +22,7 @@ mod hub;
 mod listener;
 mod occupant;
 mod rate;
+mod reload;
 pub mod search;
 mod session;
 mod settings;

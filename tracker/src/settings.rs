@@ -4,11 +4,15 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::ParseIntError;
 use std::time::Duration;
 
+use runtime::telemetry::Rotation;
 use serde::{Deserialize, Serialize};
 use shared::control::{DEFAULT_PORT, MessageLog};
 
 use crate::config::{DEFAULT_HTTP_PORT, TrackerConfig};
 use crate::store::Sync;
+
+/// Bytes of a megabyte of log.
+const MEGABYTE: u64 = 1_000_000;
 
 /// The settings with their defaults; each can stand in `tracker.toml`, in the environment as
 /// `TRACKER_` and its name in capitals, or (some of them) on the command line.
@@ -29,6 +33,12 @@ pub struct Settings {
     pub log_messages: MessageLog,
     /// What is logged, such as `info`, or `debug` when something is wrong.
     pub log: String,
+    /// Megabytes from which on the log file is put aside; 0 for never.
+    pub log_megabytes: u64,
+    /// Whether each day has a log file of its own.
+    pub log_daily: bool,
+    /// Log files that are kept beside the one that is written.
+    pub log_files: usize,
     /// Seconds between the heartbeats of a peer; three of them in silence and it is lost.
     pub heartbeat_seconds: u64,
     /// Connections from one public address.
@@ -43,7 +53,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        let config = TrackerConfig::default();
+        let (config, rotation) = (TrackerConfig::default(), Rotation::default());
         Self {
             listen: config.listen.to_string(),
             http: String::new(),
@@ -51,6 +61,9 @@ impl Default for Settings {
             lan: true,
             log_messages: config.registry.message_log,
             log: "info".to_owned(),
+            log_megabytes: rotation.bytes / MEGABYTE,
+            log_daily: rotation.daily,
+            log_files: rotation.keep,
             heartbeat_seconds: config.registry.heartbeat.as_secs(),
             sessions_per_address: config.sessions_per_address,
             sessions_per_local_address: config.sessions_per_local_address,
@@ -91,19 +104,35 @@ pub enum UnfitSetting {
 
 impl Settings {
     /// The names of all settings.
-    pub const KEYS: [&'static str; 11] = [
+    pub const KEYS: [&'static str; 14] = [
         "listen",
         "http",
         "unknown_torrents",
         "lan",
         "log_messages",
         "log",
+        "log_megabytes",
+        "log_daily",
+        "log_files",
         "heartbeat_seconds",
         "sessions_per_address",
         "sessions_per_local_address",
         "max_peers",
         "sync",
     ];
+
+    /// Those that a running tracker takes over when the file is read again.
+    pub(crate) const RELOADED: [&'static str; 7] =
+        ["unknown_torrents", "log_messages", "log", "log_megabytes", "log_daily", "log_files", "max_peers"];
+
+    /// A `tracker.toml` in which every setting stands as a comment, with what it means.
+    pub const EXAMPLE: &'static str = include_str!("../tracker.example.toml");
+
+    /// When the log file is put aside.
+    pub(crate) fn rotation(&self) -> Rotation {
+        let bytes = self.log_megabytes.saturating_mul(MEGABYTE);
+        Rotation { bytes, daily: self.log_daily, keep: self.log_files }
+    }
 
     /// What a tracker is started with.
     pub fn config(&self) -> Result<TrackerConfig, UnfitSetting> {
@@ -118,6 +147,9 @@ impl Settings {
             if !(1..=1_000_000).contains(&value) {
                 return Err(UnfitSetting::Range { name, least: 1, most: 1_000_000 });
             }
+        }
+        if !(1..=1_000).contains(&self.log_files) {
+            return Err(UnfitSetting::Range { name: "log_files", least: 1, most: 1_000 });
         }
         let defaults = TrackerConfig::default();
         let listen = listen_address(&self.listen, DEFAULT_PORT)?;
@@ -195,6 +227,29 @@ mod tests {
         keys.sort_unstable();
         assert_eq!(names, keys);
         assert_eq!(Settings::default().config().unwrap().listen.port(), 5000);
+    }
+
+    #[test]
+    fn the_example_has_every_setting_with_its_default_and_says_what_can_be_reloaded() {
+        let uncommented: String = Settings::EXAMPLE
+            .lines()
+            .map(|line| match line.strip_prefix('#') {
+                Some(setting) if !setting.starts_with(' ') => format!("{setting}\n"),
+                _ => format!("{line}\n"),
+            })
+            .collect();
+        assert_eq!(
+            uncommented.parse::<toml::Table>().unwrap(),
+            toml::Table::try_from(Settings::default()).unwrap()
+        );
+        assert_eq!(Settings::EXAMPLE.parse::<toml::Table>().unwrap(), toml::Table::new());
+        let mut marked: Vec<&str> = Vec::new();
+        for setting in Settings::EXAMPLE.split("\n\n").skip(1) {
+            let name = setting.lines().find_map(|line| line.split_once(" = ")?.0.strip_prefix('#')).unwrap();
+            assert!(setting.lines().count() > 1, "{name} is explained");
+            marked.extend(setting.contains("[reload]").then_some(name));
+        }
+        assert_eq!(marked, Settings::RELOADED);
     }
 
     #[test]

@@ -6,9 +6,12 @@
 
 mod book;
 mod company;
+mod news;
 mod picture;
 mod reach;
 pub mod roster;
+pub mod wishes;
+mod wishing;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,7 +20,7 @@ use std::time::Duration;
 use engine::{Alert, Session, State, TorrentStatus};
 use shared::control::{
     Change, EntryId, Find, Have, Kind, MAX_INFO, MAX_LAYERS, Progress, ProgressEvent, Push, Share, Shared,
-    SourcesOf, Unshare, Welcome,
+    SourcesOf, Unshare,
 };
 use shared::metainfo::Metainfo;
 use shared::{InfoHash, InfoHashV2, PeerId};
@@ -25,6 +28,8 @@ use tokio::sync::mpsc;
 
 use self::book::{Book, quarters};
 use self::company::Company;
+pub use self::news::News;
+use self::wishing::Wishing;
 use crate::link::{AskError, LinkEvent, TrackerLink};
 
 /// How often progress is looked at.
@@ -34,36 +39,6 @@ const NEWS: usize = 1024;
 /// Sources that are asked for.
 const WANT: u64 = 50;
 
-/// Something that the person may want to see.
-#[derive(Debug, Clone, PartialEq)]
-pub enum News {
-    /// The engine has something to say.
-    Alert {
-        /// What.
-        alert: Alert,
-        /// What the peer that it is about is called, if it is about one that is known.
-        nick: Option<String>,
-    },
-    /// The tracker has let us in.
-    Connected(Box<Welcome>),
-    /// The tracker is gone.
-    Lost {
-        /// Why.
-        reason: String,
-    },
-    /// Neither we nor a peer that has it could dial the other.
-    OutOfReach {
-        /// For which torrent.
-        id: InfoHash,
-        /// What the peer is called, if that is known.
-        nick: Option<String>,
-        /// Where it was dialled.
-        address: std::net::SocketAddr,
-    },
-    /// The tracker said something unasked.
-    Push(Box<Push>),
-}
-
 /// The go-between. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Swarms {
@@ -71,6 +46,7 @@ pub struct Swarms {
     link: TrackerLink,
     book: Arc<Mutex<Book>>,
     company: Arc<Mutex<Company>>,
+    wishing: Arc<Mutex<Wishing>>,
 }
 
 impl Swarms {
@@ -82,13 +58,14 @@ impl Swarms {
         events: mpsc::Receiver<LinkEvent>,
         home: PathBuf,
     ) -> (Self, mpsc::Receiver<News>) {
+        let wishing = Arc::new(Mutex::new(Wishing::load(home.clone())));
         let company = Company::load(home);
         let mut book = Book::default();
         for one in company.roster().people() {
             book.meet(one.peer_id, &one.nick);
         }
         let (book, company) = (Arc::new(Mutex::new(book)), Arc::new(Mutex::new(company)));
-        let swarms = Self { session, link, book, company };
+        let swarms = Self { session, link, book, company, wishing };
         let (news, read) = mpsc::channel(NEWS);
         drop(runtime::spawn("swarms", swarms.clone().run(alerts, events, news)));
         (swarms, read)
@@ -166,6 +143,7 @@ impl Swarms {
                     self.look();
                     self.paint();
                     self.look_around();
+                    self.look_for_wishes(&news);
                     None
                 }
             };
@@ -230,6 +208,7 @@ impl Swarms {
         match event {
             LinkEvent::Connected(welcome) => {
                 self.book().tracker_is_new();
+                self.something_appeared();
                 let swarms = self.clone();
                 Self::aside(async move {
                     swarms.follow_tracker().await;
@@ -256,6 +235,7 @@ impl Swarms {
                 self.somebody_came_or_went();
             }
             Push::PeerLeft { .. } => self.somebody_came_or_went(),
+            Push::Shared { .. } => self.something_appeared(),
             Push::Source { entry, peer, change } => {
                 let addresses = self.book().meet_source(peer, self.session.peer_id());
                 let id = self.book().id_of(entry);

@@ -110,7 +110,7 @@ fn by(entry: &Entry) -> String {
     }
 }
 
-fn kind(word: &str) -> Result<Kind, Failure> {
+pub(super) fn kind(word: &str) -> Result<Kind, Failure> {
     let word = word.to_lowercase();
     let known = Kind::WORDS.iter().find(|(name, _)| *name == word).map(|(_, kind)| *kind);
     known.ok_or_else(|| {

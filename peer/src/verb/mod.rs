@@ -16,6 +16,7 @@ mod share;
 mod steer;
 mod target;
 mod told;
+mod want;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -158,6 +159,9 @@ pub const VERBS: &[Verb] = &[
     steer::PAUSE,
     steer::RESUME,
     steer::CANCEL,
+    want::WANT,
+    want::UNWANT,
+    want::WANTS,
     find::SOURCES,
     list::PEERS,
     people::WHO,

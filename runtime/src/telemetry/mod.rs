@@ -7,20 +7,23 @@
 //! console and only the file.
 
 mod console;
+mod rotating;
 mod sink;
 
-use std::fs::OpenOptions;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use tracing_subscriber::filter::{EnvFilter, ParseError};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{Layer as _, Registry};
+use tracing_subscriber::{Layer as _, Registry, reload};
 
 use self::console::ConsoleFormat;
+pub use self::rotating::Rotation;
+use self::rotating::{Rotating, Wishes};
 use self::sink::{Sink, WhenFull};
 
 /// The target of events that an operator wants to see: who came, shared, fetched, said, went.
@@ -46,6 +49,8 @@ pub struct Telemetry {
     pub file: Option<PathBuf>,
     /// What the file gets.
     pub file_filter: String,
+    /// When the file is put aside.
+    pub rotation: Rotation,
 }
 
 /// Why logging could not be set up.
@@ -80,12 +85,42 @@ pub enum TelemetryError {
 #[must_use = "logging ends when this is dropped"]
 pub struct Guard {
     _sinks: Vec<sink::Flush>,
+    filters: Vec<reload::Handle<EnvFilter, Registry>>,
+    file: Option<Arc<Wishes>>,
+}
+
+impl Guard {
+    /// From now on the console and the file get what this filter says.
+    pub fn set_filter(&self, text: &str) -> Result<(), TelemetryError> {
+        for handle in &self.filters {
+            let filter = filter(text)?;
+            // The handle fails only when logging is over.
+            let _ = handle.reload(filter);
+        }
+        Ok(())
+    }
+
+    /// From now on the file is put aside so.
+    pub fn set_rotation(&self, rotation: Rotation) {
+        if let Some(file) = &self.file {
+            file.set(rotation);
+        }
+    }
+
+    /// Somebody put the file aside: the next line begins a new one under its name.
+    pub fn reopen(&self) {
+        if let Some(file) = &self.file {
+            file.reopen();
+        }
+    }
 }
 
 /// Sets logging up for the whole program, panics included.
 pub fn init(telemetry: &Telemetry) -> Result<Guard, TelemetryError> {
     let mut sinks = Vec::new();
     let mut layers = Vec::new();
+    let mut filters = Vec::new();
+    let mut wishes = None;
     if let Some(console) = telemetry.console {
         let stream: Box<dyn io::Write + Send> = match console {
             Console::Stdout => Box::new(io::stdout()),
@@ -94,22 +129,25 @@ pub fn init(telemetry: &Telemetry) -> Result<Guard, TelemetryError> {
         // A terminal can be stopped with a key; the program must not stop with it.
         let (sink, flush) = Sink::start("console", stream, WhenFull::Drop).map_err(TelemetryError::Thread)?;
         sinks.push(flush);
+        let (filter, handle) = reload::Layer::new(filter(&telemetry.console_filter)?);
+        filters.push(handle);
         let layer = tracing_subscriber::fmt::layer()
             .with_ansi(false)
             .event_format(ConsoleFormat)
             .with_writer(sink)
-            .with_filter(filter(&telemetry.console_filter)?);
+            .with_filter(filter);
         layers.push(layer.boxed());
     }
     if let Some(path) = &telemetry.file {
-        let file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(path)
+        let file = Wishes::new(telemetry.rotation);
+        wishes = Some(Arc::clone(&file));
+        let file = Rotating::open(path, file)
             .map_err(|source| TelemetryError::File { path: path.clone(), source })?;
         let (sink, flush) =
             Sink::start("log", Box::new(file), WhenFull::Wait).map_err(TelemetryError::Thread)?;
         sinks.push(flush);
+        let (filter, handle) = reload::Layer::new(filter(&telemetry.file_filter)?);
+        filters.push(handle);
         let layer = tracing_subscriber::fmt::layer()
             .json()
             .flatten_event(true)
@@ -117,7 +155,7 @@ pub fn init(telemetry: &Telemetry) -> Result<Guard, TelemetryError> {
             .with_span_list(false)
             .with_timer(LocalTime)
             .with_writer(sink)
-            .with_filter(filter(&telemetry.file_filter)?);
+            .with_filter(filter);
         layers.push(layer.boxed());
     }
     Registry::default().with(layers).try_init().map_err(|_| TelemetryError::Twice)?;
@@ -128,7 +166,7 @@ pub fn init(telemetry: &Telemetry) -> Result<Guard, TelemetryError> {
         let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
         tracing::error!(place, "panicked: {}", text.unwrap_or("without a text"));
     }));
-    Ok(Guard { _sinks: sinks })
+    Ok(Guard { _sinks: sinks, filters, file: wishes })
 }
 
 fn filter(filter: &str) -> Result<EnvFilter, TelemetryError> {

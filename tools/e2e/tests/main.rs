@@ -6,6 +6,7 @@
 
 mod discovery;
 mod disk_full;
+mod finding;
 mod flood;
 mod foreign;
 mod foreign_trackers;

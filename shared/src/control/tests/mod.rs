@@ -73,6 +73,7 @@ fn requests() -> Vec<Request> {
         Unshare { entry: entry_id() }.into(),
         Search { query: "tema 3".to_owned(), kind: Some(Kind::Doc), limit: Some(5), ..Search::default() }
             .into(),
+        Browse { nick: "eva".to_owned(), after: Some(200), limit: Some(5) }.into(),
         Find::Entry { entry: entry_id() }.into(),
         Find::Name { name: "linux.iso".to_owned() }.into(),
         Find::Hash { info_hash: InfoHash([9; 20]) }.into(),
