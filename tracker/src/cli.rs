@@ -276,10 +276,14 @@ fn doors_failure(address: SocketAddr, source: &std::io::Error) -> Failure {
 }
 
 /// What BitTorrent clients and browsers are given, at the address that is shown first.
-fn clients(http: SocketAddr, first: IpAddr) -> String {
+fn clients(http: SocketAddr, first: IpAddr, token: &Path) -> String {
     let ip = if http.ip().is_unspecified() { first } else { http.ip() };
     let at = SocketAddr::new(ip, http.port());
-    format!("  BitTorrent  http://{at}/announce   udp://{at}/announce\n  page        http://{at}/")
+    format!(
+        "  BitTorrent  http://{at}/announce   udp://{at}/announce\n  \
+         page        http://{at}/   its operator's token is in {}",
+        token.display()
+    )
 }
 
 fn banner(bound: SocketAddr, http: Option<SocketAddr>, log: &Path, message_log: MessageLog) -> String {
@@ -308,7 +312,10 @@ fn banner(bound: SocketAddr, http: Option<SocketAddr>, log: &Path, message_log: 
     };
     let clients = http.map_or_else(
         || "  BitTorrent  no doors for other clients (--no-http)".to_owned(),
-        |http| clients(http, reachable.first().map_or(bound.ip(), |interface| interface.ip)),
+        |http| {
+            let first = reachable.first().map_or(bound.ip(), |interface| interface.ip);
+            clients(http, first, &log.with_file_name(crate::web::TOKEN_FILE))
+        },
     );
     format!(
         "tracker {} - LAN/VPN swarm\n  peers       {}\n  join        others join with: peer --tracker {join}\n\

@@ -39,6 +39,9 @@ pub struct TrackerConfig {
     pub errors: usize,
     /// See [`Self::errors`].
     pub error_window: Duration,
+    /// Names by which browsers may come to the page, beside addresses and names of local networks: any
+    /// other could be a stranger's.
+    pub web_names: Vec<String>,
     /// Where what lasts is kept; nothing outlives a tracker without it.
     pub store: Option<StoreConfig>,
     /// The registry's own knobs.
@@ -60,6 +63,7 @@ impl Default for TrackerConfig {
             outbox_bytes: 1024 * 1024,
             errors: 20,
             error_window: Duration::from_secs(10),
+            web_names: Vec::new(),
             store: None,
             registry: registry::Config {
                 version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -6,6 +6,7 @@
 
 mod finding;
 mod keeping;
+mod view;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,8 +27,11 @@ use shared::control::{
 };
 
 use crate::audit;
+use crate::feed::Feed;
 use crate::search::Index;
 use crate::store::{self, Folder, Journal, Kept, StoreConfig, StoreError};
+
+pub(crate) use self::view::View;
 
 /// How a connection that the peer closed in good order ends.
 pub(crate) const CLOSED: &str = "closed without bye";
@@ -74,6 +78,8 @@ struct Inner {
     index: Option<Index>,
     /// Connections that took all kept messages up to an id, and said nothing since.
     written: BTreeMap<SessionKey, u64>,
+    /// What happened last, for the page.
+    feed: Feed,
 }
 
 impl Hub {
@@ -96,6 +102,7 @@ impl Hub {
             tallied: None,
             index: None,
             written: BTreeMap::new(),
+            feed: Feed::default(),
         };
         let (inner, writer) = (Mutex::new(inner), Mutex::default());
         let hub = match (store, opened) {
@@ -312,6 +319,7 @@ impl Inner {
         let promise = self.keep(&decision.events);
         for event in &decision.events {
             audit::log(event);
+            self.feed.note(event, runtime::clock::wall_millis());
         }
         let kept =
             decision.events.iter().any(|event| matches!(event, Event::Messaged { to, .. } if to != "*"));

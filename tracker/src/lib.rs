@@ -18,6 +18,7 @@ pub mod cli;
 mod config;
 mod console;
 mod doors;
+mod feed;
 mod hub;
 mod listener;
 mod occupant;
@@ -32,6 +33,7 @@ mod udp;
 mod web;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -46,6 +48,7 @@ pub use settings::{Settings, UnfitSetting};
 pub use store::{StoreConfig, StoreError, Sync};
 
 use crate::hub::Hub;
+use crate::web::{Operator, WebConfig};
 
 /// How long the last lines may take when the tracker stops.
 const FAREWELL: Duration = Duration::from_millis(1_500);
@@ -90,6 +93,16 @@ fn start_dht(listen: SocketAddr, shutdown: &Shutdown) {
     }
 }
 
+/// The operator's word of a folder. The page serves on without it, but nothing can be done from there.
+fn operator(dir: &Path) -> Option<Operator> {
+    let operator = Operator::of_folder(dir);
+    if let Err(error) = &operator {
+        let file = Operator::place(dir);
+        tracing::warn!(%error, file = %file.display(), "nothing can be done from the page: its token cannot be had");
+    }
+    operator.ok()
+}
+
 /// A running tracker. It runs on until [`Self::stop`], also when this is dropped.
 pub struct Tracker {
     hub: Hub,
@@ -121,7 +134,9 @@ impl Tracker {
         let (sessions, shutdown) = (TaskTracker::new(), Shutdown::new());
         let dropped = Arc::new(AtomicU64::new(0));
         if let Some(doors) = doors {
-            doors.open(&hub, &shutdown, &sessions, Arc::clone(&dropped));
+            let operator = config.store.as_ref().and_then(|store| operator(&store.dir));
+            let (names, dropped) = (config.web_names.clone(), Arc::clone(&dropped));
+            doors.open(&hub, &shutdown, &sessions, WebConfig { operator, names, dropped });
         }
         if config.lan {
             let cookie = format!("{:016x}", rand::make_rng::<rand::rngs::StdRng>().random::<u64>());

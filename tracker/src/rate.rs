@@ -30,6 +30,18 @@ impl Rate {
         Self { burst: burst.into(), per_second: per_second.into(), buckets: Mutex::default() }
     }
 
+    /// So many at once, and so many more each minute.
+    pub(crate) fn per_minute(burst: u32, per_minute: u32) -> Self {
+        Self { burst: burst.into(), per_second: f64::from(per_minute) / 60.0, buckets: Mutex::default() }
+    }
+
+    /// Whether one could be taken from the bucket of `ip`; nothing is.
+    pub(crate) fn has_one(&self, ip: IpAddr, now: Instant) -> bool {
+        let buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let bucket = buckets.get(&Some(place(ip))).or_else(|| buckets.get(&None));
+        bucket.is_none_or(|bucket| self.level(*bucket, now) >= 1.0)
+    }
+
     /// Takes one from the bucket of `ip`; false when it is empty.
     pub(crate) fn take(&self, ip: IpAddr, now: Instant) -> bool {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);

@@ -3,7 +3,6 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use runtime::Shutdown;
 use runtime::net::{both_families, datagrams, listen};
@@ -12,7 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::hub::Hub;
 use crate::udp::UdpDoor;
-use crate::web;
+use crate::web::{self, WebConfig};
 
 /// How many ports behind a taken one are tried before any is good.
 const NEXT: u16 = 9;
@@ -66,11 +65,14 @@ fn both(wanted: SocketAddr) -> io::Result<Doors> {
 }
 
 impl Doors {
-    /// Opens both until `shutdown`. `dropped` counts datagrams that came too fast.
-    pub(crate) fn open(self, hub: &Hub, shutdown: &Shutdown, tasks: &TaskTracker, dropped: Arc<AtomicU64>) {
-        let udp = UdpDoor::new(hub.clone(), dropped);
+    /// Opens both until `shutdown`.
+    pub(crate) fn open(self, hub: &Hub, shutdown: &Shutdown, tasks: &TaskTracker, web: WebConfig) {
+        let udp = UdpDoor::new(hub.clone(), Arc::clone(&web.dropped));
         runtime::spawn("udp", udp.serve(self.udp, shutdown.clone()));
-        runtime::spawn("web-listener", web::serve(self.tcp, hub.clone(), shutdown.clone(), tasks.clone()));
+        runtime::spawn(
+            "web-listener",
+            web::serve(self.tcp, hub.clone(), web, shutdown.clone(), tasks.clone()),
+        );
     }
 }
 

@@ -159,7 +159,7 @@ async fn d24_to_d30_sharing_is_all_seven_steps_of_publishing() {
     );
     assert_eq!(dict.get("announce-list").and_then(|tiers| tiers.as_list()).map(<[_]>::len), Some(2), "D40");
     // Step 6: a page links to it.
-    let (status, head, page) = get(http, "/").await;
+    let (status, head, page) = get(http, "/list").await;
     let page = String::from_utf8(page).unwrap();
     assert!(status == 200 && head.contains("content-type: text/html"));
     assert!(page.contains("/t/apuntes%20de%20redes.pdf.torrent") && page.contains("magnet:?xt=urn:btih:"));
@@ -293,7 +293,8 @@ async fn a14_whatever_a_stranger_sends_the_door_answers_the_next_one() {
         ("GET /t/..%2F..%2Fetc%2Fpasswd.torrent HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 404),
         ("GET /t/%ff.torrent HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 400),
         ("GET /wp-admin HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 404),
-        ("GET /?page=99999999999999999999 HTTP/1.1\r\nHost: <script>\r\nConnection: close\r\n\r\n", 200),
+        ("GET /list?page=99999999999999999999 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 200),
+        ("GET /list HTTP/1.1\r\nHost: <script>\r\nConnection: close\r\n\r\n", 403),
         ("HEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 200),
         ("\u{13}BitTorrent protocol\r\n\r\n", 400),
         ("{\"type\":\"hello\"}\r\n\r\n", 400),
@@ -329,7 +330,7 @@ async fn layers_that_are_not_those_of_the_info_are_refused() {
     // Without an info dictionary there is no file, and the page still has the magnet link.
     ana.share("other.iso", 9).await;
     assert_eq!(get(http, "/t/other.iso.torrent").await.0, 404);
-    assert!(String::from_utf8(get(http, "/").await.2).unwrap().contains("urn:btih:0909"));
+    assert!(String::from_utf8(get(http, "/list").await.2).unwrap().contains("urn:btih:0909"));
     tracker.stop().await;
 }
 

@@ -1,21 +1,34 @@
 //! The HTTP door: announces and scrapes for BitTorrent clients, and a page for people.
 //!
 //! ```text
-//! GET /announce, /scrape   bencode (announce.rs)
-//! GET /                    what is shared (page.rs)
-//! GET /t/NAME.torrent      the file (torrent.rs)
+//! GET /announce, /scrape        bencode (announce.rs)
+//! GET /                         the live page (assets.rs), fed by
+//! GET /api/v1/...               JSON (api.rs) and a stream of what changes (live.rs)
+//! POST /api/v1/actions/NAME     for who says the operator's word (actions.rs, operator.rs)
+//! GET /list, /qr/ID.svg         what is shared, without scripts (list.rs)
+//! GET /t/NAME.torrent           the file (torrent.rs)
+//! GET /metrics, /healthz        for programs that watch (metrics.rs)
 //! ```
 //!
-//! Only reading, without cookies or scripts. Connections, heads, time and requests of one address are
-//! bounded; whoever is over a limit hears it in one line or is cut.
+//! Without cookies. Connections, heads, time and requests of one address are bounded; whoever is over a
+//! limit hears it in one line or is cut. Browsers that came by a strange name are refused (guard.rs).
 
+mod actions;
 mod announce;
+mod api;
+mod assets;
+mod guard;
 mod host;
-mod page;
+mod list;
+mod live;
+mod metrics;
+mod operator;
+mod rows;
 mod torrent;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -23,20 +36,23 @@ use axum::extract::{Extension, Request};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use rand::RngExt as _;
 use runtime::Shutdown;
 use shared::control::is_local;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 use tokio_util::task::TaskTracker;
 
 use crate::hub::Hub;
 use crate::listener::{Addresses, is_of_one_connection};
 use crate::rate::{Rate, place};
+
+pub(crate) use self::operator::{FILE as TOKEN_FILE, Operator};
 
 /// Connections of one public address, and of one nearby.
 const CONNECTIONS: (usize, usize) = (64, 512);
@@ -55,12 +71,33 @@ const LIFETIME: Duration = Duration::from_secs(300);
 const REQUESTS: (u32, u32) = (500, 100);
 /// The same for pages and files, which cost more.
 const PAGES: (u32, u32) = (40, 10);
+/// Wrong tokens of one address: a burst, and in a minute.
+const GUESSES: (u32, u32) = (5, 6);
+/// How long a viewer may watch.
+const WATCHING: Duration = Duration::from_secs(24 * 3_600);
 /// The pause after a failed accept.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// What the web door is given.
+pub(crate) struct WebConfig {
+    /// The operator's word; without it nothing can be done from the page.
+    pub(crate) operator: Option<Operator>,
+    /// Names of this machine by which browsers may come.
+    pub(crate) names: Vec<String>,
+    /// Datagrams of the other door that were dropped.
+    pub(crate) dropped: Arc<AtomicU64>,
+}
 
 /// What all requests share.
 pub(crate) struct Web {
     hub: Hub,
+    live: live::Live,
+    /// Milliseconds since 1970.
+    started: u64,
+    operator: Option<Operator>,
+    names: Vec<String>,
+    dropped: Arc<AtomicU64>,
+    guesses: Rate,
     /// The port of both announce doors.
     port: u16,
     /// What clients are given as `tracker id`.
@@ -76,16 +113,56 @@ struct Ends {
     via: IpAddr,
 }
 
+/// One connection, as those who answer on it may steer it.
+#[derive(Debug, Default)]
+pub(crate) struct Link {
+    /// Ends it.
+    cut: Shutdown,
+    watching: AtomicBool,
+}
+
+impl Link {
+    /// It carries the live stream, which has no end.
+    fn watches(&self) {
+        self.watching.store(true, Ordering::Relaxed);
+    }
+
+    /// When it has lived for too long.
+    async fn lifetime(&self) {
+        sleep(LIFETIME).await;
+        if self.watching.load(Ordering::Relaxed) {
+            sleep(WATCHING).await;
+        }
+    }
+}
+
 /// Serves until it is told to stop.
-pub(crate) async fn serve(listener: TcpListener, hub: Hub, shutdown: Shutdown, tasks: TaskTracker) {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    hub: Hub,
+    config: WebConfig,
+    shutdown: Shutdown,
+    tasks: TaskTracker,
+) {
     let port = listener.local_addr().map_or(0, |address| address.port());
     let web = Arc::new(Web {
         hub,
+        live: live::Live::default(),
+        started: runtime::clock::wall_millis(),
+        operator: config.operator,
+        names: config.names,
+        dropped: config.dropped,
+        guesses: Rate::per_minute(GUESSES.0, GUESSES.1),
         port,
         tracker_id: format!("{:08x}", rand::make_rng::<rand::rngs::StdRng>().random::<u32>()).into_bytes(),
         requests: Rate::new(REQUESTS.0, REQUESTS.1),
         pages: Rate::new(PAGES.0, PAGES.1),
     });
+    let (watched, until) = (Arc::clone(&web), shutdown.clone());
+    runtime::spawn("page", async move {
+        watched.live.run(watched.hub.clone(), watched.started, until).await;
+    });
+    let router = router(web);
     let addresses = Addresses::default();
     let connections = TaskTracker::new();
     loop {
@@ -109,48 +186,65 @@ pub(crate) async fn serve(listener: TcpListener, hub: Hub, shutdown: Shutdown, t
             continue;
         }
         let Some(held) = addresses.take(place(from.ip()), limit) else { continue };
-        let (web, shutdown) = (Arc::clone(&web), shutdown.clone());
+        let (router, shutdown) = (router.clone(), shutdown.clone());
         let connection = connections.track_future(async move {
             let _held = held;
+            let link = Arc::new(Link { cut: shutdown.child(), ..Link::default() });
             tokio::select! {
-                () = shutdown.requested() => {}
-                ended = timeout(LIFETIME, connection(stream, from, web)) => {
-                    if ended.is_err() {
-                        tracing::debug!(%from, "a web connection lived too long");
-                    }
-                }
+                () = link.cut.requested() => {}
+                () = link.lifetime() => tracing::debug!(%from, "a web connection lived too long"),
+                () = connection(stream, from, router, Arc::clone(&link)) => {}
             }
         });
         runtime::spawn("web", tasks.track_future(connection));
     }
 }
 
-async fn connection(stream: TcpStream, from: SocketAddr, web: Arc<Web>) {
+async fn connection(stream: TcpStream, from: SocketAddr, router: Router, link: Arc<Link>) {
     let via = stream.local_addr().map_or(from.ip(), |local| local.ip().to_canonical());
     if let Err(error) = runtime::net::tune(&stream) {
         tracing::debug!(%error, "socket options could not be set");
     }
+    let ends = Ends { from, via };
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(ends);
+        request.extensions_mut().insert(Arc::clone(&link));
+        router.call(request)
+    });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_DEADLINE)
         .max_buf_size(MAX_HEAD)
         .max_headers(MAX_HEADERS)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router(web, Ends { from, via })))
+        .serve_connection(TokioIo::new(stream), service)
         .await;
     if let Err(error) = served {
         tracing::debug!(%error, %from, "a web connection broke");
     }
 }
 
-fn router(web: Arc<Web>, ends: Ends) -> Router {
+fn router(web: Arc<Web>) -> Router {
     Router::new()
-        .route("/", get(page::page))
+        .route("/", get(assets::page))
+        .route("/assets/{name}", get(assets::asset))
+        .route("/list", get(list::list))
+        .route("/qr/{file}", get(list::qr))
+        .route("/api/v1/overview", get(api::overview))
+        .route("/api/v1/peers", get(api::peers))
+        .route("/api/v1/shares", get(api::shares))
+        .route("/api/v1/shares/{id}", get(api::share))
+        .route("/api/v1/log", get(api::log))
+        .route("/api/v1/events", get(api::events))
+        .route("/api/v1/operator", get(api::operator))
+        .route("/api/v1/actions/{name}", post(actions::act))
+        .route("/metrics", get(metrics::metrics))
+        .route("/healthz", get(metrics::healthz))
         .route("/t/{name}", get(torrent::file))
         .route("/announce", get(announce::announce))
         .route("/scrape", get(announce::scrape))
         .fallback(|| async { plain(StatusCode::NOT_FOUND, "There is nothing here; the list is at /") })
         .layer(from_fn(check))
-        .layer(Extension(ends))
         .layer(Extension(web))
 }
 
@@ -160,15 +254,23 @@ async fn check(Extension(web): Extension<Arc<Web>>, request: Request, next: Next
     let path = request.uri().path();
     let line = path.len() + request.uri().query().map_or(0, str::len);
     let is_announce = matches!(path, "/announce" | "/scrape");
+    let is_dear = path == "/list" || ["/t/", "/qr/"].iter().any(|dear| path.starts_with(dear));
+    let is_action = path.starts_with("/api/v1/actions/");
     let now = Instant::now();
     let allowed = ends.is_none_or(|ends| {
-        let rate = if is_announce { &web.requests } else { &web.pages };
+        let rate = if is_dear { &web.pages } else { &web.requests };
         rate.take(ends.from.ip(), now)
     });
+    // What a torrent client fetches by a name that it was told is no page.
+    let is_page = !is_announce && !path.starts_with("/t/");
+    let strange = is_page.then(|| guard::check(request.headers(), &web.names)).and_then(Result::err);
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     let mut response = if line > MAX_LINE {
         plain(StatusCode::URI_TOO_LONG, "The address is longer than 8,192 bytes")
-    } else if !matches!(*request.method(), Method::GET | Method::HEAD) {
+    } else if !(reads || is_action && request.method() == Method::POST) {
         plain(StatusCode::METHOD_NOT_ALLOWED, "This server is only read from")
+    } else if let Some(strange) = strange {
+        api::refused(StatusCode::FORBIDDEN, "strange_host_or_origin", &strange.to_string())
     } else if allowed {
         next.run(request).await
     } else if is_announce {
@@ -181,9 +283,11 @@ async fn check(Extension(web): Extension<Arc<Web>>, request: Request, next: Next
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::CACHE_CONTROL, "no-store"),
+        (header::HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
         (
             header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+             base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
         ),
     ] {
         headers.insert(name, HeaderValue::from_static(value));

@@ -1,4 +1,5 @@
-//! `/`: what is shared, for people with a browser: a .torrent file, a magnet link and its QR code each.
+//! `/list`: what is shared, for browsers without scripts: a .torrent file, a magnet link and its QR code
+//! each. And `/qr/ID.svg`, the same picture alone.
 //!
 //! Names come from strangers: they are escaped for people first and for HTML then.
 
@@ -6,12 +7,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use axum::extract::{Extension, RawQuery};
+use axum::extract::{Extension, Path, RawQuery};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use qrcode::render::svg;
 use qrcode::{EcLevel, QrCode};
-use shared::control::Entry;
+use shared::control::{Entry, EntryId};
 use shared::display::{Size, escape};
 use shared::magnet::Magnet;
 
@@ -22,14 +23,10 @@ use super::{Ends, Web, host, plain};
 const ROWS: usize = 25;
 
 const HEAD: &str = "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-    <meta name=\"viewport\" content=\"width=device-width\"><title>Shared files</title><style>\
-    body{font:16px/1.5 sans-serif;max-width:60em;margin:2em auto;padding:0 1em}\
-    table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.4em .8em .4em 0;\
-    border-bottom:1px solid #ccc;vertical-align:top;overflow-wrap:anywhere}\
-    td.n{white-space:nowrap}code{overflow-wrap:anywhere}svg{width:15em;height:15em}\
-    </style></head><body><h1>Shared files</h1>\n";
+    <meta name=\"viewport\" content=\"width=device-width\"><title>Shared files</title>\
+    <link rel=\"stylesheet\" href=\"/assets/page.css\"></head><body class=\"plain\"><h1>Shared files</h1>\n";
 
-pub(super) async fn page(
+pub(super) async fn list(
     Extension(web): Extension<Arc<Web>>,
     Extension(ends): Extension<Ends>,
     RawQuery(query): RawQuery,
@@ -75,10 +72,10 @@ fn draw(entries: &[Entry], number: usize, urls: &[String; 2]) -> String {
     if pages > 1 {
         let _ = write!(html, "<p>Page {number} of {pages}");
         if number > 1 {
-            let _ = write!(html, " <a href=\"/?page={}\">before</a>", number - 1);
+            let _ = write!(html, " <a href=\"/list?page={}\">before</a>", number - 1);
         }
         if number < pages {
-            let _ = write!(html, " <a href=\"/?page={}\">next</a>", number + 1);
+            let _ = write!(html, " <a href=\"/list?page={}\">next</a>", number + 1);
         }
         html.push_str("</p>\n");
     }
@@ -110,6 +107,27 @@ fn row(html: &mut String, entry: &Entry, unique: bool, urls: &[String; 2]) {
     );
 }
 
+/// `/qr/ID.svg`: the magnet link of an entry, without its name, as a picture.
+pub(super) async fn qr(
+    Extension(web): Extension<Arc<Web>>,
+    Extension(ends): Extension<Ends>,
+    Path(file): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let id = file.strip_suffix(".svg").map(|id| EntryId(id.to_ascii_lowercase()));
+    let Some(share) = id.and_then(|id| web.hub.share(&id)) else {
+        return plain(StatusCode::NOT_FOUND, "Nothing that is shared has this id");
+    };
+    let urls = host::announce_urls(&host::of(&headers, ends, web.port), web.port);
+    let magnet =
+        Magnet { hashes: share.entry.hashes, name: None, trackers: urls.to_vec(), peers: Vec::new() };
+    let drawn = tokio::task::spawn_blocking(move || picture(&magnet.to_string())).await;
+    match drawn {
+        Ok(svg) if !svg.is_empty() => ([(header::CONTENT_TYPE, "image/svg+xml")], svg).into_response(),
+        _ => plain(StatusCode::INTERNAL_SERVER_ERROR, "The picture could not be made"),
+    }
+}
+
 /// The QR code of a link; nothing for one that is too long for any.
 fn picture(link: &str) -> String {
     let Ok(code) = QrCode::with_error_correction_level(link, EcLevel::L) else { return String::new() };
@@ -136,7 +154,7 @@ fn text(raw: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use shared::control::{EntryId, Kind};
+    use shared::control::Kind;
     use shared::{InfoHash, InfoHashV2, InfoHashes};
 
     use super::*;
@@ -188,7 +206,11 @@ mod tests {
         assert!(html.contains("/t/b.torrent") && !html.contains("/t/a.torrent"));
         let many: Vec<Entry> = (0..60).map(|n| entry(&format!("file {n}"), n)).collect();
         let (first, last) = (draw(&many, 0, &urls()), draw(&many, 99, &urls()));
-        assert!(first.contains("Page 1 of 3") && first.contains("/?page=2") && !first.contains("/?page=0"));
+        assert!(
+            first.contains("Page 1 of 3")
+                && first.contains("/list?page=2")
+                && !first.contains("/list?page=0")
+        );
         assert!(last.contains("Page 3 of 3") && last.contains("file%2059.torrent"));
         assert!(draw(&[], 1, &urls()).contains("Nothing is shared yet."));
     }
