@@ -16,6 +16,7 @@
     reason = "everything here ends the test when the world is not as it must be"
 )]
 
+pub mod browser;
 pub mod checker;
 pub mod control;
 pub mod dice;

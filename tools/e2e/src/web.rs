@@ -28,13 +28,28 @@ impl Answer {
 
 /// Asks for a path; a server that cannot be reached gives an answer with status 0.
 pub fn get(server: SocketAddr, path: &str) -> Answer {
+    ask(server, "GET", path, &[], b"")
+}
+
+/// Asks in any way. `headers` may say another `Host` than the server's.
+pub fn ask(server: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
     let nothing = Answer { status: 0, head: String::new(), body: Vec::new() };
     let Ok(mut stream) = TcpStream::connect(server) else { return nothing };
     let most = Some(Duration::from_secs(20));
     stream.set_read_timeout(most).expect("a TCP option");
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\n\r\n");
+    let mut request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
+    if !headers.iter().any(|(name, _)| *name == "Host") {
+        request = format!("{request}Host: {server}\r\n");
+    }
+    for (name, value) in headers {
+        request = format!("{request}{name}: {value}\r\n");
+    }
+    if !body.is_empty() {
+        request = format!("{request}Content-Length: {}\r\n", body.len());
+    }
+    let request = [request.as_bytes(), b"\r\n", body].concat();
     let mut bytes = Vec::new();
-    if stream.write_all(request.as_bytes()).is_err() || stream.read_to_end(&mut bytes).is_err() {
+    if stream.write_all(&request).is_err() || stream.read_to_end(&mut bytes).is_err() {
         return nothing;
     }
     let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { return nothing };

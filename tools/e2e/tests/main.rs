@@ -14,6 +14,7 @@ mod halfway;
 mod killed;
 mod many_files;
 mod messages;
+mod page;
 mod poison;
 mod private;
 mod prompt;

@@ -12,7 +12,7 @@ use super::{Need, answers, install, is_root, is_there};
 use crate::step::{self, Failed};
 use crate::workspace;
 
-const NEEDS: [Need; 10] = [
+const NEEDS: [Need; 11] = [
     Need { program: "aria2c", package: "aria2", why: "downloads from us and seeds to us" },
     Need {
         program: "transmission-daemon",
@@ -25,12 +25,18 @@ const NEEDS: [Need; 10] = [
     Need { program: "tcpdump", package: "tcpdump", why: "sees which packets leave a host" },
     Need { program: "nft", package: "nftables", why: "the address translation of a router" },
     Need { program: "ip", package: "iproute2", why: "hosts as network namespaces" },
-    Need { program: "node", package: "nodejs", why: "runs the npm package bittorrent-tracker" },
-    Need { program: "npm", package: "npm", why: "fetches the npm package bittorrent-tracker" },
+    Need { program: "chromium", package: "chromium", why: "looks at the tracker's page" },
+    Need { program: "node", package: "nodejs", why: "runs npm packages" },
+    Need { program: "npm", package: "npm", why: "fetches npm packages" },
 ];
 
-/// The npm package whose client and server are tried against our tracker and peer.
-const NPM_PACKAGE: &str = "bittorrent-tracker@11.2.3";
+/// Packages of npm and what for: a client and a server that are tried against our tracker and peer; what
+/// steers Chromium; and what looks for obstacles to people on a page.
+const NPM_PACKAGES: [(&str, &str, &str); 3] = [
+    ("bittorrent-tracker", "11.2.3", "another tracker and its client"),
+    ("playwright-core", "1.65.1", "steers Chromium"),
+    ("axe-core", "4.14.1", "finds obstacles on a page"),
+];
 
 /// Where packages of Python and npm lie, so that the tests find them.
 pub(super) fn folder() -> PathBuf {
@@ -52,7 +58,7 @@ pub(super) fn check() -> Result<(), Failed> {
     }
     let mut lines: Vec<String> = missing().iter().map(|need| lacking(need)).collect();
     lines.extend(libtorrent().err());
-    lines.extend(npm_package().err());
+    lines.extend(npm_packages().err());
     for line in &lines {
         println!("   {line}");
     }
@@ -100,22 +106,28 @@ fn has_libtorrent(python: &Path) -> bool {
     )
 }
 
-fn npm_package() -> Result<(), String> {
+fn npm_packages() -> Result<(), String> {
     let folder = folder().join("npm");
-    if folder.join("node_modules/bittorrent-tracker/package.json").exists() {
+    let is_here = |name: &str| folder.join("node_modules").join(name).join("package.json").exists();
+    let missing: Vec<_> = NPM_PACKAGES.iter().filter(|(name, ..)| !is_here(name)).collect();
+    if missing.is_empty() {
         return Ok(());
     }
+    let wanted: Vec<String> =
+        NPM_PACKAGES.iter().map(|(name, version, _)| format!("{name}@{version}")).collect();
     let failed = |error: String| {
+        let what: Vec<String> = missing.iter().map(|(name, _, why)| format!("{name} ({why})")).collect();
         format!(
-            "missing: npm package {NPM_PACKAGE} (another tracker and its client): {error}; its tests are skipped\n     \
-             try: npm install --prefix {} {NPM_PACKAGE}",
-            folder.display()
+            "missing: of npm {}: {error}; their tests are skipped\n     try: npm install --prefix {} {}",
+            what.join(", "),
+            folder.display(),
+            wanted.join(" ")
         )
     };
     std::fs::create_dir_all(&folder).map_err(|error| failed(error.to_string()))?;
     let mut npm = Command::new("npm");
-    // No scripts: its optional packages would compile a WebRTC that nothing here uses.
+    // No scripts: their optional packages would compile a WebRTC, or fetch browsers, that nothing here uses.
     npm.args(["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--omit=optional"]);
-    npm.arg("--prefix").arg(&folder).arg(NPM_PACKAGE);
+    npm.arg("--prefix").arg(&folder).args(&wanted);
     step::run(npm).map_err(|error| failed(error.to_string()))
 }
