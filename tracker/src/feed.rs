@@ -139,6 +139,8 @@ mod tests {
             text: "hola\u{1b}[2J".to_owned(),
             nonce: None,
             delivered: 1,
+            stored: 0,
+            refused: 0,
             log,
             at: 7,
         }
