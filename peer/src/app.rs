@@ -11,6 +11,7 @@ use shared::control::Welcome;
 use shared::display::{escape, fit};
 use tokio::net::TcpStream;
 
+use crate::chat::Chat;
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::link::{AskError, LinkConfig, TrackerLink};
@@ -68,6 +69,10 @@ impl App {
         // Who only wants to look at or steer what is here needs no tracker, and hosts none.
         let (tracker, hosted) = match needs {
             Needs::Both | Needs::BothUnlessNamed => find_or_host(&settings, &screen).await?,
+            Needs::Myself => {
+                let found = find_tracker(&settings, &screen).await;
+                (found.unwrap_or_else(|| named_or_local(&settings)), None)
+            }
             Needs::Session | Needs::Tracker | Needs::TrackerIfThere | Needs::Nothing => {
                 (named_or_local(&settings), None)
             }
@@ -82,9 +87,17 @@ impl App {
         });
         let (swarms, stream) =
             Swarms::start(session.clone(), alerts, link.clone(), events, settings.dir.clone());
+        let chat = Chat::default();
         drop(runtime::spawn(
             "news",
-            news::show(stream, session.clone(), swarms.clone(), screen.clone(), at_prompt),
+            news::show(
+                stream,
+                session.clone(),
+                swarms.clone(),
+                (link.clone(), chat.clone()),
+                screen.clone(),
+                at_prompt,
+            ),
         ));
         let swarms = Some((session, swarms));
         let context = Context {
@@ -94,6 +107,7 @@ impl App {
             settings: Arc::new(settings),
             rows: Arc::default(),
             trace: Arc::default(),
+            chat,
             stop,
             at_prompt,
         };
@@ -134,6 +148,7 @@ impl App {
             settings: Arc::new(settings),
             rows: Arc::default(),
             trace: Arc::default(),
+            chat: Chat::default(),
             stop,
             at_prompt: false,
         };

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use shared::control::{Search, Who};
+use shared::control::{Rooms, Search, Who};
 use tokio::sync::Notify;
 
 use crate::context::Context;
@@ -23,6 +23,7 @@ const MOST: usize = 100;
 struct Known {
     names: Vec<String>,
     nicks: Vec<String>,
+    rooms: Vec<String>,
 }
 
 /// The completer of the prompt. Names come from a copy that a task keeps fresh: Tab never waits.
@@ -51,7 +52,8 @@ impl Completion {
             Offer::Nothing => Vec::new(),
             Offer::Verbs => fitting(VERBS.iter().map(|verb| verb.name().to_owned()), typed),
             Offer::Remote => fitting(known.names.iter().cloned(), typed),
-            Offer::Nicks => fitting(known.nicks.iter().cloned(), typed),
+            Offer::Nicks => fitting(known.nicks.iter().chain(&known.rooms).cloned(), typed),
+            Offer::Rooms => fitting(known.rooms.iter().cloned(), typed),
             Offer::Own => {
                 let list = self.context.session().map(engine::Session::list).unwrap_or_default();
                 fitting(list.into_iter().map(|one| one.name), typed)
@@ -72,7 +74,7 @@ impl Complete for Completion {
         let Some(verb) = verb::find(word) else { return (at, Vec::new()) };
         let start = last_word(rest);
         let typed = rest.get(start..).unwrap_or_default();
-        let first_word_only = verb.offer == Offer::Nicks && start > 0;
+        let first_word_only = matches!(verb.offer, Offer::Nicks | Offer::Rooms) && start > 0;
         if first_word_only {
             return (at, Vec::new());
         }
@@ -140,6 +142,7 @@ async fn refresh(context: Context, known: Arc<Mutex<Known>>, typing: Arc<Notify>
     loop {
         let names = all_names(&context).await;
         let nicks = context.link.ask(Who::default()).await;
+        let rooms = context.link.ask(Rooms {}).await;
         {
             let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
             if let Ok(names) = names {
@@ -147,6 +150,9 @@ async fn refresh(context: Context, known: Arc<Mutex<Known>>, typing: Arc<Notify>
             }
             if let Ok(here) = nicks {
                 known.nicks = here.peers.into_iter().map(|person| person.nick).collect();
+            }
+            if let Ok(list) = rooms {
+                known.rooms = list.rooms.into_iter().map(|entry| entry.room).collect();
             }
         }
         tokio::time::sleep(REFRESH).await;

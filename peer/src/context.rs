@@ -7,6 +7,7 @@ use engine::{Session, SessionConfig, TorrentStatus};
 use runtime::Shutdown;
 use shared::InfoHash;
 
+use crate::chat::Chat;
 use crate::failure::{Exit, Failure};
 use crate::link::TrackerLink;
 use crate::settings::Settings;
@@ -39,6 +40,8 @@ pub struct Context {
     pub stop: Shutdown,
     /// What ends the trace that runs beside the prompt.
     pub trace: Arc<Mutex<Option<Shutdown>>>,
+    /// Who wrote last, and whether the person looks.
+    pub chat: Chat,
     /// Whether a person sits at a prompt that goes on after the verb.
     pub at_prompt: bool,
 }

@@ -1,6 +1,7 @@
 //! The person's side of the swarm: a prompt, one-shot verbs and a demonstration over one engine session.
 
 pub mod app;
+pub mod chat;
 pub mod cli;
 pub mod completion;
 pub mod context;

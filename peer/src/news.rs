@@ -9,29 +9,44 @@ use std::time::{Duration, Instant};
 use engine::{Alert, Session, TorrentStatus};
 use serde_json::json;
 use shared::InfoHash;
-use shared::control::{Entry, Push};
+use shared::control::{Away, Entry, Push, RoomChange, Welcome};
 use shared::display::{Size, escape, fit};
 use tokio::sync::mpsc;
 
 use crate::app::FIRST_CONTACT;
+use crate::chat::Chat;
+use crate::link::TrackerLink;
 use crate::swarms::wishes::{Unfit, Wish};
 use crate::swarms::{News, Swarms};
 use crate::terminal::Screen;
 use crate::verb::{download, torrent_json};
 
-/// Messages that are remembered so that none is shown twice: as many as a tracker keeps for one person.
-const MAX_TOLD: usize = 200;
+/// Messages that are remembered so that none is shown twice: more than a tracker gives to one who comes back.
+const MAX_TOLD: usize = 1_000;
 
 /// Shows news until there is none any more.
 pub async fn show(
     mut news: mpsc::Receiver<News>,
     session: Session,
     swarms: Swarms,
+    (link, chat): (TrackerLink, Chat),
     screen: Screen,
     at_prompt: bool,
 ) {
     let (begun, told) = (Instant::now(), VecDeque::new());
-    let mut teller = Teller { session, swarms, screen, at_prompt, lost: false, begun, told };
+    let mut teller = Teller {
+        session,
+        swarms,
+        link,
+        chat,
+        screen,
+        at_prompt,
+        lost: false,
+        begun,
+        told,
+        motd: None,
+        hinted: false,
+    };
     while let Some(one) = news.recv().await {
         teller.tell(one);
     }
@@ -40,6 +55,8 @@ pub async fn show(
 struct Teller {
     session: Session,
     swarms: Swarms,
+    link: TrackerLink,
+    chat: Chat,
     screen: Screen,
     at_prompt: bool,
     lost: bool,
@@ -47,6 +64,10 @@ struct Teller {
     /// The last messages, by id, sender and time: a tracker that was killed before it knew that we have
     /// one says it again.
     told: VecDeque<(u64, String, u64)>,
+    /// What the operator told those who come, as it was shown last.
+    motd: Option<String>,
+    /// It was said how one answers.
+    hinted: bool,
 }
 
 impl Teller {
@@ -69,6 +90,7 @@ impl Teller {
                     ));
                 }
                 self.lost = false;
+                self.welcomed(&welcome);
             }
             News::Lost { reason } => {
                 if !self.lost {
@@ -82,6 +104,24 @@ impl Teller {
                 }
                 self.lost = true;
             }
+        }
+    }
+
+    /// What the tracker says at the door, and what it has to be told again.
+    fn welcomed(&mut self, welcome: &Welcome) {
+        if self.motd != welcome.motd {
+            self.motd.clone_from(&welcome.motd);
+            if let Some(text) = self.motd.as_ref().filter(|_| self.at_prompt && !self.screen.is_json()) {
+                self.screen.say(&format!("[tracker] {}", escape(text)));
+            }
+        }
+        if let Some(text) = self.chat.away() {
+            let link = self.link.clone();
+            drop(runtime::spawn("away again", async move {
+                if let Err(error) = link.ask(Away { text: Some(text) }).await {
+                    tracing::debug!(%error, "the tracker does not know that the person is away");
+                }
+            }));
         }
     }
 
@@ -269,19 +309,31 @@ impl Teller {
         false
     }
 
-    fn push(&self, push: &Push) {
+    fn push(&mut self, push: &Push) {
         if let Push::Message { message, from, to, text, at, late } = push {
+            let is_private = to != "*" && !to.starts_with('@');
+            if is_private {
+                self.chat.heard(from);
+            }
             if self.screen.is_json() {
                 let line = json!({"type": "message", "message": message, "from": from, "to": to, "text": text, "at": at, "late": late});
                 return self.screen.json(line);
             }
-            let to_all = if to == "*" { " to all" } else { "" };
+            let place = match to.as_str() {
+                "*" => " to all".to_owned(),
+                room if room.starts_with('@') => format!(" {}", fit(room, 33)),
+                _ => String::new(),
+            };
             let (time, late) = if *late {
                 (runtime::clock::date_and_time_of(*at), " (while you were away)")
             } else {
                 (runtime::clock::time_of_day(), "")
             };
-            return self.screen.say(&format!("[{time}] {}{to_all}{late}: {}", fit(from, 32), escape(text)));
+            let hint =
+                if is_private && self.at_prompt && !self.hinted { "     (reply TEXT answers)" } else { "" };
+            self.hinted |= !hint.is_empty();
+            let line = format!("[{time}] {}{place}{late}: {}{hint}", fit(from, 32), escape(text));
+            return self.screen.say(&line);
         }
         if self.screen.is_json() || !self.at_prompt {
             return;
@@ -299,6 +351,14 @@ impl Teller {
                         crate::words::quote(&entry.name)
                     ));
                 }
+            }
+            Push::Room { room, nick, change } => {
+                let (room, nick) = (fit(room, 33), fit(nick.as_deref().unwrap_or_default(), 32));
+                self.screen.say(&match change {
+                    RoomChange::Joined => format!("{nick} is in {room} now."),
+                    RoomChange::Left => format!("{nick} has left {room}."),
+                    RoomChange::Closed => format!("The tracker's operator closed {room}."),
+                });
             }
             Push::Notice { text } => self.screen.say(&format!("[tracker] {}", escape(text))),
             Push::Kick { reason } => {

@@ -6,12 +6,15 @@ mod browse;
 mod describe;
 pub mod download;
 mod find;
+mod hear;
+mod history;
 mod inspect;
 mod limit;
 mod list;
 mod look;
 mod people;
 pub mod remembered;
+mod rooms;
 mod share;
 mod steer;
 mod target;
@@ -68,8 +71,10 @@ pub enum Offer {
     Remote,
     /// Names of this peer's downloads and shares.
     Own,
-    /// People who are here.
+    /// People who are here, and rooms.
     Nicks,
+    /// Rooms.
+    Rooms,
     /// Other verbs.
     Verbs,
 }
@@ -81,6 +86,8 @@ pub enum Needs {
     Nothing,
     /// Only a connection to the tracker.
     Tracker,
+    /// A connection to the tracker as the person that this folder is: what it does there lasts.
+    Myself,
     /// A connection to the tracker, if it answers; otherwise what was remembered.
     TrackerIfThere,
     /// Only the session: works without a tracker.
@@ -135,6 +142,8 @@ impl Verb {
                 Needs::Session
             }
             Needs::BothUnlessNamed => Needs::Both,
+            // A room is for those who belong to it.
+            Needs::Tracker if self.takes_text && said.text.starts_with('@') => Needs::Myself,
             other => other,
         }
     }
@@ -167,6 +176,15 @@ pub const VERBS: &[Verb] = &[
     people::WHO,
     people::MESSAGE,
     people::SAY,
+    history::REPLY,
+    history::HISTORY,
+    rooms::JOIN,
+    rooms::LEAVE,
+    rooms::ROOMS,
+    hear::IGNORE,
+    hear::UNIGNORE,
+    hear::AWAY,
+    hear::BACK,
     limit::LIMIT,
     describe::INFO,
     describe::MAGNET,

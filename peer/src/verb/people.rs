@@ -1,10 +1,10 @@
 //! `who`, `message` and `say`: the people here.
 
 use serde_json::json;
-use shared::control::{Code, Message, ReceiptState, Sent, Who};
+use shared::control::{Code, Message, Person, ReceiptState, Sent, Who};
 use shared::display::{Size, escape, fit};
 
-use super::{Needs, Offer, Running, Said, Verb, remembered, target};
+use super::{Needs, Offer, Running, Said, Verb, remembered, rooms, target};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::link::{AskError, LinkState};
@@ -13,10 +13,10 @@ use crate::terminal::table::{Column, Table};
 /// who
 pub(super) const WHO: Verb = Verb {
     names: &["who", "quien"],
-    arguments: "",
-    about: "the people here",
-    examples: &[],
-    offer: Offer::Nothing,
+    arguments: "[@ROOM]",
+    about: "the people here, or all who belong to a room",
+    examples: &["who @aula1"],
+    offer: Offer::Rooms,
     needs: Needs::TrackerIfThere,
     takes_text: false,
     stays: false,
@@ -26,9 +26,9 @@ pub(super) const WHO: Verb = Verb {
 /// message
 pub(super) const MESSAGE: Verb = Verb {
     names: &["message", "msg", "m", "mensaje"],
-    arguments: "NICK TEXT",
-    about: "say something to one person",
-    examples: &["msg bob ya esta el iso"],
+    arguments: "NICK|@ROOM TEXT",
+    about: "say something to one person, or in a room",
+    examples: &["msg bob ya esta el iso", "msg @aula1 empezamos"],
     offer: Offer::Nicks,
     needs: Needs::Tracker,
     takes_text: true,
@@ -39,27 +39,28 @@ pub(super) const MESSAGE: Verb = Verb {
 /// say
 pub(super) const SAY: Verb = Verb {
     names: &["say", "decir"],
-    arguments: "TEXT",
-    about: "say something to everybody",
-    examples: &["say empezamos en 5 min"],
-    offer: Offer::Nothing,
+    arguments: "[@ROOM] TEXT",
+    about: "say something to everybody, or in a room",
+    examples: &["say empezamos en 5 min", "say @aula1 empezamos"],
+    offer: Offer::Rooms,
     needs: Needs::Tracker,
     takes_text: true,
     stays: false,
     run: say,
 };
 
-fn who<'a>(context: &'a Context, _: &'a Said) -> Running<'a> {
+fn who<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
     Box::pin(async move {
         // While there is no connection nobody needs to wait for one.
         let asked = match context.link.state() {
             LinkState::Lost { reason } => {
                 Err(AskError::NotConnected { tracker: context.link.tracker().to_owned(), reason })
             }
-            _ => context.link.ask(Who::default()).await,
+            _ => context.link.ask(Who { room: said.words.first().map(|room| rooms::named(room)) }).await,
         };
         let here = match asked {
             Ok(here) => here,
+            Err(AskError::Refused(refusal)) => return Err(target::refused(refusal)),
             Err(error) => return remembered::last_known(context, error),
         };
         if context.screen.is_json() {
@@ -67,7 +68,12 @@ fn who<'a>(context: &'a Context, _: &'a Said) -> Running<'a> {
                 context.screen.json(json!({
                     "type": "roster", "nick": person.nick, "peer_id": person.peer_id.to_string(), "address": person.address.to_string(),
                     "agent": person.agent, "shares": person.shares, "bytes": person.bytes, "since": person.since,
-                    "chat": person.chat,
+                    "chat": person.chat, "away": person.away,
+                }));
+            }
+            for absent in &here.absent {
+                context.screen.json(json!({
+                    "type": "absent", "nick": absent.nick, "peer_id": absent.peer_id.to_string(), "seen": absent.seen,
                 }));
             }
             return Ok(());
@@ -88,18 +94,31 @@ fn who<'a>(context: &'a Context, _: &'a Said) -> Running<'a> {
                 address,
                 shares,
                 Size(person.bytes).to_string(),
-                format!("{}{}", person.agent, if person.chat { "" } else { "  cannot chat" }),
+                format!("{}{}{}", away(person), person.agent, if person.chat { "" } else { "  cannot chat" }),
             ]);
         }
         for line in table.lines(context.screen.width()) {
             context.screen.say(&line);
         }
-        if here.peers.len() < 2 {
+        for absent in &here.absent {
+            let since = runtime::clock::date_and_time_of(absent.seen);
+            context.screen.say(&format!("{}  away since {since}", fit(&absent.nick, 32)));
+        }
+        if said.words.is_empty() && here.peers.len() < 2 {
             let ways = crate::app::ways_to_join(&context.settings).join("     or: ");
             context.screen.say(&format!("You are alone. Others come with:  {ways}"));
         }
         Ok(())
     })
+}
+
+/// What is said of somebody who is connected and does not look.
+fn away(person: &Person) -> String {
+    match person.away.as_deref() {
+        None => String::new(),
+        Some("") => "(away) ".to_owned(),
+        Some(text) => format!("(away: {}) ", fit(text, 40)),
+    }
 }
 
 /// `NICK TEXT` as typed: the text keeps its spaces.
@@ -134,11 +153,20 @@ fn say<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
             return Err(Failure::new(Exit::Usage, "usage", "What do you want to say to everybody?")
                 .advise("say hola"));
         }
-        send(context, "*", &said.text).await
+        match split_nick(&said.text) {
+            ("@todos" | "@all" | "*", text) if !text.is_empty() => send(context, "*", text).await,
+            (room, "") if room.starts_with('@') => {
+                let shown = fit(room, 33);
+                Err(Failure::new(Exit::Usage, "usage", format!("What do you want to say in {shown}?"))
+                    .advise(format!("say {shown} hola")))
+            }
+            (room, text) if room.starts_with('@') => send(context, room, text).await,
+            _ => send(context, "*", &said.text).await,
+        }
     })
 }
 
-async fn send(context: &Context, to: &str, text: &str) -> Result<(), Failure> {
+pub(super) async fn send(context: &Context, to: &str, text: &str) -> Result<(), Failure> {
     let request = Message { to: to.to_owned(), text: text.to_owned(), nonce: None };
     let sent = match context.link.ask(request).await {
         Ok(sent) => sent,
@@ -150,13 +178,24 @@ async fn send(context: &Context, to: &str, text: &str) -> Result<(), Failure> {
     if context.screen.is_json() {
         context.screen.json(json!({
             "type": "sent", "to": to, "message": sent.message, "delivered": sent.delivered, "stored": sent.stored, "refused": sent.refused,
+            "receivers": sent.receivers.iter().map(|receipt| json!({
+                "nick": receipt.nick, "state": receipt.state, "away": receipt.away,
+            })).collect::<Vec<_>>(),
         }));
-    } else {
-        context.screen.say(&sent_line(to, &sent));
     }
-    if to != "*" && sent.delivered + sent.stored == 0 {
-        let text = format!("{} does not get your message.", fit(to, 32));
+    let is_private = to != "*" && !to.starts_with('@');
+    if is_private && sent.delivered + sent.stored == 0 {
+        let text = format!("{} does not accept messages from you.", fit(to, 32));
         return Err(Failure::new(Exit::Refused, "refused", text).advise("who"));
+    }
+    if !context.screen.is_json() {
+        context.screen.say(&sent_line(to, &sent));
+        for receipt in sent.receivers.iter().filter(|_| is_private) {
+            if let Some(away) = &receipt.away {
+                let text = if away.is_empty() { String::new() } else { format!(": {}", escape(away)) };
+                context.screen.say(&format!("  {} is away{text}", fit(&receipt.nick, 32)));
+            }
+        }
     }
     Ok(())
 }
@@ -172,7 +211,7 @@ async fn program_of(context: &Context, nick: &str, error: &AskError) -> Option<S
 
 fn sent_line(to: &str, sent: &Sent) -> String {
     let time = runtime::clock::time_of_day();
-    if to != "*" {
+    if to != "*" && !to.starts_with('@') {
         let state = match sent.receivers.first().map(|receipt| receipt.state) {
             Some(ReceiptState::Stored) => "stored: it comes when they are back",
             Some(ReceiptState::Refused) => "refused",
@@ -180,12 +219,15 @@ fn sent_line(to: &str, sent: &Sent) -> String {
         };
         return format!("to {} {time} {state}", fit(to, 32));
     }
+    let place = if to == "*" { "to all".to_owned() } else { fit(to, 33) };
     let total = sent.delivered + sent.stored + sent.refused;
     if total == 0 {
-        return format!("to all {time}: nobody else is here");
+        return format!("{place} {time}: nobody else is {}", if to == "*" { "here" } else { "in it" });
     }
-    let stored = if sent.stored > 0 { format!(", {} stored", sent.stored) } else { String::new() };
-    format!("to all {time} {} of {total} delivered{stored}", sent.delivered)
+    let some =
+        |number: u64, word: &str| if number > 0 { format!(", {number} {word}") } else { String::new() };
+    let (stored, refused) = (some(sent.stored, "stored"), some(sent.refused, "refused"));
+    format!("{place} {time} {} of {total} delivered{stored}{refused}", sent.delivered)
 }
 
 /// Somebody who came with a BitTorrent program.

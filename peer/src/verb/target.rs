@@ -257,7 +257,7 @@ pub(super) fn needs_quotes(verb: &str, name: &str) -> Failure {
 /// Any refusal of the tracker.
 pub(super) fn refused(refusal: Refusal) -> Failure {
     let exit = match refusal.code {
-        Code::NoSuchUser | Code::NoSuchEntry => Exit::NotFound,
+        Code::NoSuchUser | Code::NoSuchEntry | Code::NoSuchRoom => Exit::NotFound,
         Code::BadField | Code::BadMessage | Code::TooLong | Code::BadName | Code::Ambiguous => Exit::Usage,
         _ => Exit::Refused,
     };

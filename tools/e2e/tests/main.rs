@@ -19,6 +19,7 @@ mod poison;
 mod private;
 mod prompt;
 mod punch;
+mod rooms;
 mod roster;
 mod sizes;
 mod steering;
