@@ -36,7 +36,7 @@ const VERBS: [&str; 5] = ["status", "peers", "shares", "stop", "help"];
 pub(crate) async fn run(tracker: &Tracker, shutdown: &Shutdown) {
     let mut lines = lines();
     while let Some(line) = lines.recv().await {
-        let answer = obey(tracker, shutdown, line.trim());
+        let answer = obey(tracker, shutdown, line.trim()).await;
         if !answer.is_empty() {
             print(&answer);
         }
@@ -70,11 +70,13 @@ fn lines() -> mpsc::Receiver<String> {
     lines
 }
 
-fn obey(tracker: &Tracker, shutdown: &Shutdown, line: &str) -> String {
+async fn obey(tracker: &Tracker, shutdown: &Shutdown, line: &str) -> String {
     let (verb, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     let rest = rest.trim();
-    if let Some(answer) = orders::obey(tracker.hub(), verb.trim_start_matches('/'), rest) {
-        return answer;
+    match orders::read_line(tracker.hub(), verb.trim_start_matches('/'), rest) {
+        Some(orders::Line::Order(action)) => return orders::obey(tracker.hub(), action).await,
+        Some(orders::Line::Said(answer)) => return answer,
+        None => {}
     }
     match verb.trim_start_matches('/') {
         "" => String::new(),

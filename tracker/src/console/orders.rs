@@ -13,24 +13,39 @@ pub(super) const VERBS: [&str; 10] =
 /// Who orders here.
 const BY: &str = "console";
 
-/// Obeys a line, if its verb is one of these; an empty answer when there is nothing to say, as the log
-/// line says it.
-pub(super) fn obey(hub: &Hub, verb: &str, rest: &str) -> Option<String> {
-    let action = match verb {
-        "bans" | "vetos" => return Some(bans(&hub.standing())),
-        "orders" | "ordenes" => return Some(orders(&hub.standing().orders)),
-        "rooms" | "salas" => return Some(rooms(&hub.rooms())),
-        "room" | "sala" if matches!(rest, "" | "list" | "lista") => return Some(rooms(&hub.rooms())),
-        "motd" | "saludo" if rest.is_empty() => return Some(motd(&hub.standing())),
-        _ => read(verb, rest)?,
-    };
-    Some(match action {
-        Err(usage) => usage,
-        Ok(action) => match hub.order(Command::Operate { by: BY.to_owned(), action }) {
-            Some(Err(refusal)) => refused(&refusal),
-            _ => String::new(),
+/// What a line of these verbs is.
+pub(super) enum Line {
+    /// An order.
+    Order(Action),
+    /// A question, or a mistake, with what is to be said.
+    Said(String),
+}
+
+/// Reads a line, if its verb is one of these.
+pub(super) fn read_line(hub: &Hub, verb: &str, rest: &str) -> Option<Line> {
+    let said = match verb {
+        "bans" | "vetos" => bans(&hub.standing()),
+        "orders" | "ordenes" => orders(&hub.standing().orders),
+        "rooms" | "salas" => rooms(&hub.rooms()),
+        "room" | "sala" if matches!(rest, "" | "list" | "lista") => rooms(&hub.rooms()),
+        "motd" | "saludo" if rest.is_empty() => motd(&hub.standing()),
+        _ => match read(verb, rest)? {
+            Ok(action) => return Some(Line::Order(action)),
+            Err(usage) => usage,
         },
-    })
+    };
+    Some(Line::Said(said))
+}
+
+/// Obeys an order; what is said when it is kept. What was done stands in the log line.
+pub(super) async fn obey(hub: &Hub, action: Action) -> String {
+    match hub.order_kept(Command::Operate { by: BY.to_owned(), action }).await {
+        Err(refusal) => refused(&refusal),
+        Ok(true) => "Done.".to_owned(),
+        Ok(false) => {
+            "Done, but not on disk: it will be forgotten when the tracker stops.\n  try: status".to_owned()
+        }
+    }
 }
 
 /// The action of a line, or how the verb is used; `None` when it is none of these verbs.

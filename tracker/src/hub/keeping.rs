@@ -3,12 +3,17 @@
 
 use std::sync::{Arc, PoisonError};
 
+use bytes::Bytes;
 use registry::{Command, Event, Lasting, SessionKey};
 use runtime::Outbox;
-use shared::control::Request;
+use shared::control::{Refusal, Request};
 
 use super::{Hub, Inner};
 use crate::store::{self, Checkpoint, Journal, Kept, Opened, StoreConfig, StoreError};
+
+/// What an order waits for: that it is on disk, or that it will not be.
+const KEPT: &[u8] = b"kept";
+const UNKEPT: &[u8] = b"unkept";
 
 impl Hub {
     pub(super) fn start_journal(&self, config: &StoreConfig, opened: Opened) -> Result<(), StoreError> {
@@ -31,6 +36,28 @@ impl Hub {
         inner.journal = Some(journal);
         inner.keep(&[Event::Restarted { at: last }]);
         Ok(())
+    }
+
+    /// The operator orders something. Comes back when it is kept, and says whether it is.
+    pub(crate) async fn order_kept(&self, command: Command) -> Result<bool, Refusal> {
+        let outbox = Outbox::new(64);
+        {
+            let mut inner = self.lock();
+            if let Some(Err(refusal)) = inner.execute(command, None) {
+                return Err(refusal);
+            }
+            // The newest event in the queue is the last of this order.
+            match inner.journal.as_ref().map(|journal| journal.push(Vec::new())) {
+                None => return Ok(true),
+                Some(Kept::Not) => return Ok(false),
+                promise @ Some(Kept::At(number)) => {
+                    outbox.push_answer_after(Bytes::from_static(KEPT), number, Bytes::from_static(UNKEPT));
+                    inner.wait_for(promise, &outbox);
+                }
+            }
+        }
+        let said = outbox.take(1).await;
+        Ok(said.is_some_and(|said| said.iter().any(|line| line.as_ref() == KEPT)))
     }
 
     /// Why nothing can be kept on disk at present, if so.
