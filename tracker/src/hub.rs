@@ -183,11 +183,6 @@ impl Hub {
         }
     }
 
-    /// The operator orders something.
-    pub(crate) fn order(&self, command: Command) -> Option<Result<Answer, Refusal>> {
-        self.lock().execute(command, None)
-    }
-
     /// A BitTorrent client announces.
     pub(crate) fn announce(&self, said: Announcement) -> Result<Announced, Unannounced> {
         let mut inner = self.lock();

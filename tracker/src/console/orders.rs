@@ -39,7 +39,7 @@ pub(super) fn read_line(hub: &Hub, verb: &str, rest: &str) -> Option<Line> {
 
 /// Obeys an order; what is said when it is kept. What was done stands in the log line.
 pub(super) async fn obey(hub: &Hub, action: Action) -> String {
-    match hub.order_kept(Command::Operate { by: BY.to_owned(), action }).await {
+    match hub.order(Command::Operate { by: BY.to_owned(), action }).await {
         Err(refusal) => refused(&refusal),
         Ok(true) => "Done.".to_owned(),
         Ok(false) => {

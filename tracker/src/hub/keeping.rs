@@ -39,7 +39,7 @@ impl Hub {
     }
 
     /// The operator orders something. Comes back when it is kept, and says whether it is.
-    pub(crate) async fn order_kept(&self, command: Command) -> Result<bool, Refusal> {
+    pub(crate) async fn order(&self, command: Command) -> Result<bool, Refusal> {
         let outbox = Outbox::new(64);
         {
             let mut inner = self.lock();

@@ -77,19 +77,22 @@ pub(super) async fn act(
         return refused(StatusCode::NOT_FOUND, "no_such_action", &text);
     }
     match read(&name, &body) {
-        Ok(action) => carry_out(&web, Command::Operate { by: BY.to_owned(), action }),
+        Ok(action) => carry_out(&web, Command::Operate { by: BY.to_owned(), action }).await,
         Err(text) => refused(StatusCode::BAD_REQUEST, "bad_action", &escape(&text)),
     }
 }
 
-fn carry_out(web: &Web, command: Command) -> Response {
-    match web.hub.order(command) {
-        Some(Err(refusal)) => {
+async fn carry_out(web: &Web, command: Command) -> Response {
+    match web.hub.order(command).await {
+        Err(refusal) => {
             let missing = matches!(refusal.code, Code::NoSuchUser | Code::NoSuchEntry);
             let status = if missing { StatusCode::NOT_FOUND } else { StatusCode::CONFLICT };
             refused(status, super::live::json(&refusal.code).trim_matches('"'), &escape(&refusal.text))
         }
-        _ => ([(header::CONTENT_TYPE, "application/json")], "{\"ok\":true}").into_response(),
+        Ok(kept) => {
+            let body = if kept { "{\"ok\":true}" } else { "{\"ok\":true,\"durable\":false}" };
+            ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+        }
     }
 }
 
