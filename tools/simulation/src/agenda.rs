@@ -154,7 +154,7 @@ fn ring_place(span: u64) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::BTreeSet;
     use std::time::Duration;
 
     use rand::rngs::Xoshiro256PlusPlus;
@@ -166,7 +166,7 @@ mod tests {
     fn everything_comes_in_the_order_of_its_moment_and_then_of_its_number() {
         for seed in 0..20 {
             let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
-            let (mut agenda, mut model) = (Agenda::default(), BTreeMap::new());
+            let (mut agenda, mut model) = (Agenda::default(), BTreeSet::new());
             let (mut now, mut number) = (Moment::START, 0_u64);
             for _ in 0..4000 {
                 if rng.random_range(0..9) < 5 {
@@ -179,9 +179,9 @@ mod tests {
                     number += 1;
                     let at = now + Duration::from_nanos(ahead);
                     agenda.push(at, number);
-                    model.insert((at, number), ());
+                    model.insert((at, number));
                 } else {
-                    let first = model.pop_first().map(|(key, ())| key);
+                    let first = model.pop_first();
                     assert_eq!(agenda.next_at(), first.map(|(at, _)| at), "seed {seed}");
                     assert_eq!(agenda.pop(), first.map(|(_, number)| (number, number)), "seed {seed}");
                     now = first.map_or(now, |(at, _)| at);

@@ -7,6 +7,7 @@ use shared::{Bitfield, Moment};
 use swarm::SuperSeed;
 
 use crate::content::{Hashing, Publication};
+use crate::idleness::Idleness;
 use crate::node::{Manners, Wish};
 use crate::world::World;
 
@@ -39,6 +40,9 @@ pub struct FlashCrowd {
     pub seed: u64,
 }
 
+/// Looks at every uplink in a second.
+const LOOKS: u32 = 50;
+
 /// One second of it.
 #[derive(Debug, Clone, Copy)]
 pub struct Second {
@@ -52,6 +56,10 @@ pub struct Second {
     pub source: f64,
     /// How much of their uplinks the crowd used.
     pub crowd: f64,
+    /// Why the rest of them lay idle.
+    pub idleness: Idleness,
+    /// Blocks that the source sent first, and all that it sent, in this second.
+    pub first_copies: f64,
 }
 
 /// How it went.
@@ -122,15 +130,26 @@ impl FlashCrowd {
     /// Lets it happen and tells what each second of it was like.
     pub fn run_by_seconds(&self, mut tell: impl FnMut(Second)) -> Report {
         let mut world = self.world();
-        let mut sent_before = (0, 0);
+        let (mut sent_before, mut firsts_before) = ((0, 0), 0.0);
         for second in 1..3600 {
-            let until = Moment::START + Duration::from_secs(second);
-            let done = world.run(until, |world| world.nodes.iter().all(|node| node.done_at.is_some()));
+            let mut idleness = Idleness::default();
+            let mut done = false;
+            for look in 1..=LOOKS {
+                let until =
+                    Moment::START + Duration::from_secs(second - 1) + Duration::from_secs(1) * look / LOOKS;
+                done = world.run(until, |world| world.nodes.iter().all(|node| node.done_at.is_some()));
+                if done {
+                    break;
+                }
+                idleness.look(&world);
+            }
             let crowd = world.nodes.get(1..).unwrap_or_default();
             let sent = (
                 world.nodes.first().map_or(0, |source| source.bytes_sent),
                 crowd.iter().map(|node| node.bytes_sent).sum::<u64>(),
             );
+            let firsts =
+                world.source_blocks.len() as f64 * f64::from(crate::content::BLOCK) / self.source_up as f64;
             let pieces: usize = crowd.iter().map(|node| node.verified.len()).sum();
             let distinct: std::collections::BTreeSet<_> =
                 crowd.iter().flat_map(|node| node.verified.iter().copied()).collect();
@@ -140,8 +159,10 @@ impl FlashCrowd {
                 mean: pieces as f64 / crowd.len() as f64,
                 source: (sent.0 - sent_before.0) as f64 / self.source_up as f64,
                 crowd: (sent.1 - sent_before.1) as f64 / (self.up * self.peers as u64) as f64,
+                idleness,
+                first_copies: firsts - firsts_before,
             });
-            sent_before = sent;
+            (sent_before, firsts_before) = (sent, firsts);
             if done {
                 break;
             }

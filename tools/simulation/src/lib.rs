@@ -9,6 +9,7 @@
 pub mod agenda;
 pub mod content;
 pub mod flash_crowd;
+pub mod idleness;
 pub mod network;
 pub mod node;
 pub mod scenario;

@@ -113,9 +113,11 @@ fn flash_crowd(arguments: &FlashCrowdArguments, seed: u64) {
     let started = Instant::now();
     let report = if arguments.by_seconds {
         crowd.run_by_seconds(|it| {
+            let [busy, empty, unwanted, choked, unasked, slow] = it.idleness.shares();
             println!(
-                "{:4} s: {:5} pieces in the crowd, {:7.1} on average, uplinks used: source {:.2}, crowd {:.2}",
-                it.second, it.distinct, it.mean, it.source, it.crowd
+                "{:4} s: {:5} pieces in the crowd, {:7.1} on average, uplinks used: source {:.2} (first copies {:.2}), \
+                 crowd {:.2}; looks: busy {:.3}, empty {:.3}, unwanted {:.3}, choked {:.3}, unasked {:.3}, slow {:.3}",
+                it.second, it.distinct, it.mean, it.source, it.first_copies, it.crowd, busy, empty, unwanted, choked, unasked, slow
             );
         })
     } else {

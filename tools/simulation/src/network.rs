@@ -46,6 +46,11 @@ impl Link {
         now + self.time_for(bytes)
     }
 
+    /// Whether anything is on its way through the link.
+    pub fn is_busy(&self, now: Moment) -> bool {
+        self.free_at > now
+    }
+
     /// How long the link has been in use.
     pub fn busy(&self) -> Duration {
         self.busy

@@ -79,6 +79,8 @@ pub struct World {
     pub check_every: u64,
     /// Things that have happened so far.
     pub events: u64,
+    /// Blocks that node 0 has sent at least once.
+    pub source_blocks: std::collections::BTreeSet<BlockRef>,
     agenda: Agenda<Event>,
     trace: u64,
     rng: Xoshiro256PlusPlus,
@@ -114,6 +116,7 @@ impl World {
             latency,
             check_every: 0,
             events: 0,
+            source_blocks: std::collections::BTreeSet::new(),
             agenda: Agenda::default(),
             trace: mix(seed),
             rng: Xoshiro256PlusPlus::seed_from_u64(seed),

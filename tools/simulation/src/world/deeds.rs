@@ -122,6 +122,10 @@ impl World {
             Manners::Honest | Manners::Poisons { .. } | Manners::OnlyTakes => {}
         }
         it.blocks_sent += 1;
+        if node == 0 {
+            self.source_blocks
+                .insert(BlockRef { piece: span.piece(), index: span.begin() / crate::content::BLOCK });
+        }
         it.bytes_sent += u64::from(span.length());
         let block = BlockRef { piece: span.piece(), index: span.begin() / crate::content::BLOCK };
         let digest = match it.wish.manners {
