@@ -15,10 +15,10 @@ use crate::turn::Turn;
 use crate::upload::Upload;
 
 /// Below this much work in store, another peer is answered at once.
-const FIRST_BACKLOG: u64 = 256 * 1024;
+const FIRST_BACKLOG: u64 = 128 * 1024;
 const LEAST_BACKLOG: u64 = 64 * 1024;
 const MOST_BACKLOG: u64 = 8 * 1024 * 1024;
-const BACKLOG_MILLIS: u64 = 100;
+const BACKLOG_MILLIS: u64 = 60;
 /// Above so many times that, peers without an earned slot are choked again.
 const HIGH_WATER: u64 = 2;
 /// What a peer that was just answered is expected to ask for.

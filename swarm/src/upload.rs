@@ -27,9 +27,9 @@ const LARGEST_REQUEST: u32 = 128 * 1024;
 const PEER_WINDOW: u64 = 1024 * 1024;
 /// Bytes handed to the network in all before the rate of the link is known, and the least later.
 const FIRST_WINDOW: u64 = 128 * 1024;
-const LEAST_WINDOW: u64 = 48 * 1024;
+const LEAST_WINDOW: u64 = 32 * 1024;
 /// The time's worth of bytes that may be handed to the network.
-const WINDOW_MILLIS: u64 = 25;
+const WINDOW_MILLIS: u64 = 12;
 /// What anybody gets before giving anything.
 const FREE_BYTES: u64 = 512 * 1024;
 /// A peer whose bytes have not moved for so long, while others were sent much more, does not hold
