@@ -58,7 +58,7 @@ pub struct Second {
     pub crowd: f64,
     /// Why the rest of them lay idle.
     pub idleness: Idleness,
-    /// Blocks that the source sent first, and all that it sent, in this second.
+    /// How much of its uplink the source used for blocks that it had not sent before.
     pub first_copies: f64,
 }
 
