@@ -53,6 +53,9 @@ pub struct Cli {
     /// Obfuscated connections: accept, require or off (no secrecy, only less recognisable)
     #[arg(long, value_name = "MODE")]
     pub mse: Option<String>,
+    /// Show the downloads as a page too, for browsers of this machine; port 0 takes any
+    #[arg(long, value_name = "ADDR:PORT", num_args = 0..=1, default_missing_value = crate::web::DEFAULT)]
+    pub web: Option<std::net::SocketAddr>,
     /// One JSON object per line, for programs
     #[arg(long)]
     pub json: bool,

@@ -18,4 +18,5 @@ pub mod settings;
 pub mod swarms;
 pub mod terminal;
 pub mod verb;
+pub mod web;
 pub mod words;

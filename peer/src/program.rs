@@ -1,5 +1,6 @@
 //! What the program `peer` does from its first to its last moment: arguments, one verb or the prompt, exit code.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use crate::failure::{Exit, Failure};
 use crate::settings::{self, Settings};
 use crate::terminal::Screen;
 use crate::verb::{self, Needs, Offer, Said, Verb};
-use crate::{demo, local, options, repl, words};
+use crate::{demo, local, options, repl, web, words};
 
 /// How long a clean end may take before the program ends anyway.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -72,7 +73,7 @@ async fn run(cli: Cli, screen: Screen) -> Result<u8, Failure> {
     }
     let settings = read_settings(&cli)?;
     let Some(word) = cli.words.first() else {
-        return prompt(settings, screen, stop).await;
+        return prompt(settings, screen, stop, cli.web).await;
     };
     let verb = verb::find(word).ok_or_else(|| {
         let rest: Vec<String> = cli.words.iter().skip(1).map(|word| words::quote(word)).collect();
@@ -84,6 +85,10 @@ async fn run(cli: Cli, screen: Screen) -> Result<u8, Failure> {
             screen.say(&line);
         }
         return Ok(0);
+    }
+    if cli.web.is_some() {
+        let text = "--web is for the prompt, which stays; a verb of another terminal shows there too.";
+        return Err(Failure::new(Exit::Usage, "web", text).advise("peer --web"));
     }
     if verb.needs == Needs::Nothing {
         return one_shot(verb, &said, settings, screen, stop).await.map(|()| 0);
@@ -157,10 +162,22 @@ fn as_named_from_anywhere(word: &str, verb: &Verb) -> String {
     }
 }
 
-async fn prompt(settings: Settings, screen: Screen, stop: Shutdown) -> Result<u8, Failure> {
+async fn prompt(
+    settings: Settings,
+    screen: Screen,
+    stop: Shutdown,
+    page: Option<SocketAddr>,
+) -> Result<u8, Failure> {
     let _log = log(&settings.dir);
     let app = App::start(settings, screen, stop.clone(), true, Needs::Both).await?;
     open_door(&app, &stop).await;
+    if let Some(address) = page
+        && let Err(failure) = web::open(&app.context, address, &stop).await
+    {
+        stop.request();
+        farewell(app).await;
+        return Err(failure);
+    }
     fulfil_wishes(&app);
     let exit = repl::run(&app).await;
     stop.request();

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use shared::PeerId;
+use shared::control::EntryId;
 
 /// An order. Times are in milliseconds and count from now; none means for ever.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +65,14 @@ pub enum Action {
     Unban {
         /// As in the ban.
         whom: String,
+    },
+    /// An entry is taken off the list, for all who have it. Who shares it again afterwards may.
+    Remove {
+        /// Its short id, or its whole name.
+        entry: String,
+        /// Why.
+        #[serde(default)]
+        reason: String,
     },
     /// A room is there, and stays when nobody belongs to it.
     AddRoom {
@@ -224,6 +233,15 @@ pub enum Deed {
         /// What the peer was called; empty for a network.
         nick: String,
     },
+    /// An entry was taken off the list.
+    Removed {
+        /// Its short id.
+        entry: EntryId,
+        /// Its name.
+        name: String,
+        /// Why.
+        reason: String,
+    },
     /// A room is there and stays.
     AddedRoom {
         /// Its name.
@@ -247,6 +265,7 @@ impl Deed {
             Self::Kicked { .. } => "kick",
             Self::Banned { .. } => "ban",
             Self::Unbanned { .. } => "unban",
+            Self::Removed { .. } => "remove",
             Self::AddedRoom { .. } => "room add",
             Self::DroppedRoom { .. } => "room del",
         }
@@ -258,6 +277,7 @@ impl Deed {
             Self::Said { .. } | Self::Motd { .. } => "all".to_owned(),
             Self::Muted { nick, .. } | Self::Unmuted { nick, .. } | Self::Kicked { nick, .. } => nick.clone(),
             Self::Banned { target, nick, .. } | Self::Unbanned { target, nick } => target.written(nick),
+            Self::Removed { name, .. } => name.clone(),
             Self::AddedRoom { room } | Self::DroppedRoom { room } => room.clone(),
         }
     }
@@ -267,7 +287,10 @@ impl Deed {
         match self {
             Self::Said { text } => text,
             Self::Motd { text } => text.as_deref().unwrap_or("off"),
-            Self::Muted { reason, .. } | Self::Kicked { reason, .. } | Self::Banned { reason, .. } => reason,
+            Self::Muted { reason, .. }
+            | Self::Kicked { reason, .. }
+            | Self::Removed { reason, .. }
+            | Self::Banned { reason, .. } => reason,
             Self::Unmuted { .. }
             | Self::Unbanned { .. }
             | Self::AddedRoom { .. }

@@ -59,7 +59,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(session, nick, ignores)| Step::Ignore { session, nick, ignores }),
         1 => (session, any::<bool>()).prop_map(|(session, away)| Step::Away { session, away }),
         1 => Just(Step::Collect),
-        2 => (0_u8..10, 0_usize..4, 0_u64..3)
+        2 => (0_u8..11, 0_usize..4, 0_u64..3)
             .prop_map(|(which, nick, minutes)| Step::Order { which, nick, minutes }),
         5 => (0_u8..5, 1_u8..6, any::<bool>(), any::<bool>(), 0_u64..3, 0_u32..4).prop_map(
             |(client, content, key, far, left, event)| {
@@ -89,6 +89,7 @@ fn order(which: u8, nick: usize, minutes: u64) -> Action {
         6 => Action::Ban { whom: net, millis: Some(30_000), reason },
         7 => Action::AddRoom { room: ROOMS[usize::from(minutes == 0)].to_owned() },
         8 => Action::DropRoom { room: ROOMS[usize::from(minutes == 0)].to_owned() },
+        9 => Action::Remove { entry: entry(u8::try_from(minutes).unwrap() + 1).0, reason },
         _ => Action::Unban { whom: if minutes == 0 { nick } else { net } },
     }
 }

@@ -127,3 +127,26 @@ fn orders_are_bounded() {
     assert_eq!(order(&mut room, ban("10.9.9.9", None)).unwrap_err().code, Code::TooMany);
     order(&mut room, ban("10.0.0.1", Some(u64::MAX))).unwrap();
 }
+
+#[test]
+fn an_entry_is_removed_for_all_and_stays_so_after_a_restart() {
+    let mut room = Room::new();
+    room.join(1, "ana");
+    room.join(2, "bob");
+    let entry = room.share(1, "linux.iso", 9);
+    room.share(1, "linux.iso.sig", 8);
+    room.forget_pushes();
+    let remove = |named: &str| Action::Remove { entry: named.to_owned(), reason: "not here".to_owned() };
+    assert_eq!(order(&mut room, remove("linux")).unwrap_err().code, Code::NoSuchEntry);
+    order(&mut room, remove("linux.iso")).unwrap();
+    assert!(room.pushes(1).iter().any(
+        |push| matches!(push, Push::Notice { text } if text.contains("linux.iso") && text.contains("not here"))
+    ));
+    assert!(room.pushes(2).iter().any(|push| matches!(push, Push::Unshared { nick, .. } if nick == "ana")));
+    let names = |room: &Room| room.registry.entries().into_iter().map(|entry| entry.name).collect::<Vec<_>>();
+    assert_eq!(names(&room), ["linux.iso.sig"]);
+    room.restart();
+    assert_eq!(names(&room), ["linux.iso.sig"]);
+    room.join(1, "ana");
+    assert_eq!(room.share(1, "linux.iso", 9), entry, "who shares it again may");
+}

@@ -23,6 +23,7 @@ motd [TEXT|off]   what everyone is told who comes
 mute NICK [30m] [WHY]     someone may not write     unmute NICK
 kick NICK [WHY]           someone is sent away
 ban NICK|IP|NETWORK [2d] [WHY]   ... and may not come back     unban ...
+remove #ID [WHY]          a file is taken off the list
 room add|del @NAME        a room that stays, or goes          room list
 bans              who may not come, who may not write
 orders            what was ordered lately, by whom, when, why

@@ -33,6 +33,7 @@ pub(crate) enum What {
     Left { nick: String, how: &'static str },
     Shared { nick: String, name: String, entry: String, size: u64 },
     Unshared { nick: String, name: String, entry: String },
+    Removed { name: String, entry: String },
     Started { nick: String, name: String, entry: String },
     Quarter { nick: String, name: String, entry: String, percent: u8 },
     Done { nick: String, name: String, entry: String, size: u64, millis: Option<u64> },
@@ -105,6 +106,7 @@ fn what(event: &Event) -> Option<What> {
         }
         Event::Operated { order } => match &order.deed {
             Deed::Said { text: said } => What::Notice { text: text(said) },
+            Deed::Removed { entry, name, .. } => What::Removed { name: text(name), entry: text(&entry.0) },
             _ => return None,
         },
         Event::Messaged { from, to, text: said, receiver: None, log, .. } if is_public(to) => {

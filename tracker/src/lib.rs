@@ -93,6 +93,12 @@ fn start_dht(listen: SocketAddr, shutdown: &Shutdown) {
     }
 }
 
+/// A file that the tracker's page is made of, by its name: its media type and its bytes. A peer's own page
+/// is made of the same.
+pub fn page_asset(name: &str) -> Option<(&'static str, &'static [u8])> {
+    web::asset(name)
+}
+
 /// The operator's word of a folder. The page serves on without it, but nothing can be done from there.
 fn operator(dir: &Path) -> Option<Operator> {
     let operator = Operator::of_folder(dir);
@@ -136,7 +142,12 @@ impl Tracker {
         if let Some(doors) = doors {
             let operator = config.store.as_ref().and_then(|store| operator(&store.dir));
             let (names, dropped) = (config.web_names.clone(), Arc::clone(&dropped));
-            doors.open(&hub, &shutdown, &sessions, WebConfig { operator, names, dropped });
+            doors.open(
+                &hub,
+                &shutdown,
+                &sessions,
+                WebConfig { operator, peers: address.port(), names, dropped },
+            );
         }
         if config.lan {
             let cookie = format!("{:016x}", rand::make_rng::<rand::rngs::StdRng>().random::<u64>());

@@ -29,6 +29,7 @@ use tokio::sync::mpsc;
 use self::book::{Book, quarters};
 use self::company::Company;
 pub use self::news::News;
+pub use self::picture::piece_map;
 use self::wishing::Wishing;
 use crate::link::{AskError, LinkEvent, TrackerLink};
 

@@ -73,7 +73,7 @@ impl Swarms {
                 downloaded: status.downloaded,
                 uploaded: status.uploaded,
                 event: None,
-                pieces: (!is_full).then(|| cells(&pieces)).filter(|cells| !cells.is_empty()),
+                pieces: (!is_full).then(|| piece_map(&pieces)).filter(|cells| !cells.is_empty()),
                 flows: painted.flows,
             }
         };
@@ -99,7 +99,7 @@ fn flows(peers: &[PeerStatus]) -> Vec<Flow> {
 
 /// The piece map in at most [`CELLS`] cells: how much of each part is verified, from 0 to 255. Only what
 /// is whole is 255.
-fn cells(pieces: &Bitfield) -> Vec<u8> {
+pub fn piece_map(pieces: &Bitfield) -> Vec<u8> {
     let length = pieces.len();
     let cells = length.min(CELLS);
     let of_cell = |cell: u32| {
@@ -122,15 +122,15 @@ mod tests {
     fn a_map_has_few_cells_and_tells_the_truth() {
         let mut few = Bitfield::empty(3);
         few.set(PieceIndex::new(1));
-        assert_eq!(cells(&few), [0, 255, 0]);
+        assert_eq!(piece_map(&few), [0, 255, 0]);
         let mut many = Bitfield::empty(1_000);
-        assert!(cells(&many).iter().all(|cell| *cell == 0));
+        assert!(piece_map(&many).iter().all(|cell| *cell == 0));
         for piece in 0..999 {
             many.set(PieceIndex::new(piece));
         }
-        let shown = cells(&many);
+        let shown = piece_map(&many);
         assert_eq!(shown.len(), 128);
         assert!(shown[..127].iter().all(|cell| *cell == 255) && shown[127] < 255, "{shown:?}");
-        assert!(cells(&Bitfield::empty(0)).is_empty());
+        assert!(piece_map(&Bitfield::empty(0)).is_empty());
     }
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use shared::PeerId;
 use shared::control::{
-    Code, Departure, MAX_NUMBER, MAX_TEXT, NameFault, Push, Refusal, RoomChange, check_room,
+    Code, Departure, EntryId, MAX_NUMBER, MAX_TEXT, NameFault, Push, Refusal, RoomChange, check_room,
 };
 
 use super::{Decider, count, done};
@@ -19,6 +19,8 @@ use crate::operate::{Action, Ban, Deed, Order, Target, for_how_long};
 const MAX_REASON: usize = 256;
 /// Bytes of what those are told who come.
 const MAX_MOTD: usize = 1_024;
+/// Sharers of a removed entry that all others are told of.
+const MAX_BY_NICK: usize = 8;
 /// Bytes of the name of the way by which an order came.
 const MAX_BY: usize = 64;
 
@@ -99,9 +101,38 @@ impl Decider<'_> {
                 };
                 Ok((done(), Deed::Unbanned { target, nick }))
             }
+            Action::Remove { entry, reason } => self.remove(&entry, reason),
             Action::AddRoom { room } => self.add_room(&room),
             Action::DropRoom { room } => self.drop_room(&room),
         }
+    }
+
+    fn remove(&self, named: &str, reason: String) -> Result<(Decision, Deed), Refusal> {
+        let id = EntryId(named.trim_start_matches('#').to_lowercase());
+        let by_id = self.state.catalog.of_id(&id);
+        let by_name = || {
+            let mut fits = self.state.catalog.iter().filter(|(_, item)| item.about.name == named);
+            fits.next().filter(|_| fits.next().is_none()).map(|(key, _)| *key)
+        };
+        let key = by_id.or_else(by_name);
+        let Some((key, item)) = key.and_then(|key| Some((key, self.state.catalog.get(key)?))) else {
+            let shown: String = named.chars().take(80).collect();
+            let text = format!("no entry has the id or the whole name {shown:?}, or several have");
+            return Err(Refusal::new(Code::NoSuchEntry, text).advise("shares"));
+        };
+        let (entry, name) = (item.about.entry.clone(), item.about.name.clone());
+        let mut decision = done();
+        let sharers = item.swarm.sources.keys().filter_map(|peer| self.state.members.get(*peer));
+        let sharers: Vec<&Member> = sharers.filter(|member| member.session.is_some()).collect();
+        let text = format!("the operator took {name:?} off the list{}", why(&reason));
+        let told = sharers.iter().filter_map(|member| member.session).collect();
+        decision.deliver(told, Urgency::Owed, Push::Notice { text });
+        for member in sharers.iter().take(MAX_BY_NICK) {
+            let push = Push::Unshared { nick: member.nick.clone(), entry: entry.clone(), name: name.clone() };
+            self.tell_others(&mut decision, member.id, push);
+        }
+        decision.events.push(Event::Forgotten { key });
+        Ok((decision, Deed::Removed { entry, name, reason }))
     }
 
     fn add_room(&self, room: &str) -> Result<(Decision, Deed), Refusal> {
@@ -233,9 +264,10 @@ fn bounded(by: &str, action: &Action) -> Result<(), Refusal> {
         }
         Action::Say { text } => ("text", text.as_str(), MAX_TEXT),
         Action::Motd { text } => ("text", text.as_deref().unwrap_or_default(), MAX_MOTD),
-        Action::Mute { reason, .. } | Action::Kick { reason, .. } | Action::Ban { reason, .. } => {
-            ("reason", reason.as_str(), MAX_REASON)
-        }
+        Action::Mute { reason, .. }
+        | Action::Kick { reason, .. }
+        | Action::Remove { reason, .. }
+        | Action::Ban { reason, .. } => ("reason", reason.as_str(), MAX_REASON),
         Action::Unmute { .. } | Action::Unban { .. } | Action::AddRoom { .. } | Action::DropRoom { .. } => {
             ("by", by, MAX_BY)
         }

@@ -78,7 +78,11 @@ impl Standing {
                 self.bans.insert(target.clone(), Ban { target, nick, until, reason, by, at });
             }
             Deed::Unbanned { target, .. } => drop(self.bans.remove(&target)),
-            Deed::Said { .. } | Deed::Kicked { .. } | Deed::AddedRoom { .. } | Deed::DroppedRoom { .. } => {}
+            Deed::Said { .. }
+            | Deed::Kicked { .. }
+            | Deed::Removed { .. }
+            | Deed::AddedRoom { .. }
+            | Deed::DroppedRoom { .. } => {}
         }
         if self.orders.len() == MAX_ORDERS {
             self.orders.pop_front();

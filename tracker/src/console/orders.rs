@@ -7,8 +7,8 @@ use shared::display::{columns, escape, fit};
 use crate::hub::{Hub, Standing};
 
 /// The verbs, for guessing what was meant.
-pub(super) const VERBS: [&str; 10] =
-    ["room", "say", "motd", "mute", "unmute", "kick", "ban", "unban", "bans", "orders"];
+pub(super) const VERBS: [&str; 11] =
+    ["room", "remove", "say", "motd", "mute", "unmute", "kick", "ban", "unban", "bans", "orders"];
 
 /// Who orders here.
 const BY: &str = "console";
@@ -80,6 +80,10 @@ fn read(verb: &str, rest: &str) -> Option<Result<Action, String>> {
             return usage("Whom?", "unban NICK|IP|NETWORK     (bans lists them)");
         }
         "unban" | "desvetar" => Action::Unban { whom: nick },
+        "remove" | "retirar" if rest.is_empty() => {
+            return usage("What?", "remove #ID [WHY]     (shares lists them)");
+        }
+        "remove" | "retirar" => Action::Remove { entry: nick, reason: after.to_owned() },
         "room" | "sala" => return Some(room(word, after)),
         _ => return None,
     }))

@@ -21,7 +21,7 @@ const MAX_BODY: usize = 16 * 1024;
 const DEADLINE: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// What can be ordered, each a word of [`Action`].
-const ACTIONS: [&str; 7] = ["say", "motd", "mute", "unmute", "kick", "ban", "unban"];
+const ACTIONS: [&str; 8] = ["say", "motd", "mute", "unmute", "kick", "ban", "unban", "remove"];
 /// Who orders here.
 const BY: &str = "web";
 

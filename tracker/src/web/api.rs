@@ -50,7 +50,7 @@ pub(super) async fn overview(Extension(web): Extension<Arc<Web>>) -> Response {
     let view = web.hub.view();
     answered(&Overview {
         now: view.at,
-        tracker: TrackerRow::new(&view.counters, web.started, view.failure.is_none()),
+        tracker: TrackerRow::new(&view.counters, web.about, view.failure.is_none()),
         rate: view.scene.rate,
         flows: view.scene.flows.iter().map(|flow| [flow.from, flow.to, flow.rate]).collect(),
         rates: web.live.rates(),

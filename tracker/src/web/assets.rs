@@ -23,6 +23,11 @@ const FILES: [(&str, &str, &[u8]); 10] = [
     ("icon.svg", "image/svg+xml", include_bytes!("assets/icon.svg")),
 ];
 
+/// A file of the page by its name: its kind and its bytes.
+pub(crate) fn find(name: &str) -> Option<(&'static str, &'static [u8])> {
+    FILES.iter().find(|(known, ..)| *known == name).map(|(_, kind, bytes)| (*kind, *bytes))
+}
+
 /// `/`.
 pub(super) async fn page() -> Response {
     ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], include_str!("assets/page.html")).into_response()
@@ -30,8 +35,8 @@ pub(super) async fn page() -> Response {
 
 /// `/assets/NAME`.
 pub(super) async fn asset(Path(name): Path<String>) -> Response {
-    match FILES.iter().find(|(known, ..)| *known == name) {
-        Some((_, kind, bytes)) => ([(header::CONTENT_TYPE, *kind)], *bytes).into_response(),
+    match find(&name) {
+        Some((kind, bytes)) => ([(header::CONTENT_TYPE, kind)], bytes).into_response(),
         None => plain(StatusCode::NOT_FOUND, "There is no such file"),
     }
 }

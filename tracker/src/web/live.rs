@@ -18,7 +18,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use super::rows::{PeerRow, ShareRow, TrackerRow};
+use super::rows::{About, PeerRow, ShareRow, TrackerRow};
 use crate::feed::Item;
 use crate::hub::{Hub, View};
 
@@ -132,7 +132,7 @@ impl Live {
     }
 
     /// Tells what changes until the tracker stops.
-    pub(super) async fn run(&self, hub: Hub, started: u64, shutdown: Shutdown) {
+    pub(super) async fn run(&self, hub: Hub, about: About, shutdown: Shutdown) {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut count = 0_u64;
@@ -143,20 +143,20 @@ impl Live {
             }
             count += 1;
             if self.viewers() > 0 {
-                self.tell(&hub.view(), started, count);
+                self.tell(&hub.view(), about, count);
             } else if count.is_multiple_of(TICKS_A_POINT) {
                 self.lock().point(hub.rate(), runtime::clock::wall_millis());
             }
         }
     }
 
-    fn tell(&self, view: &View, started: u64, count: u64) {
+    fn tell(&self, view: &View, about: About, count: u64) {
         let mut inner = self.lock();
         let inner = &mut *inner;
         if count.is_multiple_of(TICKS_A_POINT) {
             inner.point(view.scene.rate, view.at);
         }
-        let now = Told::new(view, started);
+        let now = Told::new(view, about);
         let log_before = std::mem::take(&mut inner.told.log);
         let new: Vec<&Item> = view.log.iter().filter(|item| item.n > log_before).collect();
         let delta = now.since(&inner.told, &new, view.at);
@@ -206,8 +206,8 @@ impl Inner {
 }
 
 impl Told {
-    fn new(view: &View, started: u64) -> Self {
-        let tracker = TrackerRow::new(&view.counters, started, view.failure.is_none());
+    fn new(view: &View, about: About) -> Self {
+        let tracker = TrackerRow::new(&view.counters, about, view.failure.is_none());
         let peers = view.scene.peers.iter().map(PeerRow::from);
         let shares = view.scene.shares.iter().map(ShareRow::from);
         let flows: Vec<[u64; 3]> =

@@ -39,7 +39,7 @@ fn write(web: &Web) -> String {
         ("transfer_bytes_per_second", "What peers say that moves between them.", web.hub.rate()),
         ("web_viewers", "Viewers of the live page.", web.live.viewers() as u64),
         ("store_keeps", "1 while what is acknowledged is kept, 0 when it cannot be.", keeps),
-        ("start_time_seconds", "When the tracker started, in seconds since 1970.", web.started / 1_000),
+        ("start_time_seconds", "When the tracker started, in seconds since 1970.", web.about.started / 1_000),
     ];
     let totals = [
         ("sessions_total", "Sessions that began.", counters.connects),

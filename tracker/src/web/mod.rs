@@ -52,6 +52,7 @@ use crate::hub::Hub;
 use crate::listener::{Addresses, is_of_one_connection};
 use crate::rate::{Rate, place};
 
+pub(crate) use self::assets::find as asset;
 pub(crate) use self::operator::{FILE as TOKEN_FILE, Operator};
 
 /// Connections of one public address, and of one nearby.
@@ -82,6 +83,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct WebConfig {
     /// The operator's word; without it nothing can be done from the page.
     pub(crate) operator: Option<Operator>,
+    /// The port where peers of the control protocol connect.
+    pub(crate) peers: u16,
     /// Names of this machine by which browsers may come.
     pub(crate) names: Vec<String>,
     /// Datagrams of the other door that were dropped.
@@ -92,8 +95,7 @@ pub(crate) struct WebConfig {
 pub(crate) struct Web {
     hub: Hub,
     live: live::Live,
-    /// Milliseconds since 1970.
-    started: u64,
+    about: rows::About,
     operator: Option<Operator>,
     names: Vec<String>,
     dropped: Arc<AtomicU64>,
@@ -148,7 +150,7 @@ pub(crate) async fn serve(
     let web = Arc::new(Web {
         hub,
         live: live::Live::default(),
-        started: runtime::clock::wall_millis(),
+        about: rows::About { started: runtime::clock::wall_millis(), port: config.peers },
         operator: config.operator,
         names: config.names,
         dropped: config.dropped,
@@ -160,7 +162,7 @@ pub(crate) async fn serve(
     });
     let (watched, until) = (Arc::clone(&web), shutdown.clone());
     runtime::spawn("page", async move {
-        watched.live.run(watched.hub.clone(), watched.started, until).await;
+        watched.live.run(watched.hub.clone(), watched.about, until).await;
     });
     let router = router(web);
     let addresses = Addresses::default();

@@ -9,12 +9,23 @@ use shared::control::{Counters, Entry, Kind};
 use shared::display::escape;
 use shared::{InfoHash, InfoHashV2};
 
+/// What of the tracker never changes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct About {
+    /// When it started: milliseconds since 1970.
+    pub(super) started: u64,
+    /// Where peers of the control protocol connect.
+    pub(super) port: u16,
+}
+
 /// The tracker itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct TrackerRow {
     pub(super) version: &'static str,
     /// When it started: milliseconds since 1970.
     pub(super) started: u64,
+    /// Where peers connect.
+    pub(super) port: u16,
     pub(super) online: u64,
     pub(super) most_online: u64,
     pub(super) entries: u64,
@@ -27,10 +38,11 @@ pub(super) struct TrackerRow {
 }
 
 impl TrackerRow {
-    pub(super) fn new(counters: &Counters, started: u64, keeps: bool) -> Self {
+    pub(super) fn new(counters: &Counters, about: About, keeps: bool) -> Self {
         Self {
             version: env!("CARGO_PKG_VERSION"),
-            started,
+            started: about.started,
+            port: about.port,
             online: counters.online,
             most_online: counters.most_online,
             entries: counters.entries,

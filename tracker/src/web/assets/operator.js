@@ -8,6 +8,7 @@ const ACTIONS = {
   mute: { who: "nick", what: "minutes", body: (nick, what) => ({ nick, ...time(what) }) },
   unmute: { who: "nick", body: (nick) => ({ nick }) },
   ban: { who: "nick", what: "minutes", body: (whom, what) => ({ whom, ...time(what) }) },
+  remove: { who: "name", what: "reason", body: (entry, reason) => ({ entry, reason }) },
   unban: { who: "nick", body: (whom) => ({ whom }) },
 };
 

@@ -12,7 +12,6 @@ let changed = new Set();
 let connected = false;
 
 translate();
-$("join").textContent = `peer --tracker ${location.hostname}`;
 const picture = new Picture($("picture"));
 const chart = new Chart($("chart"), (now, most) => t("chart_summary", { now: rate(now), most: rate(most) }));
 
@@ -82,6 +81,7 @@ setInterval(() => {
 
 function figures() {
   const { tracker } = state;
+  say($("join"), `peer --tracker ${location.hostname}${tracker.port === 5000 ? "" : `:${tracker.port}`}`);
   say($("online"), number(tracker.online));
   say($("entries"), `${number(tracker.entries)} · ${bytes(tracker.bytes)}`);
   say($("moving"), rate(state.rate));
@@ -235,6 +235,7 @@ function sentence(item) {
     case "shared": return t("e_shared", { ...share, size: bytes(item.size) });
     case "done": return item.millis === null ? t("e_done", share) : t("e_done_in", { ...share, time: duration(item.millis) });
     case "unshared": case "started": case "quarter": case "stopped": return t(`e_${item.kind}`, share);
+    case "removed": return t("e_removed", share);
     case "notice": return t("e_notice", item);
     default: return null;
   }
