@@ -48,6 +48,9 @@ struct Flags {
     /// The folder of tracker.toml, tracker.db and tracker.log
     #[arg(long, value_name = "DIR", default_value = ".", global = true)]
     dir: PathBuf,
+    /// The file of settings [default: DIR/tracker.toml]
+    #[arg(long, value_name = "FILE", global = true)]
+    settings: Option<PathBuf>,
     /// How much of a message is logged: full, meta (who and how long) or off
     #[arg(long, value_name = "HOW MUCH", value_parser = ["full", "meta", "off"], global = true)]
     log_messages: Option<String>,
@@ -124,6 +127,10 @@ pub(crate) fn say(text: &str) {
     }
 }
 
+fn settings_file(flags: &Flags) -> PathBuf {
+    flags.settings.clone().unwrap_or_else(|| flags.dir.join("tracker.toml"))
+}
+
 /// The settings as they are written now.
 fn resolve(flags: &Flags) -> Result<settings::Resolved<Settings>, settings::SettingsError> {
     let mut table = Table::new();
@@ -137,7 +144,7 @@ fn resolve(flags: &Flags) -> Result<settings::Resolved<Settings>, settings::Sett
     set("log_messages", flags.log_messages.clone());
     set("sync", flags.sync.clone());
     let environment = |name: &str| std::env::var(name).ok();
-    settings::resolve("TRACKER", &Settings::KEYS, Some(&flags.dir.join("tracker.toml")), environment, table)
+    settings::resolve("TRACKER", &Settings::KEYS, Some(&settings_file(flags)), environment, table)
 }
 
 fn run_flags(flags: &Flags) -> Result<(), Failure> {
@@ -145,7 +152,7 @@ fn run_flags(flags: &Flags) -> Result<(), Failure> {
         say(Settings::EXAMPLE);
         return Ok(());
     }
-    let file = flags.dir.join("tracker.toml");
+    let file = settings_file(flags);
     let resolved = resolve(flags)
         .map_err(|error| Failure::new(USAGE, format!("{error}\n  try: tracker config --example")))?;
     if let Some(Verb::Config { .. }) = flags.verb {

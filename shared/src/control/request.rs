@@ -171,7 +171,7 @@ pub struct Unshare {
 /// Words to look for.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Search {
-    /// Words that must all be in the name, or the missing ones in a path inside; in any case and with or
+    /// Words that must all be in the name, or the missing ones in paths inside; in any case and with or
     /// without accents; empty lists all.
     pub query: String,
     /// Only this kind.

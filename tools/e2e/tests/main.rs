@@ -21,6 +21,7 @@ mod prompt;
 mod punch;
 mod rooms;
 mod roster;
+mod service;
 mod sizes;
 mod steering;
 mod three_sharers;

@@ -8,7 +8,7 @@ use shared::InfoHash;
 use shared::control::Kind;
 use shared::metainfo::Info;
 
-use super::question::{Question, fold};
+use super::question::{Question, Word, fold};
 
 /// Paths of one entry that are searched.
 const MAX_PATHS: usize = 5_000;
@@ -100,42 +100,53 @@ impl Document {
         self.names.lines().next().unwrap_or_default()
     }
 
-    /// Whether it fits, how well, and which of its paths shows that.
-    pub(super) fn fit(&self, question: &Question) -> Option<(Fit, Option<u32>)> {
+    /// Whether it fits, and how well.
+    pub(super) fn fit(&self, question: &Question) -> Option<Fit> {
         if self.size < question.min
             || self.size > question.max
             || question.kind.is_some_and(|kind| kind != self.kind)
         {
             return None;
         }
-        let missing: Vec<_> = question.words.iter().filter(|word| !word.is_in(&self.names)).collect();
-        if missing.is_empty() {
-            let fit = self.names.lines().filter_map(|name| {
-                if name == question.query {
-                    Some(Fit::Exact)
-                } else if name.starts_with(&question.query) {
-                    Some(Fit::Start)
-                } else if !question.words.iter().all(|word| word.is_in(name)) {
-                    None
-                } else if question.words.iter().all(|word| word.stands_in(name)) {
-                    Some(Fit::Whole)
-                } else {
-                    Some(Fit::Part)
-                }
-            });
-            // Each word in another of its names.
-            return Some((fit.min().unwrap_or(Fit::Part), None));
+        let in_name = |word: &Word| word.is_in(&self.names);
+        if question.words.iter().all(in_name) {
+            return Some(self.fit_of_names(question));
         }
-        if !missing.iter().all(|word| word.is_in(&self.paths)) {
+        let mut missing = question.words.iter().filter(|word| !in_name(word));
+        if self.paths.is_empty() || !missing.clone().all(|word| word.is_in(&self.paths)) {
             return None;
         }
-        let lines = self.paths.lines().zip(0_u32..);
-        let fits = lines.filter(|(line, _)| missing.iter().all(|word| word.is_in(line)));
-        let best = fits.map(|(line, number)| {
-            let whole = missing.iter().all(|word| word.stands_in(line));
-            (if whole { Fit::PathWhole } else { Fit::PathPart }, number)
-        });
-        best.min().map(|(fit, number)| (fit, Some(number)))
+        let whole = missing.all(|word| word.stands_in(&self.paths));
+        Some(if whole { Fit::PathWhole } else { Fit::PathPart })
+    }
+
+    /// How well the names have words that they all have.
+    fn fit_of_names(&self, question: &Question) -> Fit {
+        let fit = |name: &str| {
+            if name == question.query {
+                Fit::Exact
+            } else if name.starts_with(&question.query) {
+                Fit::Start
+            } else if question.words.iter().all(|word| word.stands_in(name)) {
+                Fit::Whole
+            } else {
+                Fit::Part
+            }
+        };
+        self.names.lines().map(fit).min().unwrap_or(Fit::Part)
+    }
+
+    /// The line of the path that has most of the words that the names have not.
+    pub(super) fn line(&self, question: &Question) -> Option<usize> {
+        let missing: Vec<&Word> = question.words.iter().filter(|word| !word.is_in(&self.names)).collect();
+        let has = |line: &str| {
+            let whole = missing.iter().filter(|word| word.stands_in(line)).count();
+            let part = missing.iter().filter(|word| word.is_in(line)).count();
+            (part, whole)
+        };
+        let best =
+            self.paths.lines().enumerate().map(|(number, line)| (has(line), std::cmp::Reverse(number)));
+        best.max().filter(|((part, _), _)| *part > 0).map(|(_, number)| number.0)
     }
 
     /// Its place among results: better fits first, then what more people have.
@@ -270,19 +281,20 @@ mod tests {
     fn a_name_is_better_than_a_path_and_a_whole_word_than_a_part() {
         let document =
             document(&["Álgebra para el exámen", "algebra"], &["1/matrices.pdf", "2/Sistemas de Cramer.pdf"]);
-        for (query, fit) in [
-            ("ALGEBRA para el examen", Some((Fit::Exact, None))),
-            ("algebra", Some((Fit::Exact, None))),
-            ("álgebra par", Some((Fit::Start, None))),
-            ("examen algebra", Some((Fit::Whole, None))),
-            ("exam algebra", Some((Fit::Part, None))),
-            ("cramer algebra", Some((Fit::PathWhole, Some(1)))),
-            ("tema", Some((Fit::PathPart, Some(1)))),
-            ("matrices cramer", None),
-            ("física", None),
-            ("", Some((Fit::Start, None))),
+        for (query, fit, line) in [
+            ("ALGEBRA para el examen", Some(Fit::Exact), None),
+            ("algebra", Some(Fit::Exact), None),
+            ("álgebra par", Some(Fit::Start), None),
+            ("examen algebra", Some(Fit::Whole), None),
+            ("exam algebra", Some(Fit::Part), None),
+            ("cramer algebra", Some(Fit::PathWhole), Some(1)),
+            ("tema", Some(Fit::PathPart), Some(1)),
+            ("matrices sistemas cramer", Some(Fit::PathWhole), Some(1)),
+            ("física", None, None),
+            ("", Some(Fit::Start), None),
         ] {
-            assert_eq!(document.fit(&question(query)), fit, "{query}");
+            let question = question(query);
+            assert_eq!((document.fit(&question), document.line(&question)), (fit, line), "{query}");
         }
     }
 

@@ -27,7 +27,7 @@ use shared::InfoHash;
 use shared::control::Search;
 use tokio::sync::{Semaphore, watch};
 
-use self::documents::{Document, Documents};
+use self::documents::{Document, Documents, Fit, Rank};
 use self::orders::{Hit, Order, Orders};
 use self::question::{Question, trigrams};
 use self::table::{Frequencies, NewRow, Place, Reader, Writer};
@@ -36,10 +36,14 @@ use self::table::{Frequencies, NewRow, Place, Reader, Writer};
 const PAGE: usize = 50;
 /// Entries that are written at once.
 const BATCH: usize = 128;
+/// The same while the index is made: each write is a piece of the table that must be merged with others.
+const LOADED: usize = 4_096;
 /// How long a search waits for what was shared just before it.
 const PATIENCE: Duration = Duration::from_millis(250);
 /// Trigrams by which near names are found, and entries that are looked at for each.
 const NEAR: (usize, usize) = (6, 150);
+/// A trigram that more than one in so many entries has narrows nothing.
+const COMMON: usize = 4;
 /// Entries from which on the table is made one piece after the start.
 const MANY: usize = 1_000;
 
@@ -225,7 +229,7 @@ impl Shared {
         };
         drop(orders);
         drop(texts);
-        self.page(&order, number, page)
+        self.page(question, &order, number, page)
     }
 
     fn answer(
@@ -253,18 +257,22 @@ impl Shared {
             }
         };
         let number = lock(&self.orders).add(question.asked(), Arc::clone(&order));
-        self.page(&order, number, page)
+        self.page(question, &order, number, page)
     }
 
-    fn page(&self, order: &Order, number: u64, page: Page) -> Option<Candidates> {
+    fn page(&self, question: &Question, order: &Order, number: u64, page: Page) -> Option<Candidates> {
         let hits = order.hits.get(page.at.place..).unwrap_or_default();
         let hits = hits.get(..page.limit).unwrap_or(hits);
         let mut candidates: Vec<Candidate> =
             hits.iter().map(|hit| Candidate { key: hit.key, path: None }).collect();
-        if hits.iter().any(|hit| hit.line.is_some()) {
+        if hits.iter().any(|hit| hit.by_path) {
+            let texts = self.read();
+            let line = |hit: &Hit| texts.documents.get(hit.row).filter(|_| hit.by_path)?.line(question);
+            let lines: Vec<Option<usize>> = hits.iter().map(line).collect();
+            drop(texts);
             let reader = lock(&self.readers).pop()?;
-            for (hit, candidate) in hits.iter().zip(&mut candidates) {
-                candidate.path = hit.line.and_then(|line| reader.path(hit.row, line).ok().flatten());
+            for ((hit, line), candidate) in hits.iter().zip(lines).zip(&mut candidates) {
+                candidate.path = line.and_then(|line| reader.path(hit.row, line).ok().flatten());
             }
             lock(&self.readers).push(reader);
         }
@@ -286,6 +294,12 @@ impl Shared {
         let texts = self.read();
         let (edition, sourcing) = (texts.documents.edition, texts.documents.sourcing);
         let rarest = texts.frequencies.rarest(question).filter(|_| among.is_none());
+        // What a great part has is found sooner by looking at all.
+        let common = texts.documents.len() / COMMON;
+        let is_rare = |trigram: &question::Trigram| {
+            usize::try_from(texts.frequencies.of(*trigram)).is_ok_and(|count| count <= common.max(MANY))
+        };
+        let rarest = rarest.filter(|rarest| rarest.iter().any(is_rare));
         let is_known = |trigram: &question::Trigram| texts.frequencies.of(*trigram) > 0;
         let nothing = rarest.as_ref().is_some_and(|rarest| !rarest.iter().all(is_known));
         drop(texts);
@@ -297,10 +311,7 @@ impl Shared {
         };
         let texts = self.read();
         let documents = &texts.documents;
-        let fit = |(row, document): (u32, &Document)| {
-            let (fit, line) = document.fit(question)?;
-            Some((document.rank(fit), row, line))
-        };
+        let fit = |(row, document): (u32, &Document)| Some((document.rank(document.fit(question)?), row));
         let row = |row: u32| Some((row, documents.get(row)?));
         let mut found: Vec<_> = match (among, rows) {
             (Some(among), _) => {
@@ -315,8 +326,9 @@ impl Shared {
             found.truncate(MAX_RANKED);
         }
         found.sort_unstable();
-        let hit = |(_, row, line): (_, u32, Option<u32>)| {
-            documents.get(row).map(|document| Hit { key: document.key, row, line })
+        let hit = |(rank, row): (Rank, u32)| {
+            let by_path = rank.0 >= Fit::PathWhole;
+            documents.get(row).map(|document| Hit { key: document.key, row, by_path })
         };
         let hits = found.into_iter().filter_map(hit).collect();
         drop(texts);
@@ -364,7 +376,7 @@ impl Shared {
                     return;
                 }
                 let mut batch = Vec::new();
-                while batch.len() < BATCH
+                while batch.len() < if loading { LOADED } else { BATCH }
                     && let Some(key) = inbox.keys.pop_first()
                 {
                     batch.push(key);
@@ -379,8 +391,7 @@ impl Shared {
             }
             let Some(touched) = touched else { continue };
             if std::mem::take(&mut loading)
-                && self.read().documents.len() >= MANY
-                && let Err(error) = writer.tidy()
+                && let Err(error) = writer.loaded(self.read().documents.len() >= MANY)
             {
                 tracing::debug!(%error, "the index stays in pieces");
             }

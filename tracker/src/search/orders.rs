@@ -11,9 +11,9 @@ use super::documents::Documents;
 use super::question::{Asked, Question};
 
 /// Orders that are remembered.
-const MAX_ORDERS: usize = 512;
-/// Results of all these.
-const MAX_HITS: usize = 200_000;
+const MAX_ORDERS: usize = 2_048;
+/// Results of all these, at 28 bytes each.
+const MAX_HITS: usize = 1_000_000;
 /// How long an order may be told anew although the number of somebody's sources has changed.
 const FRESH: Duration = Duration::from_secs(2);
 
@@ -22,8 +22,8 @@ const FRESH: Duration = Duration::from_secs(2);
 pub(super) struct Hit {
     pub(super) key: InfoHash,
     pub(super) row: u32,
-    /// The line of its path that has the words.
-    pub(super) line: Option<u32>,
+    /// Whether only a path has all the words.
+    pub(super) by_path: bool,
 }
 
 /// What fits a question, best first.

@@ -55,7 +55,9 @@ impl Writer {
         connection.execute_batch(
             "CREATE VIRTUAL TABLE words USING fts5(
                  text, content='', contentless_delete=1, detail=none, tokenize='trigram case_sensitive 1');
-             CREATE TABLE shown (row INTEGER PRIMARY KEY, paths TEXT NOT NULL);",
+             CREATE TABLE shown (row INTEGER PRIMARY KEY, paths TEXT NOT NULL);
+             INSERT INTO words (words, rank) VALUES ('automerge', 0);
+             INSERT INTO words (words, rank) VALUES ('hashsize', 33554432);",
         )?;
         Ok(Self { connection })
     }
@@ -82,9 +84,17 @@ impl Writer {
         transaction.commit()
     }
 
-    /// Makes one piece of the table, after much was written.
-    pub(super) fn tidy(&self) -> rusqlite::Result<()> {
-        self.connection.execute("INSERT INTO words (words) VALUES ('optimize')", []).map(|_| ())
+    /// What was there at the start is written: from now on little is written at once. After much the
+    /// pieces of the table are made one.
+    pub(super) fn loaded(&self, much: bool) -> rusqlite::Result<()> {
+        self.connection.execute_batch(
+            "INSERT INTO words (words, rank) VALUES ('automerge', 4);
+             INSERT INTO words (words, rank) VALUES ('hashsize', 1048576);",
+        )?;
+        if much {
+            self.connection.execute("INSERT INTO words (words) VALUES ('optimize')", [])?;
+        }
+        Ok(())
     }
 }
 
@@ -116,12 +126,12 @@ impl Reader {
     }
 
     /// A path of an entry as it is shown.
-    pub(super) fn path(&self, row: u32, line: u32) -> rusqlite::Result<Option<String>> {
+    pub(super) fn path(&self, row: u32, line: usize) -> rusqlite::Result<Option<String>> {
         let mut statement = self.connection.prepare_cached("SELECT paths FROM shown WHERE row = ?1")?;
         let mut rows = statement.query([row])?;
         let Some(found) = rows.next()? else { return Ok(None) };
         let paths = found.get_ref(0)?.as_str().unwrap_or_default();
-        Ok(usize::try_from(line).ok().and_then(|line| paths.lines().nth(line)).map(str::to_owned))
+        Ok(paths.lines().nth(line).map(str::to_owned))
     }
 }
 
@@ -209,7 +219,7 @@ mod tests {
         assert_eq!(reader.path(2, 1).unwrap().as_deref(), Some("b"));
         assert_eq!(reader.path(1, 0).unwrap(), None);
         writer.write(&[2], &[(2, "xyz".to_owned(), String::new())]).unwrap();
-        writer.tidy().unwrap();
+        writer.loaded(true).unwrap();
         assert!(reader.rows(&[['日', '本', '語']], 10).unwrap().is_empty());
         assert_eq!(reader.rows(&[['x', 'y', 'z']], 10).unwrap(), [2]);
         assert_eq!(reader.path(2, 1).unwrap(), None);

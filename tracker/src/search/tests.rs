@@ -26,7 +26,7 @@ fn key(number: u32) -> InfoHash {
 fn folder(paths: &[&str]) -> Vec<u8> {
     use shared::bencode::{Dict, List};
     let files = paths.iter().fold(List::default(), |files, path| {
-        let parts = path.split('/').fold(List::default(), |parts, part| parts.bytes(part));
+        let parts = path.split('/').fold(List::default(), List::bytes);
         files.raw(&Dict::default().int("length", 1).raw(b"path", parts.encode()).encode())
     });
     Dict::default()
