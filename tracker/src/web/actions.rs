@@ -21,7 +21,8 @@ const MAX_BODY: usize = 16 * 1024;
 const DEADLINE: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// What can be ordered, each a word of [`Action`].
-const ACTIONS: [&str; 8] = ["say", "motd", "mute", "unmute", "kick", "ban", "unban", "remove"];
+const ACTIONS: [&str; 10] =
+    ["say", "motd", "mute", "unmute", "kick", "ban", "unban", "remove", "add_room", "drop_room"];
 /// Who orders here.
 const BY: &str = "web";
 
