@@ -211,6 +211,11 @@ impl Session {
         self.find(id).ok().map(|torrent| torrent.status.borrow().clone())
     }
 
+    /// One torrent, and every change of it as it comes.
+    pub fn watch(&self, id: InfoHash) -> Option<watch::Receiver<TorrentStatus>> {
+        self.find(id).ok().map(|torrent| torrent.status.clone())
+    }
+
     /// The connections of one torrent.
     pub async fn peers(&self, id: InfoHash) -> Result<Vec<PeerStatus>, CommandError> {
         self.ask(id, Command::ViewPeers).await

@@ -219,19 +219,17 @@ async fn until_done(
     let mut ticks = tokio::time::interval(Duration::from_millis(100));
     let mut shown = Instant::now();
     while let Some(&Awaited { id, fresh }) = waiting.first() {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            () = context.stop.requested() => return Err(interrupted(context, &waiting)),
-        }
-        let Some(status) = session.status(id) else {
+        let Some(mut watched) = session.watch(id) else {
             waiting.remove(0);
             continue;
         };
+        let status = watched.borrow_and_update().clone();
         match status.state {
             State::Seeding => {
                 context.screen.finish_live("");
                 done_json(context, &status, started.elapsed());
                 waiting.remove(0);
+                continue;
             }
             State::Error => {
                 context.screen.finish_live("");
@@ -260,6 +258,11 @@ async fn until_done(
         if let Some(limit) = timeout.filter(|limit| started.elapsed() > *limit) {
             context.screen.finish_live("");
             return Err(too_late(session.status(id), limit));
+        }
+        tokio::select! {
+            _ = ticks.tick() => {}
+            Ok(()) = watched.changed() => {}
+            () = context.stop.requested() => return Err(interrupted(context, &waiting)),
         }
     }
     Ok(())

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""One big file over loopback, seeders to one downloader, ours against aria2 and libtorrent in the same run.
+"""One big file, or a folder of small ones, over loopback, seeders to one downloader: ours against aria2 and
+libtorrent in the same run.
 
 Rounds alternate the order of the contenders, so that a machine that slows down does so for all of them. Each
 contender seeds to itself. Every copy is compared with its source. What is printed is the median of the rounds
@@ -8,6 +9,7 @@ with the smallest and the largest value.
 
 import argparse
 import filecmp
+import json
 import os
 import pathlib
 import platform
@@ -24,20 +26,30 @@ from places import Loopback
 from torrent import HttpTracker, write_torrent
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-FIELDS = [("MB/s", "rate", "{:.0f}"), ("CPU s down", "cpu_down", "{:.2f}"), ("CPU s up", "cpu_up", "{:.2f}"),
-          ("MiB private down", "memory_down", "{:.0f}"), ("MiB private up", "memory_up", "{:.0f}")]
+FIELDS = [("MB/s", "rate", "{:.0f}"), ("ms", "ms", "{:.0f}"), ("CPU s down", "cpu_down", "{:.2f}"), ("CPU s up", "cpu_up", "{:.2f}"),
+          ("MiB private down", "memory_down", "{:.0f}"), ("MiB private up", "memory_up", "{:.0f}"), ("open files down", "open_files", "{:.0f}")]
 
 
 class Bench:
     def __init__(self, options, base):
         self.base = base
         self.programs = pathlib.Path(options.programs).resolve()
-        self.size = options.size_mib << 20
-        self.source = base / "source" / "bulk.bin"
+        self.version1 = options.v1
+        self.source = base / "source" / "bulk"
         self.source.parent.mkdir()
-        with open(self.source, "wb") as file:
-            for _ in range(options.size_mib):
-                file.write(os.urandom(1 << 20))
+        if options.files:
+            self.size = options.files * options.file_kib << 10
+            for number in range(options.files):
+                file = self.source / f"{number // 100:03}" / f"{number:05}.bin"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(os.urandom(options.file_kib << 10))
+        else:
+            self.size = options.size_mib << 20
+            with open(self.source, "wb") as file:
+                for _ in range(options.size_mib):
+                    file.write(os.urandom(1 << 20))
+        files = f"{options.files} files of {options.file_kib} KiB," if options.files else f"{options.size_mib} MiB,"
+        self.what = files + (" version 1," if options.v1 else "")
         self.places = Loopback()
         self.tracker = HttpTracker(self.places.hub)
         self.torrent = base / "bulk.torrent"
@@ -71,10 +83,12 @@ class Bench:
             begun, finished = wait_for(question, timeout, f"{name} finished", running)
             result = {
                 "rate": self.size / 1e6 / (finished - begun),
+                "ms": (finished - begun) * 1000,
                 "cpu_down": process.cpu(),
                 "cpu_up": sum(seed.cpu() for seed in seeds) - sum(before),
                 "memory_down": process.peak_private_kib / 1024,
                 "memory_up": max(seed.peak_private_kib for seed in seeds) / 1024,
+                "open_files": process.peak_open_files,
             }
         finally:
             for measured in reversed(running):
@@ -82,10 +96,30 @@ class Bench:
             if hasattr(contender, "finish"):
                 contender.finish()
         copy = work / "out" / self.source.name
-        if not filecmp.cmp(self.source, copy, shallow=False):
+        if not same(self.source, copy):
             raise RuntimeError(f"{name}: the copy differs from its source")
         shutil.rmtree(work)
         return result
+
+
+def same(source, copy):
+    """Whether two files, or two folders with all that is in them, are equal."""
+    if source.is_file():
+        return filecmp.cmp(source, copy, shallow=False)
+    names = sorted(path.relative_to(source) for path in source.rglob("*") if path.is_file())
+    copied = sorted(path.relative_to(copy) for path in copy.rglob("*") if path.is_file())
+    return names == copied and all(filecmp.cmp(source / name, copy / name, shallow=False) for name in names)
+
+
+def limit(program, bench):
+    """What a program that does nothing but ask, receive, hash and write reaches with the same file: MB/s."""
+    ballast = bench.warm()
+    ballast.unlink()
+    target = bench.base / "limit.out"
+    words = [program, "tcp", "bt", bench.source, target, str(bench.size >> 20)]
+    told = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    target.unlink()
+    return json.loads(told)["MBps"]
 
 
 def median(rows, field):
@@ -120,6 +154,11 @@ def versions(names):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size-mib", type=int, default=2048)
+    parser.add_argument("--files", type=int, default=0, help="a folder of so many files instead of one file")
+    parser.add_argument("--file-kib", type=int, default=10, help="how long each of them is")
+    parser.add_argument("--v1", action="store_true", help="ours too with a version 1 torrent")
+    parser.add_argument("--limit", help="a program that, called as `PROGRAM tcp bt FROM TO MIB`, prints the MBps of a "
+                        "plain loop of asking, receiving, hashing and writing as JSON")
     parser.add_argument("--seeders", type=int, nargs="+", default=[1, 3])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--contenders", nargs="+", default=list(contenders.ALL), choices=list(contenders.ALL))
@@ -135,29 +174,36 @@ def main():
     try:
         bench = Bench(options, base)
         for seeders in options.seeders:
-            results = {name: [] for name in options.contenders}
+            results, limits = {name: [] for name in options.contenders}, []
             for number in range(options.rounds):
+                if options.limit and seeders == 1:
+                    limits.append(limit(options.limit, bench))
                 turn = number % len(options.contenders)
                 for name in options.contenders[turn:] + options.contenders[:turn]:
                     row = bench.run(name, seeders, options.timeout)
                     results[name].append(row)
                     shown = "  ".join(f"{title} {shape.format(row[field])}" for title, field, shape in FIELDS)
                     print(f"{seeders} to 1, round {number + 1}, {name}: {shown}", flush=True)
-            section = f"## {seeders} to 1\n\n{table(results, options.contenders)}\n"
+            section = f"## {bench.what} {seeders} to 1\n\n{table(results, options.contenders)}\n"
+            if limits:
+                share = median(results[options.contenders[0]], "rate") / statistics.median(limits)
+                section += (f"\nA plain loop on this machine in the same run: {statistics.median(limits):.0f} MB/s "
+                            f"({min(limits):.0f} to {max(limits):.0f}); {options.contenders[0]} reaches {share:.2f} of it.\n")
             print("\n" + section, flush=True)
             sections.append(section)
     finally:
         shutil.rmtree(base, ignore_errors=True)
     if str(options.write) != "-":
-        head = (f"# Benchmarks\n\nMade by `cargo xtask bench bulk` on {time.strftime('%Y-%m-%d', time.gmtime())}: one file of "
-                f"{options.size_mib} MiB of random bytes on a RAM disk, over loopback, {options.rounds} rounds that "
-                f"alternate; each cell is the median (smallest to largest). Every copy was compared with its source.\n\n"
+        head = (f"# Benchmarks\n\nMade by `cargo xtask bench bulk` on {time.strftime('%Y-%m-%d', time.gmtime())}: random bytes on "
+                f"{options.base}, over loopback, {options.rounds} rounds that alternate; each cell is the median (smallest to "
+                f"largest). Every copy was compared with its source.\n\n"
                 f"Rivals: {versions(options.contenders)}; version 1 torrent with pieces of 1 MiB, no encryption, no rate "
-                f"limit. Ours: the hybrid torrent that `share` makes, every block checked by SHA-256; its time runs from "
-                f"the start of the process to its word that the file is verified. CPU seconds are user and system "
-                f"together, of the downloader and of all seeders; memory is the peak of private memory of one process.\n\n"
-                f"Machine: {os.cpu_count()} cores, {platform.system()} {platform.release()}; load average when the run began: "
-                f"{load:.1f}. Figures move with the machine; ratios of one run are what to compare.\n\n")
+                f"limit. Ours: the hybrid torrent that `share` makes, every block checked by SHA-256, where version 1 is not "
+                f"said; its time runs from the start of the process to its word that the file is verified, that of aria2 from "
+                f"the start of the process too, that of libtorrent from the moment it is given the torrent. CPU seconds are user "
+                f"and system together, of the downloader and of all seeders; memory is the peak of private memory of one "
+                f"process.\n\nMachine: {os.cpu_count()} cores, {platform.system()} {platform.release()}; load average when the "
+                f"run began: {load:.1f}. Figures move with the machine; ratios of one run are what to compare.\n\n")
         pathlib.Path(options.write).write_text(head + "\n".join(sections))
         print(f"written: {options.write}")
 

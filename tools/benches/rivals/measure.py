@@ -19,6 +19,7 @@ class Measured:
         self.process = subprocess.Popen(
             [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, cwd=cwd)
         self.peak_private_kib = 0
+        self.peak_open_files = 0
         self.last_cpu = 0.0
         self.stopping = False
         self.sampler = threading.Thread(target=self._sample, daemon=True)
@@ -41,6 +42,10 @@ class Measured:
             return
         if fields[0] != "Z":
             self.last_cpu = (int(fields[11]) + int(fields[12])) / TICKS_A_SECOND
+        try:
+            self.peak_open_files = max(self.peak_open_files, len(os.listdir(f"{root}/fd")))
+        except OSError:
+            pass
         if private:
             self.peak_private_kib = max(self.peak_private_kib, int(private[0].split()[1]))
 

@@ -22,13 +22,23 @@ def bencode(value):
 
 
 def write_torrent(source, target, announce, piece_length=1 << 20):
-    """Version 1, one file: what each rival is fastest with."""
-    pieces, size = [], 0
-    with open(source, "rb") as data:
-        while piece := data.read(piece_length):
-            pieces.append(hashlib.sha1(piece).digest())
-            size += len(piece)
-    info = {"length": size, "name": source.name, "piece length": piece_length, "pieces": b"".join(pieces)}
+    """Version 1, of a file or of a folder: what each rival is fastest with."""
+    files = [source] if source.is_file() else sorted(path for path in source.rglob("*") if path.is_file())
+    pieces, rest = [], b""
+    for file in files:
+        with open(file, "rb") as data:
+            while part := data.read(piece_length - len(rest)):
+                rest += part
+                if len(rest) == piece_length:
+                    pieces.append(hashlib.sha1(rest).digest())
+                    rest = b""
+    if rest:
+        pieces.append(hashlib.sha1(rest).digest())
+    info = {"name": source.name, "piece length": piece_length, "pieces": b"".join(pieces)}
+    if source.is_file():
+        info["length"] = source.stat().st_size
+    else:
+        info["files"] = [{"length": file.stat().st_size, "path": list(file.relative_to(source).parts)} for file in files]
     target.write_bytes(bencode({"announce": announce, "info": info}))
 
 
