@@ -23,6 +23,8 @@ mod holepunch;
 pub mod io;
 mod layers;
 mod lost;
+#[cfg(feature = "measure")]
+pub mod measure;
 pub mod merkle;
 mod messages;
 mod metadata;

@@ -9,17 +9,26 @@ use crate::needs;
 use crate::step::{self, Failed};
 use crate::{e2e, workspace};
 
-/// `bulk`, `crowd`, `micro` or `search`.
+/// `bulk`, `crowd`, `micro`, `picker` or `search`.
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failed> {
     match arguments.split_first() {
         Some((word, rest)) if word == "bulk" => rivals("bulk.py", &[], rest),
         Some((word, rest)) if word == "crowd" => rivals("crowd.py", &["ip", "tc", "unshare"], rest),
         Some((word, rest)) if word == "micro" => micro(rest),
+        Some((word, _)) if word == "picker" => picker(),
         Some((word, rest)) if word == "search" => search(rest),
         _ => {
-            Err(Failed::new("what to measure?\n  try: cargo xtask bench bulk, or crowd, or micro, or search"))
+            let words = "bulk, or crowd, or micro, or picker, or search";
+            Err(Failed::new(format!("what to measure?\n  try: cargo xtask bench {words}")))
         }
     }
+}
+
+/// What a decision of the picker costs, by pieces and connections.
+fn picker() -> Result<(), Failed> {
+    let mut command = workspace::cargo();
+    command.args(["bench", "--package", "benches", "--features", "picker", "--bench", "picker"]);
+    step::run(command)
 }
 
 /// The tracker's index with a hundred thousand shares, or as many as are said.

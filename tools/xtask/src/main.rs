@@ -59,8 +59,8 @@ const WORDS: [Word; 8] = [
     },
     Word {
         name: "bench",
-        arguments: "bulk [--help] | crowd [--help] | micro [FILTER] | search [SHARES]",
-        about: "bulk, crowd: whole programs against aria2 and libtorrent; micro: criterion; search: the index",
+        arguments: "bulk [--help] | crowd [--help] | micro [FILTER] | picker | search [SHARES]",
+        about: "bulk, crowd: whole programs against aria2 and libtorrent; micro: criterion; picker, search: a table",
         run: bench::run,
     },
     Word {
