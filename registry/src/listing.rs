@@ -7,7 +7,7 @@ use shared::InfoHash;
 use shared::control::Kind;
 
 /// Results that an index puts in order; those after them are counted only.
-pub const MAX_RANKED: usize = 2_000;
+pub const MAX_RANKED: usize = 1_000;
 
 /// A cursor is the number of an order times this, and a place in that order.
 const PLACES: u64 = 1 << 14;

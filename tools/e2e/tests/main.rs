@@ -14,6 +14,7 @@ mod halfway;
 mod killed;
 mod many_files;
 mod messages;
+mod package;
 mod page;
 mod poison;
 mod private;

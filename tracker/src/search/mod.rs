@@ -11,25 +11,26 @@
 //! have no trigram: alone, they are looked for in all texts.
 
 mod documents;
+mod looking;
 mod orders;
 mod question;
 mod table;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use registry::{Candidate, Candidates, Cursor, Listing, MAX_RANKED, nearest};
+use registry::{Candidate, Candidates, Cursor, Listing};
 use shared::InfoHash;
 use shared::control::Search;
 use tokio::sync::{Semaphore, watch};
 
-use self::documents::{Document, Documents, Fit, Rank};
-use self::orders::{Hit, Order, Orders};
-use self::question::{Question, trigrams};
+use self::documents::{Document, Documents};
+use self::orders::{Order, Orders};
+use self::question::Question;
 use self::table::{Frequencies, NewRow, Place, Reader, Writer};
 
 /// Entries of a page when nobody says how many.
@@ -40,10 +41,6 @@ const BATCH: usize = 128;
 const LOADED: usize = 4_096;
 /// How long a search waits for what was shared just before it.
 const PATIENCE: Duration = Duration::from_millis(250);
-/// Trigrams by which near names are found, and entries that are looked at for each.
-const NEAR: (usize, usize) = (6, 150);
-/// A trigram that more than one in so many entries has narrows nothing.
-const COMMON: usize = 4;
 /// Entries from which on the table is made one piece after the start.
 const MANY: usize = 1_000;
 
@@ -265,16 +262,17 @@ impl Shared {
         let hits = hits.get(..page.limit).unwrap_or(hits);
         let mut candidates: Vec<Candidate> =
             hits.iter().map(|hit| Candidate { key: hit.key, path: None }).collect();
-        if hits.iter().any(|hit| hit.by_path) {
-            let texts = self.read();
-            let line = |hit: &Hit| texts.documents.get(hit.row).filter(|_| hit.by_path)?.line(question);
-            let lines: Vec<Option<usize>> = hits.iter().map(line).collect();
-            drop(texts);
+        let known = order.paths.get(page.at.place..).unwrap_or_default();
+        for (candidate, path) in candidates.iter_mut().zip(known) {
+            candidate.path.clone_from(path);
+        }
+        if let Some(unknown) = hits.get(known.len()..).filter(|hits| hits.iter().any(|hit| hit.by_path)) {
             let reader = lock(&self.readers).pop()?;
-            for ((hit, line), candidate) in hits.iter().zip(lines).zip(&mut candidates) {
-                candidate.path = line.and_then(|line| reader.path(hit.row, line).ok().flatten());
-            }
+            let paths = self.paths(&reader, question, unknown);
             lock(&self.readers).push(reader);
+            for (candidate, path) in candidates.iter_mut().skip(known.len()).zip(paths) {
+                candidate.path = path;
+            }
         }
         Some(Candidates {
             page: candidates,
@@ -282,82 +280,6 @@ impl Shared {
             total: order.total,
             near: order.near.clone(),
         })
-    }
-
-    /// Looks for all that fits.
-    fn look(
-        &self,
-        reader: &Reader,
-        question: &Question,
-        among: Option<&BTreeSet<InfoHash>>,
-    ) -> rusqlite::Result<Order> {
-        let texts = self.read();
-        let (edition, sourcing) = (texts.documents.edition, texts.documents.sourcing);
-        let rarest = texts.frequencies.rarest(question).filter(|_| among.is_none());
-        // What a great part has is found sooner by looking at all.
-        let common = texts.documents.len() / COMMON;
-        let is_rare = |trigram: &question::Trigram| {
-            usize::try_from(texts.frequencies.of(*trigram)).is_ok_and(|count| count <= common.max(MANY))
-        };
-        let rarest = rarest.filter(|rarest| rarest.iter().any(is_rare));
-        let is_known = |trigram: &question::Trigram| texts.frequencies.of(*trigram) > 0;
-        let nothing = rarest.as_ref().is_some_and(|rarest| !rarest.iter().all(is_known));
-        drop(texts);
-        // The table is asked without the lock: a writer need not wait for it.
-        let rows = match &rarest {
-            Some(_) if nothing => Some(Vec::new()),
-            Some(rarest) => Some(reader.rows(rarest, usize::MAX)?),
-            None => None,
-        };
-        let texts = self.read();
-        let documents = &texts.documents;
-        let fit = |(row, document): (u32, &Document)| Some((document.rank(document.fit(question)?), row));
-        let row = |row: u32| Some((row, documents.get(row)?));
-        let mut found: Vec<_> = match (among, rows) {
-            (Some(among), _) => {
-                among.iter().filter_map(|key| row(documents.row(*key)?)).filter_map(fit).collect()
-            }
-            (None, Some(rows)) => rows.into_iter().filter_map(row).filter_map(fit).collect(),
-            (None, None) => documents.iter().filter_map(fit).collect(),
-        };
-        let total = found.len();
-        if total > MAX_RANKED {
-            found.select_nth_unstable(MAX_RANKED);
-            found.truncate(MAX_RANKED);
-        }
-        found.sort_unstable();
-        let hit = |(rank, row): (Rank, u32)| {
-            let by_path = rank.0 >= Fit::PathWhole;
-            documents.get(row).map(|document| Hit { key: document.key, row, by_path })
-        };
-        let hits = found.into_iter().filter_map(hit).collect();
-        drop(texts);
-        let near = if total == 0 && among.is_none() { self.near(reader, question)? } else { Vec::new() };
-        Ok(Order { hits, total, near, edition, sourcing, made: Instant::now() })
-    }
-
-    /// Entries whose names are nearly what was asked: those that have some of its rarest trigrams are
-    /// compared letter by letter.
-    fn near(&self, reader: &Reader, question: &Question) -> rusqlite::Result<Vec<InfoHash>> {
-        let texts = self.read();
-        let asked = question.words.iter().flat_map(|word| trigrams(&word.text));
-        let mut asked: Vec<_> = asked.map(|trigram| (texts.frequencies.of(trigram), trigram)).collect();
-        drop(texts);
-        asked.retain(|(count, _)| *count > 0);
-        asked.sort_unstable();
-        asked.dedup();
-        let mut rows = BTreeSet::new();
-        for (_, trigram) in asked.into_iter().take(NEAR.0) {
-            rows.extend(reader.rows(&[trigram], NEAR.1)?);
-        }
-        let texts = self.read();
-        let names: HashMap<&str, InfoHash> = rows
-            .into_iter()
-            .filter_map(|row| texts.documents.get(row))
-            .map(|document| (document.name(), document.key))
-            .collect();
-        let nearest = nearest(&question.query, names.keys().copied(), 3);
-        Ok(nearest.iter().filter_map(|name| names.get(name.as_str()).copied()).collect())
     }
 
     /// The writer's thread.

@@ -13,7 +13,7 @@ use super::question::{Asked, Question};
 /// Orders that are remembered.
 const MAX_ORDERS: usize = 2_048;
 /// Results of all these, at 28 bytes each.
-const MAX_HITS: usize = 1_000_000;
+const MAX_HITS: usize = 1_500_000;
 /// How long an order may be told anew although the number of somebody's sources has changed.
 const FRESH: Duration = Duration::from_secs(2);
 
@@ -30,6 +30,8 @@ pub(super) struct Hit {
 #[derive(Debug)]
 pub(super) struct Order {
     pub(super) hits: Vec<Hit>,
+    /// The paths that are shown of the first of them: most questions end with the first page.
+    pub(super) paths: Vec<Option<String>>,
     /// How many there are in all.
     pub(super) total: usize,
     /// Near names, when there are none.

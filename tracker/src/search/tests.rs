@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use registry::{Candidates, Listing};
+use registry::{Candidates, Listing, MAX_RANKED};
 use shared::InfoHash;
 use shared::control::{Kind, Search};
 
-use super::{Index, MAX_RANKED};
+use super::Index;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
