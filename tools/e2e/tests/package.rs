@@ -19,7 +19,7 @@ fn copy_libraries(program: &Path, root: &Path) {
         let to = root.join(word.trim_start_matches('/'));
         if !to.exists() {
             std::fs::create_dir_all(to.parent().expect("a folder")).expect("a folder of libraries");
-            std::fs::copy(word, to).unwrap_or_else(|error| panic!("{word}: {error}"));
+            std::fs::copy(word, to).expect("a library is copied");
         }
     }
 }
@@ -63,6 +63,8 @@ fn the_debian_package_installs_in_a_fresh_root_and_its_tracker_runs_there() {
         std::fs::create_dir_all(root.join(folder)).expect("a folder of the root");
     }
     std::fs::write(root.join("var/lib/dpkg/status"), "").expect("no package is installed");
+    std::fs::create_dir(root.join("dev")).expect("a folder of the root");
+    std::fs::write(root.join("dev/null"), "").expect("what the scripts write to");
     std::fs::copy("/bin/sh", root.join("bin/sh")).expect("a shell");
     copy_libraries(Path::new("/bin/sh"), &root);
     let mut install = Command::new("dpkg");

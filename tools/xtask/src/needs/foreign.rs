@@ -38,6 +38,9 @@ const NPM_PACKAGES: [(&str, &str, &str); 3] = [
     ("axe-core", "4.14.1", "finds obstacles on a page"),
 ];
 
+/// Makes Debian packages of Rust programs.
+const CARGO_DEB: &str = "cargo-deb@3.8.0";
+
 /// Where packages of Python and npm lie, so that the tests find them.
 pub(super) fn folder() -> PathBuf {
     workspace::target().join("foreign")
@@ -59,6 +62,7 @@ pub(super) fn check() -> Result<(), Failed> {
     let mut lines: Vec<String> = missing().iter().map(|need| lacking(need)).collect();
     lines.extend(libtorrent().err());
     lines.extend(npm_packages().err());
+    lines.extend(cargo_deb().err());
     for line in &lines {
         println!("   {line}");
     }
@@ -71,6 +75,23 @@ pub(super) fn check() -> Result<(), Failed> {
 fn lacking(need: &Need) -> String {
     let Need { program, package, why } = need;
     format!("missing: {program} ({why}); its tests are skipped\n     try: sudo apt-get install -y {package}")
+}
+
+/// Makes the Debian package. Built without optimising, which is quicker and does as well.
+fn cargo_deb() -> Result<(), String> {
+    let root = folder().join("cargo-deb");
+    if answers(Command::new(root.join("bin/cargo-deb")).arg("--version"))
+        || answers(Command::new("cargo-deb").arg("--version"))
+    {
+        return Ok(());
+    }
+    let mut install = workspace::cargo();
+    install.args(["install", CARGO_DEB, "--locked", "--debug", "--quiet", "--root"]).arg(&root);
+    step::run(install).map_err(|error| {
+        format!(
+            "missing: {CARGO_DEB} (makes the Debian package): {error}; its test is skipped\n     try: cargo install {CARGO_DEB}"
+        )
+    })
 }
 
 /// A Python that has libtorrent 2: one of the system, or one made in `target/foreign/python`.
