@@ -71,7 +71,8 @@ pub enum Refused {
 /// All wishes, and what they fetched.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wishes {
-    wishes: Vec<Wish>,
+    #[serde(rename = "wishes")]
+    list: Vec<Wish>,
     #[serde(default)]
     taken: VecDeque<InfoHash>,
     /// Of what it was said that it does not fit; not kept.
@@ -96,8 +97,8 @@ impl Wishes {
 
     fn parse(bytes: &[u8]) -> Self {
         let Ok(mut wishes) = serde_json::from_slice::<Self>(bytes) else { return Self::default() };
-        wishes.wishes.retain(|wish| !wish.words.trim().is_empty() && wish.words.len() <= MOST_WORDS);
-        wishes.wishes.truncate(MOST);
+        wishes.list.retain(|wish| !wish.words.trim().is_empty() && wish.words.len() <= MOST_WORDS);
+        wishes.list.truncate(MOST);
         wishes.taken.truncate(MOST_TAKEN);
         wishes
     }
@@ -114,38 +115,38 @@ impl Wishes {
 
     /// Every wish, the oldest first.
     pub fn list(&self) -> &[Wish] {
-        &self.wishes
+        &self.list
     }
 
     /// One more wish.
     pub fn add(&mut self, wish: Wish) -> Result<(), Refused> {
-        if self.wishes.iter().any(|other| other.words.to_lowercase() == wish.words.to_lowercase()) {
+        if self.list.iter().any(|other| other.words.to_lowercase() == wish.words.to_lowercase()) {
             return Err(Refused::Twice);
         }
-        if self.wishes.len() >= MOST {
+        if self.list.len() >= MOST {
             return Err(Refused::Full);
         }
-        self.wishes.push(wish);
+        self.list.push(wish);
         Ok(())
     }
 
     /// A wish that is none any more: by its words, or by its number from 1 on.
     pub fn remove(&mut self, said: &str) -> Option<Wish> {
-        let by_words = self.wishes.iter().position(|wish| wish.words.to_lowercase() == said.to_lowercase());
+        let by_words = self.list.iter().position(|wish| wish.words.to_lowercase() == said.to_lowercase());
         let by_number = || said.trim_start_matches('#').parse::<usize>().ok()?.checked_sub(1);
-        let at = by_words.or_else(by_number).filter(|at| *at < self.wishes.len())?;
-        Some(self.wishes.remove(at))
+        let at = by_words.or_else(by_number).filter(|at| *at < self.list.len())?;
+        Some(self.list.remove(at))
     }
 
     /// None any more.
     pub fn clear(&mut self) -> usize {
-        std::mem::take(&mut self.wishes).len()
+        std::mem::take(&mut self.list).len()
     }
 
     /// Whether a thing that has the words is fetched for a wish; `is_here` says that it is here already,
     /// `free` how much room there is.
     pub fn judge(&self, words: &str, entry: &Entry, is_here: bool, free: Option<u64>) -> Result<(), Unfit> {
-        let Some(wish) = self.wishes.iter().find(|wish| wish.words == words) else {
+        let Some(wish) = self.list.iter().find(|wish| wish.words == words) else {
             return Err(Unfit::Silent);
         };
         if entry.sources == 0 || is_here || self.is_taken(&entry.hashes) {
@@ -171,12 +172,12 @@ impl Wishes {
             self.taken.pop_front();
         }
         self.taken.push_back(hashes.primary());
-        if let Some(at) = self.wishes.iter().position(|wish| wish.words == words)
-            && let Some(wish) = self.wishes.get_mut(at)
+        if let Some(at) = self.list.iter().position(|wish| wish.words == words)
+            && let Some(wish) = self.list.get_mut(at)
         {
             wish.things += 1;
             if !wish.all || wish.things >= MOST_THINGS {
-                self.wishes.remove(at);
+                self.list.remove(at);
             }
         }
     }
@@ -184,10 +185,10 @@ impl Wishes {
     /// A thing could not be fetched after all: its wish is one again.
     pub fn give_back(&mut self, wish: &Wish, hashes: &InfoHashes) {
         self.taken.retain(|taken| !hashes.matches(taken));
-        let has_room = self.wishes.len() < MOST;
-        match self.wishes.iter_mut().find(|other| other.words == wish.words) {
+        let has_room = self.list.len() < MOST;
+        match self.list.iter_mut().find(|other| other.words == wish.words) {
             Some(other) => other.things = other.things.saturating_sub(1),
-            None if has_room => self.wishes.push(wish.clone()),
+            None if has_room => self.list.push(wish.clone()),
             None => {}
         }
     }

@@ -106,20 +106,16 @@ fn unwant<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
             context.screen.say(&format!("{count} taken back."));
             return Ok(());
         }
-        match swarms.change_wishes(|wishes| wishes.remove(&named)) {
-            Some(wish) => {
-                context.screen.say(&format!("\"{}\" is not waited for any more.", fit(&wish.words, 60)));
-                Ok(())
-            }
-            None => {
-                let wishes = swarms.wishes();
-                let near = words::nearest(&named, wishes.list().iter().map(|wish| wish.words.as_str()));
-                let text = format!("\"{}\" is not wanted.", fit(&named, 60));
-                let near = near
-                    .map_or_else(|| "wants".to_owned(), |near| format!("unwant {}", target::typable(near)));
-                Err(Failure::new(Exit::NotFound, "not_found", text).advise(near))
-            }
+        if let Some(wish) = swarms.change_wishes(|wishes| wishes.remove(&named)) {
+            context.screen.say(&format!("\"{}\" is not waited for any more.", fit(&wish.words, 60)));
+            return Ok(());
         }
+        let wishes = swarms.wishes();
+        let near = words::nearest(&named, wishes.list().iter().map(|wish| wish.words.as_str()));
+        let near =
+            near.map_or_else(|| "wants".to_owned(), |near| format!("unwant {}", target::typable(near)));
+        let text = format!("\"{}\" is not wanted.", fit(&named, 60));
+        Err(Failure::new(Exit::NotFound, "not_found", text).advise(near))
     })
 }
 
