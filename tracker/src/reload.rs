@@ -1,6 +1,8 @@
 //! SIGHUP: the log is opened again, and the settings are read again. Says what holds now and what
 //! needs a restart. Called by the program.
 
+use std::io::IsTerminal as _;
+
 use runtime::shutdown::Hangup;
 use runtime::telemetry::Guard;
 use toml::Table;
@@ -9,6 +11,7 @@ use crate::Tracker;
 use crate::settings::Settings;
 
 /// Waits for SIGHUP for as long as the tracker runs. `read` reads the settings as they are written.
+/// Returns when the terminal that it was started in is gone: nobody wants a tracker without its window.
 pub(crate) async fn on_hangup(
     tracker: &Tracker,
     begun: &Settings,
@@ -17,8 +20,12 @@ pub(crate) async fn on_hangup(
 ) {
     let mut hangup = Hangup::catch();
     let mut held = begun.clone();
+    let had_terminal = std::io::stdin().is_terminal();
     loop {
         hangup.next().await;
+        if had_terminal && !std::io::stdin().is_terminal() {
+            return;
+        }
         log.reopen();
         let new = match read() {
             Ok(new) => new,
