@@ -18,16 +18,14 @@ async fn a_tracker_that_starts_again_learns_everything_again() {
     let mut bob = room.person("bob").await;
     let path = ana.file("film.bin", &film());
     ana.run(&format!("share {path}")).await.unwrap();
-    bob.run("get film.bin").await.unwrap();
-    bob.hear("done").await;
+    bob.run_until("get film.bin", "done").await;
 
     room.restart_tracker().await;
     bob.until("search film", "2/2 full").await;
     ana.until("msg bob ya esta", "delivered").await;
     bob.hear("ana: ya esta").await;
     let mut eva = room.person("eva").await;
-    eva.run("get film.bin").await.unwrap();
-    eva.hear("done").await;
+    eva.run_until("get film.bin", "done").await;
     room.close().await;
 }
 
