@@ -11,7 +11,7 @@ use swarm::{CloseReason, Input};
 use wire::Message;
 
 const LONG: Duration = Duration::from_secs(120);
-const LOST: PieceIndex = PieceIndex::new(3);
+const LOST: PieceIndex = PieceIndex::new(1);
 
 fn lose(room: &mut Room, peer: usize, again: bool) {
     room.tell(peer, Input::PieceLost { piece: LOST, again });
@@ -50,7 +50,8 @@ fn bep_54_what_a_seed_has_lost_is_not_asked_of_it_and_comes_from_somebody_else()
 
 #[test]
 fn bep_54_what_is_lost_while_it_is_asked_for_is_asked_of_others_at_once() {
-    let mut room = Room::new(publish(200_000, 0));
+    // As much as is asked of a peer at first.
+    let mut room = Room::new(publish(90_000, 0));
     let (first, second, leech) = (room.seed(), room.seed(), room.leech());
     room.peers[first].gives = false;
     room.meet(leech, first);
