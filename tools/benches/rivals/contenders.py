@@ -95,7 +95,9 @@ class Enjambre:
             folder.mkdir()
             self.tracker = Measured([self.bench.programs / "tracker", "--listen", self.control, "--dir", folder],
                                     work / "tracker.log")
-        return Measured(self.command(number, work, ["share", *(["--format", "v1"] if self.bench.version1 else []), self.bench.source]), work / f"seed{number}.log")
+        form = ["--format", "v1"] if getattr(self.bench, "version1", False) else []
+        words = ["share", *form, self.bench.source]
+        return Measured(self.command(number, work, words), work / f"seed{number}.log")
 
     def seeds_ready(self, seeds):
         for seed in seeds:
