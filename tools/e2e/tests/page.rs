@@ -143,6 +143,7 @@ fn five_hundred_viewers_see_the_same_and_everybody_else_is_answered() {
 }
 
 #[test]
+#[ignore = "takes 100 s, until the system holds no more for the viewer; the rule has its own test in the tracker"]
 fn a_viewer_that_does_not_read_is_cut_and_the_others_go_on() {
     let lab = Lab::new();
     let tracker = lab.tracker();
