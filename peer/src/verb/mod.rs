@@ -18,7 +18,7 @@ mod rooms;
 mod share;
 mod steer;
 mod target;
-mod told;
+pub(crate) mod told;
 mod want;
 
 use std::future::Future;

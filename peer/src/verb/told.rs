@@ -153,7 +153,7 @@ pub(super) fn state(state: State) -> &'static str {
 }
 
 /// The stable word of a state for programs.
-fn state_word(state: State) -> &'static str {
+pub(crate) fn state_word(state: State) -> &'static str {
     match state {
         State::Metadata => "metadata",
         State::Checking => "checking",

@@ -16,6 +16,7 @@ use shared::display::escape;
 
 use super::{Own, refused};
 use crate::swarms::piece_map;
+use crate::verb::told::state_word;
 
 /// Torrents that are shown, those first that are not complete.
 const MOST: usize = 200;
@@ -79,7 +80,7 @@ async fn row(session: &Session, status: &TorrentStatus) -> Row {
         id: status.id.to_string(),
         name: escape(&status.name).into_owned(),
         size: status.size,
-        state: word(status.state),
+        state: state_word(status.state),
         percent: percent(status),
         rate_down: rate(status.rate_down),
         rate_up: rate(status.rate_up),
@@ -97,19 +98,6 @@ fn percent(status: &TorrentStatus) -> f64 {
         _ if status.state == State::Seeding => 100.0,
         0 => 0.0,
         size => (status.verified_bytes as f64 * 100.0 / size as f64).min(100.0),
-    }
-}
-
-fn word(state: State) -> &'static str {
-    match state {
-        State::Metadata => "metadata",
-        State::Checking => "checking",
-        State::Downloading => "downloading",
-        State::Paused => "paused",
-        State::PausedDiskFull => "disk_full",
-        State::Waiting => "waiting",
-        State::Seeding => "seeding",
-        State::Error => "error",
     }
 }
 
