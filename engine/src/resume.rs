@@ -16,6 +16,7 @@ use crate::alert::{Alert, StatusTrouble};
 use crate::checkpoint::previous;
 use crate::content::{self, Names};
 use crate::disk::beneath::{Access, Root, Stamp};
+use crate::disk::storage::stamps;
 use crate::error::StartError;
 use crate::session::{Begin, Session};
 use crate::torrent::prepare::{Left, Shape, with_suffix};
@@ -175,11 +176,11 @@ impl Session {
             self.begin(entry.hashes, Some(shape), Some(metainfo), begin, paused);
             return Ok(());
         };
-        let stamps = stamps(&root, &top, &shape);
+        let stamps: Vec<_> = stamps(&root, &top, &shape.files).into_iter().map(Result::ok).collect();
         let same = entry.stamp.as_deref() == Some(digest(&stamps).as_str());
         // Where anything looks otherwise, every piece is hashed before it is given.
-        let believed = if same { stamps } else { vec![None; stamps.len()] };
-        let source = self.source_in_place(root, &top, &shape, believed);
+        let believed = if same { stamps.clone() } else { vec![None; stamps.len()] };
+        let source = self.source_in_place(root, &top, &shape, believed, &stamps);
         self.begin_seeding(metainfo, shape, Arc::new(source), entry.stage == Stage::Shared, paused);
         Ok(())
     }
@@ -210,22 +211,15 @@ fn read_torrent(path: &Path) -> Option<Metainfo> {
     Metainfo::parse(&bytes).ok()
 }
 
-fn inside(top: &Path, file: &crate::disk::storage::StoredFile) -> PathBuf {
-    if file.inside.as_os_str().is_empty() { top.to_owned() } else { top.join(&file.inside) }
-}
-
-fn stamps(root: &Root, top: &Path, shape: &Shape) -> Vec<Option<Stamp>> {
-    shape.files.iter().map(|file| root.stamp(&inside(top, file)).ok()).collect()
-}
-
 /// What to believe of an unfinished download.
 fn left(folder: &Path, top: &Path, shape: &Shape, entry: &Entry, circumstances: Circumstances) -> Left {
-    let root = Root::open(folder).ok();
+    let found = Root::open(folder).map(|root| stamps(&root, top, &shape.files)).unwrap_or_default();
     let files: Vec<FileFound> = shape
         .files
         .iter()
-        .map(|file| {
-            let stamp = root.as_ref().and_then(|root| root.stamp(&inside(top, file)).ok());
+        .enumerate()
+        .map(|(index, file)| {
+            let stamp = found.get(index).and_then(|stamp| stamp.as_ref().ok());
             FileFound {
                 offset: file.offset,
                 length: file.length,

@@ -11,7 +11,7 @@ impl Root {
     /// Holds an existing folder.
     pub fn open(path: &Path) -> io::Result<Self> {
         if fs::metadata(path)?.is_dir() {
-            Ok(Self { path: path.to_owned() })
+            Ok(Self { path: path.to_owned(), on_ram: false })
         } else {
             Err(io::ErrorKind::NotADirectory.into())
         }
@@ -75,6 +75,11 @@ impl Root {
         Ok(from_metadata(&fs::symlink_metadata(self.walk(relative, false)?)?))
     }
 
+    /// How many files beneath look, in their order.
+    pub fn stamps(&self, files: impl IntoIterator<Item = PathBuf>) -> Vec<io::Result<Stamp>> {
+        files.into_iter().map(|relative| self.stamp(&relative)).collect()
+    }
+
     /// Gives another name. Whatever has that name stays and makes this an error.
     pub fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         if self.exists(to)? {
@@ -96,6 +101,11 @@ impl Root {
     /// Folders cannot be synced here; the system does it.
     pub fn sync_folder_of(&self, relative: &Path) -> io::Result<()> {
         self.walk(relative, false).map(drop)
+    }
+
+    /// There is no such call here.
+    pub fn sync_file_system(&self) -> io::Result<bool> {
+        Ok(false)
     }
 
     /// Not known here without calls of our own: never a reason to refuse.
@@ -144,8 +154,4 @@ pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result
 
 pub(crate) fn read_cached_at(_: &File, _: &mut [u8], _: u64) -> io::Result<usize> {
     Err(io::ErrorKind::WouldBlock.into())
-}
-
-pub(crate) fn is_on_ram(_: &File) -> bool {
-    false
 }

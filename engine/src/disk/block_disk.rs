@@ -16,6 +16,12 @@ pub trait BlockDisk: Debug + Send + Sync {
     fn free_space(&self, root: &Root) -> io::Result<u64> {
         root.free_space()
     }
+
+    /// Makes everything written where `root` is survive a loss of power, at once; `false` when it can
+    /// only be done file by file.
+    fn sync_everything(&self, _root: &Root) -> io::Result<bool> {
+        Ok(false)
+    }
 }
 
 /// One open file. Positions are given with each call, so that many threads can share it.
@@ -51,8 +57,11 @@ pub struct StdDisk;
 impl BlockDisk for StdDisk {
     fn open(&self, root: &Root, relative: &Path, access: Access) -> io::Result<Box<dyn BlockFile>> {
         let file = root.open_file(relative, access)?;
-        let on_ram = beneath::is_on_ram(&file);
-        Ok(Box::new(StdFile { file, on_ram }))
+        Ok(Box::new(StdFile { file, on_ram: root.is_on_ram() }))
+    }
+
+    fn sync_everything(&self, root: &Root) -> io::Result<bool> {
+        root.sync_file_system()
     }
 }
 

@@ -147,8 +147,8 @@ impl Source {
     }
 
     /// From now on nobody should write: `stamps` says how each file looked when it was right, and a
-    /// file that looks otherwise now is in doubt. Asks the disk about every file.
-    pub(crate) fn watch(&self, stamps: Vec<Option<Stamp>>) {
+    /// file that looks otherwise by `now` is in doubt.
+    pub(crate) fn watch(&self, stamps: Vec<Option<Stamp>>, now: &[Option<Stamp>]) {
         let pieces = self.storage.layout().pieces();
         let files = self.storage.files().len();
         let mut watch = Watch {
@@ -159,7 +159,7 @@ impl Source {
         };
         watch.stamps.resize(files, None);
         for file in 0..files {
-            watch.look(&self.storage, file, self.storage.stamp(file).ok());
+            watch.look(&self.storage, file, now.get(file).copied().flatten());
         }
         *self.lock() = Some(watch);
     }
@@ -435,7 +435,8 @@ mod tests {
         let (sender, receiver) = mpsc::channel(4);
         let source = Source::new(Arc::new(storage), Arc::new(content));
         source.tell(sender);
-        source.watch(vec![source.storage().stamp(0).ok()]);
+        let stamps = source.storage().stamps();
+        source.watch(stamps.clone(), &stamps);
         (source, receiver)
     }
 

@@ -25,6 +25,18 @@ pub(crate) struct StoredFile {
     pub(crate) length: u64,
 }
 
+impl StoredFile {
+    /// Its path beneath the folder that the torrent lies in; `top` is the torrent's own name there.
+    pub(crate) fn beneath(&self, top: &Path) -> PathBuf {
+        if self.inside.as_os_str().is_empty() { top.to_owned() } else { top.join(&self.inside) }
+    }
+}
+
+/// How each of a torrent's files looks now.
+pub(crate) fn stamps(root: &Root, top: &Path, files: &[StoredFile]) -> Vec<io::Result<Stamp>> {
+    root.stamps(files.iter().map(|file| file.beneath(top)))
+}
+
 /// A part of one file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Segment {
@@ -37,6 +49,10 @@ pub(crate) struct Segment {
     /// Where the bytes stand in the range that was asked about.
     pub(crate) at: usize,
 }
+
+/// More files than this are synced with everything else on their file system: one wait instead of one
+/// for each.
+const MOST_SYNCED_ALONE: usize = 64;
 
 /// The files of one torrent, beneath one folder, under one name that may change once it is complete.
 #[derive(Debug)]
@@ -100,11 +116,7 @@ impl Storage {
     /// A file beneath the root.
     pub(crate) fn relative(&self, file: usize) -> PathBuf {
         let top = self.top();
-        match self.files.get(file) {
-            Some(file) if file.inside.as_os_str().is_empty() => top,
-            Some(file) => top.join(&file.inside),
-            None => top,
-        }
+        self.files.get(file).map_or_else(|| top.clone(), |file| file.beneath(&top))
     }
 
     /// Gives the file or folder its other name; what has that name already makes this an error.
@@ -134,6 +146,11 @@ impl Storage {
     /// How a file looks now; an error when it is not there.
     pub(crate) fn stamp(&self, file: usize) -> io::Result<Stamp> {
         self.root.stamp(&self.relative(file))
+    }
+
+    /// How every file looks now; `None` for one that is not there.
+    pub(crate) fn stamps(&self) -> Vec<Option<Stamp>> {
+        stamps(&self.root, &self.top(), &self.files).into_iter().map(Result::ok).collect()
     }
 
     /// Whether it is still being downloaded.
@@ -233,6 +250,10 @@ impl Storage {
 
     /// Makes everything written to these files survive a loss of power.
     pub(crate) fn sync(&self, files: impl IntoIterator<Item = usize>) -> io::Result<()> {
+        let files: Vec<usize> = files.into_iter().collect();
+        if files.len() > MOST_SYNCED_ALONE && self.disk.sync_everything(&self.root)? {
+            return Ok(());
+        }
         for index in files {
             if self.files.get(index).is_some_and(|file| file.length > 0) {
                 self.file(index)?.sync()?;

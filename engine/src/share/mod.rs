@@ -18,7 +18,7 @@ use crate::content::{self, Names};
 use crate::disk::beneath::Stamp;
 use crate::disk::hash_tree::Leaves;
 use crate::disk::source::Source;
-use crate::disk::storage::Storage;
+use crate::disk::storage::{self, Storage};
 use crate::error::ShareError;
 use crate::options::{HashProgress, ShareNote, ShareOptions};
 use crate::session::{Begin, Session};
@@ -158,7 +158,9 @@ impl Session {
         let root = crate::disk::beneath::Root::open(found.root.path())
             .map_err(|source| ShareError::Unreadable { path: found.path(), source })?;
         let stamps = found.files.iter().map(|file| Some(file.stamp)).collect();
-        let source = self.source_in_place(root, &found.top, &shape, stamps);
+        let now: Vec<_> =
+            storage::stamps(&root, &found.top, &shape.files).into_iter().map(Result::ok).collect();
+        let source = self.source_in_place(root, &found.top, &shape, stamps, &now);
         source.remember_leaves(leaves_by_piece(hashes));
         let notes = found.notes.iter().cloned().chain(renamed(&metainfo.info)).collect();
         let result = shared(&metainfo, notes, false);
@@ -173,6 +175,7 @@ impl Session {
         top: &Path,
         shape: &Shape,
         stamps: Vec<Option<Stamp>>,
+        now: &[Option<Stamp>],
     ) -> Source {
         let parts = self.parts();
         let storage = Storage::new(
@@ -185,7 +188,7 @@ impl Session {
             false,
         );
         let source = Source::new(Arc::new(storage), Arc::clone(&shape.content));
-        source.watch(stamps);
+        source.watch(stamps, now);
         source
     }
 

@@ -33,15 +33,21 @@ pub(crate) fn finish(
     if folder {
         storage.root().make_folder(&storage.top()).map_err(failed)?;
     }
+    for (index, _) in storage.files().iter().enumerate().filter(|(_, file)| file.length == 0) {
+        let relative = storage.relative(index);
+        let made = disk.open(storage.root(), &relative, Access::Create).and_then(|file| file.sync());
+        made.map_err(|error| (storage.root().join(&relative), error))?;
+    }
+    let mut stamps = storage.stamps();
+    if let Some(gone) = stamps.iter().position(Option::is_none) {
+        return Err((storage.root().join(&storage.relative(gone)), io::ErrorKind::NotFound.into()));
+    }
     for (index, file) in storage.files().iter().enumerate() {
-        if file.length == 0 {
-            let relative = storage.relative(index);
-            let made = disk.open(storage.root(), &relative, Access::Create).and_then(|file| file.sync());
-            made.map_err(|error| (storage.root().join(&relative), error))?;
-        }
         // Somebody may have written behind the end of the part: the file is what was shared, no more.
-        if storage.stamp(index).map_err(failed)?.size > file.length {
+        let stamp = stamps.get_mut(index);
+        if let Some(stamp) = stamp.filter(|stamp| stamp.is_some_and(|stamp| stamp.size > file.length)) {
             storage.file(index).and_then(|open| open.cut(file.length)).map_err(failed)?;
+            *stamp = Some(storage.stamp(index).map_err(failed)?);
         }
     }
     storage.sync_pieces(unsynced).map_err(failed)?;
@@ -57,14 +63,9 @@ pub(crate) fn finish(
         }
     }
     storage.root().sync_folder_of(&storage.top()).map_err(failed)?;
-    let stamps: Vec<_> = stamps(storage);
-    source.watch(stamps.clone());
+    // The files look as they did before their folder's name changed.
+    source.watch(stamps.clone(), &stamps);
     Ok(Finished { path: storage.path(), stamps })
-}
-
-/// How each file looks now.
-pub(crate) fn stamps(storage: &Storage) -> Vec<Option<Stamp>> {
-    (0..storage.files().len()).map(|file| storage.stamp(file).ok()).collect()
 }
 
 /// Removes the bytes of an unfinished download: its files, then its folders from the inside out. What

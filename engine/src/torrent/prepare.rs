@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::connection::Place;
 use crate::disk::beneath::Root;
 use crate::disk::source::Source;
-use crate::disk::storage::{Storage, StoredFile};
+use crate::disk::storage::{Storage, StoredFile, stamps};
 use crate::disk::verify;
 use crate::error::{OsError, TorrentError};
 use crate::shared_parts::Parts;
@@ -232,17 +232,19 @@ impl Preparation {
     /// Whether each file that is there is a file of this torrent, or the beginning of one, by its size.
     fn could_be(&self, root: &Root, top: &Path) -> bool {
         root.is_folder(top) == self.shape.folder
-            && self.shape.files.iter().all(|file| match root.stamp(&inside(top, file)) {
-                Ok(stamp) => stamp.size <= file.length,
-                Err(error) => error.kind() == io::ErrorKind::NotFound,
+            && stamps(root, top, &self.shape.files).into_iter().zip(&self.shape.files).all(|(stamp, file)| {
+                match stamp {
+                    Ok(stamp) => stamp.size <= file.length,
+                    Err(error) => error.kind() == io::ErrorKind::NotFound,
+                }
             })
     }
 
     fn found(&self, storage: Arc<Storage>, final_name: PathBuf) -> Prepared {
         let have = Bitfield::full(storage.layout().pieces());
-        let stamps = (0..storage.files().len()).map(|file| storage.stamp(file).ok()).collect();
+        let stamps = storage.stamps();
         let source = Source::new(storage, Arc::clone(&self.shape.content));
-        source.watch(stamps);
+        source.watch(stamps.clone(), &stamps);
         Prepared { source: Arc::new(source), have, checked: Vec::new(), final_name, found: true }
     }
 
@@ -363,8 +365,10 @@ enum Room {
 fn make(storage: &Storage) -> Result<Room, (PathBuf, io::Error)> {
     let failed = |error| (storage.path(), error);
     let mut need = 0_u64;
+    let there =
+        if storage.root().exists(&storage.top()).map_err(failed)? { storage.stamps() } else { Vec::new() };
     for (index, file) in storage.files().iter().enumerate() {
-        let there = storage.stamp(index).map_or(0, |stamp| stamp.size);
+        let there = there.get(index).copied().flatten().map_or(0, |stamp| stamp.size);
         need += file.length.saturating_sub(there);
     }
     let free = storage.free_space().map_err(failed)?;
@@ -388,10 +392,6 @@ fn make(storage: &Storage) -> Result<Room, (PathBuf, io::Error)> {
 /// An error of a file, to be kept.
 pub(crate) fn file_error(path: &Path, error: &io::Error) -> TorrentError {
     TorrentError::File { path: path.to_owned(), source: Arc::new(OsError::from(error)) }
-}
-
-fn inside(top: &Path, file: &StoredFile) -> PathBuf {
-    if file.inside.as_os_str().is_empty() { top.to_owned() } else { top.join(&file.inside) }
 }
 
 /// The name of the unfinished form; a very long name is cut so that the suffix fits.
