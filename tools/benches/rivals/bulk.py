@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""One big file, or a folder of small ones, over loopback, seeders to one downloader: ours against aria2 and
-libtorrent in the same run.
+"""One big file, or a folder of small ones, over loopback, seeders to one downloader or to several that also give to
+each other: ours against aria2 and libtorrent in the same run.
 
 Rounds alternate the order of the contenders, so that a machine that slows down does so for all of them. Each
 contender seeds to itself. Every copy is compared with its source. What is printed is the median of the rounds
@@ -27,7 +27,7 @@ from torrent import HttpTracker, write_torrent
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 FIELDS = [("MB/s", "rate", "{:.0f}"), ("ms", "ms", "{:.0f}"), ("CPU s down", "cpu_down", "{:.2f}"), ("CPU s up", "cpu_up", "{:.2f}"),
-          ("MiB private down", "memory_down", "{:.0f}"), ("MiB private up", "memory_up", "{:.0f}"), ("open files down", "open_files", "{:.0f}")]
+          ("MiB private down", "memory_down", "{:.0f}"), ("MiB private up", "memory_up", "{:.0f}"), ("open files down", "open_files", "{:.0f}"), ("CPU s per GiB", "cpu_gib", "{:.2f}")]
 
 
 class Bench:
@@ -50,6 +50,7 @@ class Bench:
                     file.write(os.urandom(1 << 20))
         files = f"{options.files} files of {options.file_kib} KiB," if options.files else f"{options.size_mib} MiB,"
         self.what = files + (" version 1," if options.v1 else "")
+        self.downloaders = options.downloaders
         self.places = Loopback()
         self.tracker = HttpTracker(self.places.hub)
         self.torrent = base / "bulk.torrent"
@@ -60,15 +61,14 @@ class Bench:
         ballast = self.base / "ballast"
         with open(ballast, "wb") as file:
             block = bytes(1 << 20)
-            for _ in range((self.size >> 20) * 5 // 4 + 256):
+            for _ in range((self.size >> 20) * self.downloaders * 5 // 4 + 256):
                 file.write(block)
         return ballast
 
     def run(self, name, seeders, timeout):
         contender = contenders.ALL[name](self)
         work = pathlib.Path(tempfile.mkdtemp(prefix=f"{name}.", dir=self.base))
-        (work / "out").mkdir()
-        running = []
+        running, fetching = [], []
         try:
             self.tracker.forget()
             ballast = self.warm()
@@ -76,28 +76,37 @@ class Bench:
                 running.append(contender.seed(number, work))
             contender.seeds_ready(running)
             ballast.unlink()
-            before = [seed.cpu() for seed in running]
-            process, question = contender.fetch(0, work)
             seeds = list(running)
-            running.append(process)
-            begun, finished = wait_for(question, timeout, f"{name} finished", running)
+            before = [seed.cpu() for seed in seeds]
+            for number in [0, *range(seeders + 1, seeders + self.downloaders)]:
+                own = work / f"down{number}"
+                (own / "out").mkdir(parents=True)
+                process, question = contender.fetch(number, own)
+                fetching.append((process, question, own / "out"))
+                running.append(process)
+            times = [wait_for(question, timeout, f"{name} finished", running) for _, question, _ in fetching]
+            took = max(finished for _, finished in times) - min(begun for begun, _ in times)
+            down = [process for process, _, _ in fetching]
+            cpu_up = sum(seed.cpu() for seed in seeds) - sum(before)
+            cpu_down = sum(process.cpu() for process in down)
             result = {
-                "rate": self.size / 1e6 / (finished - begun),
-                "ms": (finished - begun) * 1000,
-                "cpu_down": process.cpu(),
-                "cpu_up": sum(seed.cpu() for seed in seeds) - sum(before),
-                "memory_down": process.peak_private_kib / 1024,
+                "rate": self.size * self.downloaders / 1e6 / took,
+                "ms": took * 1000,
+                "cpu_down": cpu_down,
+                "cpu_up": cpu_up,
+                "cpu_gib": (cpu_down + cpu_up) / (self.size * self.downloaders / (1 << 30)),
+                "memory_down": max(process.peak_private_kib for process in down) / 1024,
                 "memory_up": max(seed.peak_private_kib for seed in seeds) / 1024,
-                "open_files": process.peak_open_files,
+                "open_files": max(process.peak_open_files for process in down),
             }
         finally:
             for measured in reversed(running):
                 measured.stop()
             if hasattr(contender, "finish"):
                 contender.finish()
-        copy = work / "out" / self.source.name
-        if not same(self.source, copy):
-            raise RuntimeError(f"{name}: the copy differs from its source")
+        for _, _, out in fetching:
+            if not same(self.source, out / self.source.name):
+                raise RuntimeError(f"{name}: the copy differs from its source")
         shutil.rmtree(work)
         return result
 
@@ -159,10 +168,11 @@ def main():
     parser.add_argument("--v1", action="store_true", help="ours too with a version 1 torrent")
     parser.add_argument("--limit", help="a program that, called as `PROGRAM tcp bt FROM TO MIB`, prints the MBps of a "
                         "plain loop of asking, receiving, hashing and writing as JSON")
+    parser.add_argument("--downloaders", type=int, default=1, help="how many at once")
     parser.add_argument("--seeders", type=int, nargs="+", default=[1, 3])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--contenders", nargs="+", default=list(contenders.ALL), choices=list(contenders.ALL))
-    parser.add_argument("--base", default="/dev/shm", help="a RAM disk with room for five times the size")
+    parser.add_argument("--base", default="/dev/shm", help="a RAM disk, or a disk, with room for the source, the copies and as much again")
     parser.add_argument("--programs", default=ROOT / "target" / "release", help="folder of peer and tracker")
     parser.add_argument("--timeout", type=int, default=180, help="seconds for one transfer")
     parser.add_argument("--write", default=ROOT / "docs" / "benchmarks.md", help="where the table goes; - for nowhere")
@@ -183,8 +193,8 @@ def main():
                     row = bench.run(name, seeders, options.timeout)
                     results[name].append(row)
                     shown = "  ".join(f"{title} {shape.format(row[field])}" for title, field, shape in FIELDS)
-                    print(f"{seeders} to 1, round {number + 1}, {name}: {shown}", flush=True)
-            section = f"## {bench.what} {seeders} to 1\n\n{table(results, options.contenders)}\n"
+                    print(f"{seeders} to {options.downloaders}, round {number + 1}, {name}: {shown}", flush=True)
+            section = f"## {bench.what} {seeders} to {options.downloaders}\n\n{table(results, options.contenders)}\n"
             if limits:
                 share = median(results[options.contenders[0]], "rate") / statistics.median(limits)
                 section += (f"\nA plain loop on this machine in the same run: {statistics.median(limits):.0f} MB/s "

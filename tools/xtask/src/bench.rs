@@ -9,16 +9,17 @@ use crate::needs;
 use crate::step::{self, Failed};
 use crate::{e2e, workspace};
 
-/// `bulk`, `crowd`, `micro`, `picker` or `search`.
+/// `alone`, `bulk`, `crowd`, `micro`, `picker` or `search`.
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failed> {
     match arguments.split_first() {
+        Some((word, rest)) if word == "alone" => rivals("alone.py", &["mkfs.ext4"], rest),
         Some((word, rest)) if word == "bulk" => rivals("bulk.py", &[], rest),
         Some((word, rest)) if word == "crowd" => rivals("crowd.py", &["ip", "tc", "unshare"], rest),
         Some((word, rest)) if word == "micro" => micro(rest),
         Some((word, _)) if word == "picker" => picker(),
         Some((word, rest)) if word == "search" => search(rest),
         _ => {
-            let words = "bulk, or crowd, or micro, or picker, or search";
+            let words = "alone, or bulk, or crowd, or micro, or picker, or search";
             Err(Failed::new(format!("what to measure?\n  try: cargo xtask bench {words}")))
         }
     }
