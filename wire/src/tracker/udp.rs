@@ -210,11 +210,10 @@ impl Response {
                 [head(CONNECT, transaction), connection.to_be_bytes().to_vec()].concat()
             }
             Self::Announce { transaction, reply } => {
-                let mut bytes = head(ANNOUNCE, transaction);
-                for number in [reply.interval, reply.leechers, reply.seeds] {
-                    bytes.extend(number.to_be_bytes());
-                }
-                bytes.extend(compact::encode(reply.peers.iter().copied(), family));
+                let mut bytes = Vec::new();
+                let list = compact::encode(reply.peers.iter().copied(), family);
+                let numbers = (reply.interval, reply.leechers, reply.seeds);
+                Self::write_announce(&mut bytes, *transaction, numbers, &list);
                 bytes
             }
             Self::Scrape { transaction, files } => {
@@ -228,6 +227,20 @@ impl Response {
                 [head(ERROR, transaction), reason.as_bytes().to_vec()].concat()
             }
         }
+    }
+
+    /// Puts the answer to an announce behind what `out` holds; `list` are peers as compact lists of the
+    /// client's family have them.
+    pub fn write_announce(
+        out: &mut Vec<u8>,
+        transaction: u32,
+        (interval, leechers, seeds): (u32, u32, u32),
+        list: &[u8],
+    ) {
+        for number in [ANNOUNCE, transaction, interval, leechers, seeds] {
+            out.extend_from_slice(&number.to_be_bytes());
+        }
+        out.extend_from_slice(list);
     }
 
     /// The mark that it repeats.

@@ -1,5 +1,6 @@
 //! The query of an announce (BEP 3, 7, 23).
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
@@ -72,13 +73,14 @@ impl AnnounceQuery {
         for key in ["ip", "ipv4", "ipv6"] {
             told.extend(one(&pairs, key)?.as_deref().and_then(address));
         }
-        let on = |key| Ok::<bool, QueryError>(one(&pairs, key)?.is_some_and(|value| value == b"1"));
+        let on = |key| Ok::<bool, QueryError>(one(&pairs, key)?.is_some_and(|value| *value == *b"1"));
         let form = match (one(&pairs, "compact")?.as_deref(), on("no_peer_id")?) {
             (Some(b"0"), true) => PeersForm::DictionariesWithoutIds,
             (Some(b"0"), false) => PeersForm::Dictionaries,
             _ => PeersForm::Compact,
         };
-        let tracker_id = one(&pairs, "trackerid")?.filter(|id| id.len() <= MAX_TRACKER_ID);
+        let tracker_id =
+            one(&pairs, "trackerid")?.filter(|id| id.len() <= MAX_TRACKER_ID).map(Cow::into_owned);
         Ok(Self { announce, told, form, tracker_id })
     }
 

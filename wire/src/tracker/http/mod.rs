@@ -4,11 +4,13 @@
 //! ordinary forms may see them first.
 
 mod announce;
+mod compact_reply;
 mod pairs;
 mod reply;
 mod scrape;
 
 pub use announce::{AnnounceQuery, PeersForm};
+pub use compact_reply::{CompactReply, decimal};
 pub use pairs::{MAX_PAIRS, MAX_QUERY, QueryError};
 pub use reply::{DEFAULT_INTERVAL, Failure, HttpReply, MAX_TEXT, MAX_TRACKER_ID, ReplyError, Retry};
 pub use scrape::{ScrapeQuery, ScrapeReply, scrape_url};

@@ -1,5 +1,7 @@
 //! The query string of a GET: pairs of bytes, bounded before they are looked at.
 
+use std::borrow::Cow;
+
 use shared::InfoHash;
 use thiserror::Error;
 
@@ -68,7 +70,8 @@ pub(super) fn split(query: &[u8]) -> Result<Vec<Pair<'_>>, QueryError> {
     if query.len() > MAX_QUERY {
         return Err(QueryError::TooLong { bytes: query.len() });
     }
-    let mut pairs = Vec::new();
+    // As many as a client writes, so that it grows for nobody.
+    let mut pairs = Vec::with_capacity(16);
     for pair in query.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
         if pairs.len() == MAX_PAIRS {
             return Err(QueryError::TooMany);
@@ -81,7 +84,7 @@ pub(super) fn split(query: &[u8]) -> Result<Vec<Pair<'_>>, QueryError> {
 }
 
 /// The value of `key`, decoded; an error when it stands there twice.
-pub(super) fn one(pairs: &[Pair<'_>], key: &'static str) -> Result<Option<Vec<u8>>, QueryError> {
+pub(super) fn one<'a>(pairs: &[Pair<'a>], key: &'static str) -> Result<Option<Cow<'a, [u8]>>, QueryError> {
     let mut values = pairs.iter().filter(|(name, _)| *name == key.as_bytes());
     let Some((_, value)) = values.next() else { return Ok(None) };
     if values.next().is_some() {
@@ -104,20 +107,32 @@ pub(super) fn info_hash(value: &[u8]) -> Result<InfoHash, QueryError> {
 }
 
 /// Undoes percent codes; `+` is itself, as clients write a space as `%20`.
-pub(super) fn unescape(value: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn unescape(value: &[u8]) -> Option<Cow<'_, [u8]>> {
+    if !value.contains(&b'%') {
+        return Some(Cow::Borrowed(value));
+    }
     let mut bytes = Vec::with_capacity(value.len());
     let mut rest = value.iter();
     while let Some(byte) = rest.next() {
         bytes.push(match byte {
             b'%' => {
-                let mut digit = || rest.next().and_then(|digit| char::from(*digit).to_digit(16));
+                let mut digit = || rest.next().and_then(|digit| hex(*digit));
                 let (high, low) = (digit()?, digit()?);
-                u8::try_from(high << 4 | low).ok()?
+                high << 4 | low
             }
             byte => *byte,
         });
     }
-    Some(bytes)
+    Some(Cow::Owned(bytes))
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
 }
 
 /// Bytes as they may stand in a query.
