@@ -49,7 +49,10 @@ pub struct Config {
     pub unknown: Unknown,
     /// How many such torrents are known at once.
     pub max_unlisted: usize,
-    /// Clients that only announce.
+    /// Clients that only announce and have a name, so that they are shown, logged and told of; further ones
+    /// are counted and told to each other.
+    pub named_announcers: usize,
+    /// Clients that only announce, with a name or, each counted in each torrent, without.
     pub max_announcers: usize,
     /// The same from one IPv4 address or IPv6 network of 64 bits.
     pub max_announcers_per_address: usize,
@@ -87,8 +90,9 @@ impl Default for Config {
             min_interval: Duration::from_secs(30),
             max_early: 5,
             unknown: Unknown::default(),
-            max_unlisted: 50_000,
-            max_announcers: 20_000,
+            max_unlisted: 200_000,
+            named_announcers: 500,
+            max_announcers: 1_000_000,
             max_announcers_per_address: 256,
             max_announced_per_address: 4_000,
             message_log: MessageLog::Full,

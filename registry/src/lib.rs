@@ -12,6 +12,7 @@
 //!          │        │    └─ Swarm   who has how much of one entry, who wants to be told
 //!          │        ├─ Talk      the last messages, and the marks that make resending harmless
 //!          │        └─ Ledger    what outlives the process: people, shares, mail, the operator's orders
+//!          ├─ Crowd    clients that only announce, beyond those that have a name (soft)
 //!          ├─ Flood    how fast each may ask and talk (soft: not part of the state)
 //!          ├─ Silence  when each was last heard (soft)
 //!          └─ Pictures what peers show of running transfers (soft)
@@ -24,6 +25,7 @@ mod asked;
 mod catalog;
 mod command;
 mod config;
+mod crowd;
 mod decide;
 mod event;
 mod flood;
@@ -48,6 +50,7 @@ pub use command::{
     Announced, Announcement, Command, Decision, Delivery, Door, Ended, SessionKey, Unannounced, Urgency,
 };
 pub use config::{Config, Rate, Unknown};
+pub use crowd::{Told, hasty};
 pub use event::{Event, Milestone, NewEntry, NewMember};
 pub use fold::{nearest, search_key};
 pub use identity::{Mark, MemberId};

@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
-use shared::InfoHash;
 use shared::control::{MAX_NICK_COLUMNS, Person};
+use shared::{InfoHash, PeerId};
 use unicode_width::UnicodeWidthStr as _;
 
 use crate::addresses::{Asker, for_asker};
@@ -125,6 +125,11 @@ impl Members {
     pub(crate) fn announcers(&self, ip: IpAddr) -> impl Iterator<Item = &Member> {
         let found = self.announcers.get(&network(ip)).into_iter().flatten();
         found.filter_map(|id| self.peers.get(id))
+    }
+
+    /// Whether anybody here says that id.
+    pub(crate) fn says(&self, peer: PeerId) -> bool {
+        self.peers.range(MemberId::session(peer)..).next().is_some_and(|(id, _)| id.peer_id == peer)
     }
 
     /// Someone does not look, or looks again.

@@ -1,6 +1,7 @@
 //! The registry as a whole: decides, applies, and keeps what is soft.
 
 mod following;
+mod meeting;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use crate::addresses::Asker;
 use crate::catalog::{Located, names};
 use crate::command::{Announced, Command, Decision, SessionKey};
 use crate::config::Config;
+use crate::crowd::{Crowd, Told};
 use crate::decide::Decider;
 use crate::event::Event;
 use crate::flood::{Flood, Meter, room_meter};
@@ -45,6 +47,8 @@ pub struct Registry {
     silence: Silence<SessionKey>,
     /// Clients that only announce, each by the hash that it says.
     announces: Silence<(MemberId, InfoHash)>,
+    /// Clients that have no name.
+    crowd: Crowd,
     refused: u64,
     pictures: Pictures,
     /// Entries that changed since an index was told, each with whether more than its sources did; `None`
@@ -63,6 +67,7 @@ impl Registry {
             flood: Flood::default(),
             silence: Silence::new(patience),
             announces: Silence::new(announce_patience),
+            crowd: Crowd::default(),
             refused: 0,
             pictures: Pictures::default(),
             touched: None,
@@ -138,7 +143,14 @@ impl Registry {
     }
 
     pub(crate) fn decider(&self, now: Moment, at: u64) -> Decider<'_> {
-        Decider { state: &self.state, config: &self.config, now, at, refused: self.refused }
+        Decider {
+            state: &self.state,
+            crowd: &self.crowd,
+            config: &self.config,
+            now,
+            at,
+            refused: self.refused,
+        }
     }
 
     /// Lets an event happen.
@@ -168,6 +180,7 @@ impl Registry {
         }
         self.pictures.follow(event);
         self.state.apply(event);
+        self.tell_crowd(event);
     }
 
     fn watch(&mut self, session: Option<SessionKey>, now: Moment) {
@@ -260,7 +273,7 @@ impl Registry {
 
     /// When to call [`Self::expire`].
     pub fn next_timeout(&self) -> Option<Moment> {
-        [self.silence.next(), self.announces.next()].into_iter().flatten().min()
+        [self.silence.next(), self.announces.next(), self.crowd.next()].into_iter().flatten().min()
     }
 
     /// Connections that have been silent for three heartbeats are lost, and so are clients that missed
@@ -272,6 +285,7 @@ impl Registry {
         rng: &mut impl Rng,
     ) -> Vec<(Option<SessionKey>, Decision)> {
         let silent = self.config.heartbeat * 3;
+        self.crowd.expire(now, self.config.announce_interval * 5 / 2);
         let expired = self.silence.expired(now);
         let sessions =
             expired.into_iter().map(|session| (Some(session), self.lost(session, silent, now, at, rng)));
@@ -293,14 +307,14 @@ impl Registry {
 
     /// How the torrent with that hash fares, if it is known.
     pub fn scrape(&self, hash: InfoHash) -> Option<Scrape> {
-        let (_, item) = self.state.catalog.of_hash(hash)?;
-        let full = item.swarm.full();
-        let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        Some(Scrape {
-            seeds: number(full),
-            leechers: number(item.swarm.sources.len() - full),
-            completed: u32::try_from(item.swarm.completed).unwrap_or(u32::MAX),
-        })
+        let found = self.state.catalog.of_hash(hash);
+        let key = found.map_or(hash, |(key, _)| key);
+        if found.is_none() && !self.crowd.knows(key) {
+            return None;
+        }
+        let mut told = Told::default();
+        self.count(key, &mut told);
+        Some(Scrape { seeds: told.seeds, leechers: told.leechers, completed: told.completed })
     }
 
     fn lost(
@@ -313,6 +327,11 @@ impl Registry {
     ) -> Decision {
         let detail = format!("silent {} s", silent.as_secs());
         self.execute(Command::Gone { session, how: Departure::Lost, detail }, now, at, rng)
+    }
+
+    /// Clients that have no name: the torrents in which they are, and their places in these.
+    pub fn crowd(&self) -> (usize, usize) {
+        (self.crowd.torrents(), self.crowd.places())
     }
 
     /// A connection that said anything at all is alive, even if it could not be understood.

@@ -17,6 +17,7 @@ use crate::addresses::announced;
 use crate::catalog::Item;
 use crate::command::{Announcement, Decision, Unannounced};
 use crate::config::Unknown;
+use crate::crowd::hasty;
 use crate::event::{Event, Milestone, NewEntry, NewMember};
 use crate::identity::{Mark, MemberId};
 use crate::members::Member;
@@ -39,7 +40,7 @@ impl Decider<'_> {
 
     /// Who announces. A peer that also has a connection is that peer, if it announces from the address
     /// of its connection with a port that it told there.
-    fn speaker(&self, said: &Announcement) -> MemberId {
+    pub(crate) fn speaker(&self, said: &Announcement) -> MemberId {
         let Announce { peer_id, key, port, .. } = said.announce;
         let session = MemberId::session(peer_id);
         let ip = said.from.ip();
@@ -63,7 +64,10 @@ impl Decider<'_> {
         // What a peer shares over its connection ends there.
         let leaves = source.filter(|source| id.mark != Mark::Session || !source.sharer);
         let full = item.swarm.full();
-        let mut counts = (full, item.swarm.sources.len() - full);
+        let (crowd_full, crowd_others, _) = self.crowd.counts(key);
+        let number = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        let others = item.swarm.sources.len() - full + number(crowd_others);
+        let mut counts = (full + number(crowd_full), others);
         if let (Some(source), Some(member)) = (leaves, self.state.members.get(id)) {
             let count = if source.have.is_full() { &mut counts.0 } else { &mut counts.1 };
             *count -= 1;
@@ -178,8 +182,8 @@ impl Decider<'_> {
         let late = early <= self.config.max_early;
         let peers = if late { self.peers(said, id, item, rng) } else { Vec::new() };
         let warning = (!late).then(|| {
-            let least = self.config.min_interval.as_secs();
-            format!("you announce more often than every {least} s, so there are no peers this time")
+            let least = u32::try_from(self.config.min_interval.as_secs()).unwrap_or(u32::MAX);
+            hasty(least)
         });
         let (full, others) = item.swarm.sources.iter().filter(|(peer, _)| **peer != id).fold(
             (0, 0),
@@ -187,6 +191,9 @@ impl Decider<'_> {
                 if source.have.is_full() { (full + 1, others) } else { (full, others + 1) }
             },
         );
+        let (crowd_full, crowd_others, _) = self.crowd.counts(key);
+        let number = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        let (full, others) = (full + number(crowd_full), others + number(crowd_others));
         let counts = if have.is_full() { (full + 1, others) } else { (full, others + 1) };
         let mut answer = self.answer(said, Some(item), counts, peers, warning);
         let done = |event: &Event| {
@@ -218,7 +225,8 @@ impl Decider<'_> {
             return Err(Unannounced::NotRegistered);
         }
         let full = |what, limit| Err(Unannounced::Full { what, limit });
-        if item.is_none() && self.state.catalog.unlisted() >= config.max_unlisted {
+        let torrents = self.state.catalog.unlisted() + self.crowd.torrents();
+        if item.is_none() && torrents >= config.max_unlisted && !self.crowd.knows(said.announce.hash) {
             return full("torrents that nobody shared", config.max_unlisted);
         }
         if id.mark == Mark::Session {
@@ -230,6 +238,7 @@ impl Decider<'_> {
             there += 1;
             swarms += other.entries.len();
         }
+        swarms += self.crowd.places_of(said.from.ip());
         if swarms >= config.max_announced_per_address {
             return full("torrents at your address", config.max_announced_per_address);
         }
@@ -239,7 +248,7 @@ impl Decider<'_> {
         if there >= config.max_announcers_per_address {
             return full("clients at your address", config.max_announcers_per_address);
         }
-        let clients = self.state.members.len() - self.state.members.connected();
+        let clients = self.state.members.len() - self.state.members.connected() + self.crowd.places();
         if clients >= config.max_announcers {
             return full("clients", config.max_announcers);
         }

@@ -18,6 +18,7 @@ use shared::{InfoHash, Moment};
 use crate::catalog::Item;
 use crate::command::{Command, Decision, SessionKey, Urgency};
 use crate::config::Config;
+use crate::crowd::Crowd;
 use crate::identity::MemberId;
 use crate::members::Member;
 use crate::state::State;
@@ -25,6 +26,8 @@ use crate::state::State;
 /// Everything that a decision looks at.
 pub(crate) struct Decider<'a> {
     pub(crate) state: &'a State,
+    /// Clients that have no name.
+    pub(crate) crowd: &'a Crowd,
     pub(crate) config: &'a Config,
     pub(crate) now: Moment,
     /// The time of day: milliseconds since 1970.

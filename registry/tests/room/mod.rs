@@ -11,7 +11,7 @@ use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
 use registry::{
     Announced, Announcement, Command, Config, Decision, Door, Event, Milestone, Registry, SessionKey, State,
-    Unannounced,
+    Told, Unannounced,
 };
 use shared::announce::{Announce, Event as Why};
 use shared::control::{
@@ -261,13 +261,21 @@ impl Room {
             wanted: client.wanted,
             key: client.key,
         };
-        let command = Command::Announce(Box::new(Announcement {
+        let said = Announcement {
             from: client.from.parse().unwrap(),
             via: "192.168.1.254".parse().unwrap(),
             door: client.door,
             told: client.told.iter().map(|told| told.parse().unwrap()).collect(),
             announce,
-        }));
+        };
+        // As the doors do: those without a name first.
+        let mut told = Told { wants_ids: true, ..Told::default() };
+        let at = self.at();
+        if let Some(met) = self.registry.meet(&said, self.now, at, &mut self.rng, &mut told) {
+            assert_eq!(self.registry.state(), &self.folded, "nothing of the state has changed");
+            return met.map(|()| told.announced(said.from.ip(), 120, 30));
+        }
+        let command = Command::Announce(Box::new(said));
         let mut decision = self.registry.execute(command, self.now, self.at(), &mut self.rng);
         let announced = decision.announced.take();
         self.take(decision);

@@ -1,0 +1,57 @@
+//! Whom of a swarm a client is told of. Called by the crowd.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::arriving::contact;
+use super::swarm::{Swarm, V4, address_v6, ip_v4};
+use super::told::Told;
+use crate::command::{Announcement, Door};
+
+impl Swarm {
+    /// At most `want` others of each kind of address that the client can use; `draw` is a random number.
+    pub(super) fn tell(&self, said: &Announcement, want: usize, draw: u64, told: &mut Told) {
+        let half = |shift: u32| usize::try_from(draw >> shift & u64::from(u32::MAX)).unwrap_or(0);
+        let dice = (half(0), half(32));
+        let (is_v4, any) = (said.from.is_ipv4(), said.door != Door::Udp);
+        if is_v4 || any {
+            self.tell_v4(said, want, dice, told);
+        }
+        let Some(v6) = self.v6().filter(|_| !is_v4 || any) else { return };
+        let own = SocketAddr::new(said.from.ip(), said.announce.port);
+        // One more is drawn, as the client itself may be among them.
+        let others = v6.sample(want + 1, dice).filter(|place| place.is_dialable());
+        let others = others.filter(|place| !place.says(said.announce.peer_id));
+        for place in others.take(want) {
+            let address = address_v6(&place.contact);
+            if address != own {
+                told.add(address, place.id);
+            }
+        }
+    }
+
+    fn tell_v4(&self, said: &Announcement, want: usize, dice: (usize, usize), told: &mut Told) {
+        let own = match said.from.ip() {
+            IpAddr::V4(ip) => contact(ip.octets(), said.announce.port.to_be_bytes()),
+            IpAddr::V6(_) => [0; V4],
+        };
+        // Who is seen as loopback is beside us, and told to others by our own address.
+        let beside = Some(said.via.to_canonical()).filter(|_| !said.from.ip().is_loopback());
+        // The same id is the client itself, or no one it could talk to; one more is drawn for it.
+        let others = self.v4.sample(want + 1, dice).filter(|place| {
+            place.is_dialable() && !place.says(said.announce.peer_id) && place.contact != own
+        });
+        if told.wants_ids || beside.is_some() {
+            for place in others.take(want) {
+                let ip = beside.filter(|_| place.contact[0] == 127).unwrap_or(ip_v4(place.contact));
+                let port = u16::from_be_bytes([place.contact[4], place.contact[5]]);
+                told.add(SocketAddr::new(ip, port), place.id);
+            }
+            return;
+        }
+        let before = told.v4.len();
+        told.v4.resize(before + want.min(self.v4.list().len()) * V4, 0);
+        let room = told.v4.get_mut(before..).unwrap_or_default().chunks_exact_mut(V4);
+        let count = room.zip(others).map(|(room, place)| room.copy_from_slice(&place.contact)).count();
+        told.v4.truncate(before + count * V4);
+    }
+}
