@@ -39,6 +39,10 @@ pub struct TrackerConfig {
     pub errors: usize,
     /// See [`Self::errors`].
     pub error_window: Duration,
+    /// Requests of one address over HTTP each second, and five times as many at once; 0 for no limit.
+    pub http_requests_per_second: u32,
+    /// Requests of one address over UDP each second, and twice as many at once; 0 for no limit.
+    pub udp_requests_per_second: u32,
     /// Names by which browsers may come to the page, beside addresses and names of local networks: any
     /// other could be a stranger's.
     pub web_names: Vec<String>,
@@ -63,6 +67,8 @@ impl Default for TrackerConfig {
             outbox_bytes: 1024 * 1024,
             errors: 20,
             error_window: Duration::from_secs(10),
+            http_requests_per_second: 100,
+            udp_requests_per_second: 1_000,
             web_names: Vec::new(),
             store: None,
             registry: registry::Config {

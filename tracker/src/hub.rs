@@ -6,6 +6,7 @@
 
 mod finding;
 mod keeping;
+mod meeting;
 mod view;
 
 use std::collections::BTreeMap;
@@ -14,13 +15,8 @@ use std::thread::JoinHandle;
 
 use bytes::Bytes;
 use rand::rngs::StdRng;
-use registry::{
-    Announced, Announcement, Ban, Command, Decision, Event, Mute, Order, Registry, SessionKey, Torrent,
-    Unannounced, Urgency,
-};
+use registry::{Ban, Command, Decision, Event, Mute, Order, Registry, SessionKey, Torrent, Urgency};
 use runtime::{Clock, Outbox, Shutdown};
-use shared::InfoHash;
-use shared::announce::Scrape;
 use shared::control::{
     Answer, Code, Counters, Departure, Entry, Person, Push, Receipt, ReceiptState, Refusal, Request,
     RoomEntry, Sent, write_answer, write_answer_unkept, write_push, write_refusal,
@@ -181,22 +177,6 @@ impl Hub {
             Some(Err(refusal)) => Err(refusal),
             _ => Ok(()),
         }
-    }
-
-    /// A BitTorrent client announces.
-    pub(crate) fn announce(&self, said: Announcement) -> Result<Announced, Unannounced> {
-        let mut inner = self.lock();
-        let mut decision = inner.decide(Command::Announce(Box::new(said)));
-        let announced = decision.announced.take();
-        let (_, slow) = inner.carry_out(decision, None);
-        inner.cut(slow);
-        announced.unwrap_or(Err(Unannounced::NotRegistered))
-    }
-
-    /// How torrents fare, in the order of their hashes.
-    pub(crate) fn scrape(&self, hashes: &[InfoHash]) -> Vec<Option<Scrape>> {
-        let inner = self.lock();
-        hashes.iter().map(|hash| inner.registry.scrape(*hash)).collect()
     }
 
     /// What the .torrent file of a name is made of, or the entries that could be meant.

@@ -141,13 +141,14 @@ impl Tracker {
         let dropped = Arc::new(AtomicU64::new(0));
         if let Some(doors) = doors {
             let operator = config.store.as_ref().and_then(|store| operator(&store.dir));
-            let (names, dropped) = (config.web_names.clone(), Arc::clone(&dropped));
-            doors.open(
-                &hub,
-                &shutdown,
-                &sessions,
-                WebConfig { operator, peers: address.port(), names, dropped },
-            );
+            let web = WebConfig {
+                operator,
+                peers: address.port(),
+                names: config.web_names.clone(),
+                dropped: Arc::clone(&dropped),
+                requests_per_second: config.http_requests_per_second,
+            };
+            doors.open(&hub, &shutdown, &sessions, web, config.udp_requests_per_second);
         }
         if config.lan {
             let cookie = format!("{:016x}", rand::make_rng::<rand::rngs::StdRng>().random::<u64>());

@@ -35,6 +35,11 @@ impl Rate {
         Self { burst: burst.into(), per_second: f64::from(per_minute) / 60.0, buckets: Mutex::default() }
     }
 
+    /// So many each second and at once `times` as many; for 0, as many as come.
+    pub(crate) fn or_none(per_second: u32, times: u32) -> Option<Self> {
+        (per_second > 0).then(|| Self::new(per_second.saturating_mul(times), per_second))
+    }
+
     /// Whether one could be taken from the bucket of `ip`; nothing is.
     pub(crate) fn has_one(&self, ip: IpAddr, now: Instant) -> bool {
         let buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);

@@ -50,6 +50,10 @@ pub(crate) async fn on_hangup(
             held.message_log = config.registry.message_log;
             held.unknown = config.registry.unknown;
             held.max_members = config.registry.max_members;
+            held.max_announcers = config.registry.max_announcers;
+            held.max_unlisted = config.registry.max_unlisted;
+            held.max_announcers_per_address = config.registry.max_announcers_per_address;
+            held.max_announced_per_address = config.registry.max_announced_per_address;
         });
         let (taken, left) = changed(&held, &new);
         tell(&taken, &left);

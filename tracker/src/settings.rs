@@ -47,6 +47,18 @@ pub struct Settings {
     pub sessions_per_local_address: usize,
     /// Peers that may be here at once.
     pub max_peers: usize,
+    /// BitTorrent clients at once that are no peers of ours, each counted in each of its torrents.
+    pub max_clients: usize,
+    /// Torrents that are known only because clients announce them.
+    pub max_torrents: usize,
+    /// Such clients of one address; 0 for no limit. Counted as long as clients have names.
+    pub clients_per_address: usize,
+    /// Torrents of such clients of one address, each client counted; 0 for no limit.
+    pub torrents_per_address: usize,
+    /// Requests of one address over HTTP each second, and five times as many at once; 0 for no limit.
+    pub http_requests_per_second: u32,
+    /// Requests of one address over UDP each second, and twice as many at once; 0 for no limit.
+    pub udp_requests_per_second: u32,
     /// What an `ok` survives: `full` also a loss of power, `normal` only the end of the program.
     pub sync: Sync,
 }
@@ -68,6 +80,12 @@ impl Default for Settings {
             sessions_per_address: config.sessions_per_address,
             sessions_per_local_address: config.sessions_per_local_address,
             max_peers: config.registry.max_members,
+            max_clients: config.registry.max_announcers,
+            max_torrents: config.registry.max_unlisted,
+            clients_per_address: config.registry.max_announcers_per_address,
+            torrents_per_address: config.registry.max_announced_per_address,
+            http_requests_per_second: config.http_requests_per_second,
+            udp_requests_per_second: config.udp_requests_per_second,
             sync: Sync::default(),
         }
     }
@@ -104,7 +122,7 @@ pub enum UnfitSetting {
 
 impl Settings {
     /// The names of all settings.
-    pub const KEYS: [&'static str; 14] = [
+    pub const KEYS: [&'static str; 20] = [
         "listen",
         "http",
         "unknown_torrents",
@@ -118,12 +136,29 @@ impl Settings {
         "sessions_per_address",
         "sessions_per_local_address",
         "max_peers",
+        "max_clients",
+        "max_torrents",
+        "clients_per_address",
+        "torrents_per_address",
+        "http_requests_per_second",
+        "udp_requests_per_second",
         "sync",
     ];
 
     /// Those that a running tracker takes over when the file is read again.
-    pub(crate) const RELOADED: [&'static str; 7] =
-        ["unknown_torrents", "log_messages", "log", "log_megabytes", "log_daily", "log_files", "max_peers"];
+    pub(crate) const RELOADED: [&'static str; 11] = [
+        "unknown_torrents",
+        "log_messages",
+        "log",
+        "log_megabytes",
+        "log_daily",
+        "log_files",
+        "max_peers",
+        "max_clients",
+        "max_torrents",
+        "clients_per_address",
+        "torrents_per_address",
+    ];
 
     /// A `tracker.toml` in which every setting stands as a comment, with what it means.
     pub const EXAMPLE: &'static str = include_str!("../tracker.example.toml");
@@ -148,6 +183,11 @@ impl Settings {
                 return Err(UnfitSetting::Range { name, least: 1, most: 1_000_000 });
             }
         }
+        for (name, value) in [("max_clients", self.max_clients), ("max_torrents", self.max_torrents)] {
+            if !(1..=100_000_000).contains(&value) {
+                return Err(UnfitSetting::Range { name, least: 1, most: 100_000_000 });
+            }
+        }
         if !(1..=1_000).contains(&self.log_files) {
             return Err(UnfitSetting::Range { name: "log_files", least: 1, most: 1_000 });
         }
@@ -166,16 +206,27 @@ impl Settings {
             lan: self.lan && !listen.ip().is_loopback(),
             sessions_per_address: self.sessions_per_address,
             sessions_per_local_address: self.sessions_per_local_address,
+            http_requests_per_second: self.http_requests_per_second,
+            udp_requests_per_second: self.udp_requests_per_second,
             registry: registry::Config {
                 heartbeat: Duration::from_secs(self.heartbeat_seconds),
                 message_log: self.log_messages,
                 unknown: self.unknown_torrents,
                 max_members: self.max_peers,
+                max_announcers: self.max_clients,
+                max_unlisted: self.max_torrents,
+                max_announcers_per_address: or_any(self.clients_per_address),
+                max_announced_per_address: or_any(self.torrents_per_address),
                 ..defaults.registry
             },
             ..defaults
         })
     }
+}
+
+/// A limit; 0 is none.
+fn or_any(limit: usize) -> usize {
+    if limit == 0 { usize::MAX } else { limit }
 }
 
 /// `ADDR:PORT`, `ADDR` alone or `:PORT` alone.

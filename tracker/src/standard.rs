@@ -66,8 +66,16 @@ fn both(wanted: SocketAddr) -> io::Result<Doors> {
 
 impl Doors {
     /// Opens both until `shutdown`.
-    pub(crate) fn open(self, hub: &Hub, shutdown: &Shutdown, tasks: &TaskTracker, web: WebConfig) {
-        let udp = UdpDoor::new(hub.clone(), Arc::clone(&web.dropped));
+    /// Over UDP an address may ask `datagrams` times a second, or as often as it can for 0.
+    pub(crate) fn open(
+        self,
+        hub: &Hub,
+        shutdown: &Shutdown,
+        tasks: &TaskTracker,
+        web: WebConfig,
+        datagrams: u32,
+    ) {
+        let udp = UdpDoor::new(hub.clone(), Arc::clone(&web.dropped), datagrams);
         runtime::spawn("udp", udp.serve(self.udp, shutdown.clone()));
         runtime::spawn(
             "web-listener",

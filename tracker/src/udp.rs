@@ -3,13 +3,15 @@
 //! It remembers nothing of anybody: a connection id is a keyed hash of the address and the minute. To an
 //! address that has not shown one, nothing is sent that is longer than what came from it.
 
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, RandomState};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use registry::{Announcement, Door, Unannounced};
+use registry::{Announcement, Door, Told, Unannounced};
 use runtime::Shutdown;
 use shared::announce::Scrape;
 use tokio::net::UdpSocket;
@@ -26,8 +28,15 @@ const MAX_DATAGRAM: usize = 2_048;
 const MAX_V6: u16 = 66;
 /// How long an id is good: this minute's, and so many before.
 const MINUTES: u64 = 2;
-/// Proven requests of one address: a burst, and each second.
-const REQUESTS: (u32, u32) = (2_000, 1_000);
+/// Proven requests of one address at once: so many times those of a second.
+const BURST: u32 = 2;
+/// Datagrams that are answered before others of the program have a turn.
+const BATCH: usize = 64;
+/// Datagrams that may wait to be read, in bytes: a flood of some milliseconds.
+const WAITING: usize = 8 * 1024 * 1024;
+/// Ways to clients that are remembered, and for how long.
+const MAX_WAYS: usize = 4_096;
+const WAY: Duration = Duration::from_secs(60);
 /// The pause after the socket failed.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -36,104 +45,197 @@ pub(crate) struct UdpDoor {
     hub: Hub,
     key: RandomState,
     start: Instant,
-    rate: Rate,
+    rate: Option<Rate>,
+    /// Our own address on the way to a client, for those that are not on this machine.
+    ways: Mutex<BTreeMap<IpAddr, (IpAddr, Instant)>>,
     dropped: Arc<AtomicU64>,
 }
 
 impl UdpDoor {
     /// A door with a fresh key. `dropped` counts what came too fast.
-    pub(crate) fn new(hub: Hub, dropped: Arc<AtomicU64>) -> Self {
-        let rate = Rate::new(REQUESTS.0, REQUESTS.1);
-        Self { hub, key: RandomState::new(), start: Instant::now(), rate, dropped }
+    /// An address may ask `per_second` times, or as often as it can for 0.
+    pub(crate) fn new(hub: Hub, dropped: Arc<AtomicU64>, per_second: u32) -> Self {
+        let rate = Rate::or_none(per_second, BURST);
+        let (key, start, ways) = (RandomState::new(), Instant::now(), Mutex::default());
+        Self { hub, key, start, rate, ways, dropped }
     }
 
     /// Answers until it is told to stop.
     pub(crate) async fn serve(self, socket: UdpSocket, shutdown: Shutdown) {
+        if let Err(error) = runtime::net::hold_datagrams(&socket, WAITING) {
+            tracing::debug!(%error, "the room for datagrams stays as it is");
+        }
+        let mut work = Work::default();
         let mut buffer = [0; MAX_DATAGRAM];
         loop {
-            let received = tokio::select! {
+            tokio::select! {
                 () = shutdown.requested() => return,
-                received = socket.recv_from(&mut buffer) => received,
-            };
-            let (length, sender) = match received {
-                Ok(received) => received,
-                Err(error) => {
-                    // An unreachable port of somebody who asked comes back as an error of ours.
-                    tracing::debug!(%error, "a datagram could not be read");
-                    sleep(PAUSE).await;
-                    continue;
+                ready = socket.readable() => {
+                    if let Err(error) = ready {
+                        tracing::debug!(%error, "the door for datagrams cannot be watched");
+                        sleep(PAUSE).await;
+                    }
                 }
-            };
-            let from = runtime::net::canonical(sender);
-            let Some(datagram) = buffer.get(..length) else { continue };
-            if let Some(answer) = self.answer(datagram, from, Instant::now())
-                && let Err(error) = socket.try_send_to(&answer, sender)
-            {
-                tracing::debug!(%error, %from, "an answer could not be sent");
             }
+            let now = Instant::now();
+            work.begin();
+            for _ in 0..BATCH {
+                let (length, sender) = match socket.try_recv_from(&mut buffer) {
+                    Ok(received) => received,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    // An unreachable port of somebody who asked comes back as an error of ours.
+                    Err(error) => {
+                        tracing::debug!(%error, "a datagram could not be read");
+                        continue;
+                    }
+                };
+                let from = runtime::net::canonical(sender);
+                let Some(datagram) = buffer.get(..length) else { continue };
+                work.out.clear();
+                self.answer_into(datagram, from, now, &mut work);
+                work.keep(sender);
+            }
+            // All that came is read before the first answer leaves: each that leaves alone may wake a
+            // processor.
+            for (answer, to) in work.answers() {
+                if let Err(error) = socket.try_send_to(answer, to) {
+                    tracing::debug!(%error, %to, "an answer could not be sent");
+                }
+            }
+            tokio::task::yield_now().await;
         }
     }
 
-    /// What is said to a datagram, if anything.
-    fn answer(&self, datagram: &[u8], from: SocketAddr, now: Instant) -> Option<Vec<u8>> {
+    /// Puts what is said to a datagram, if anything, into `work`.
+    fn answer_into(&self, datagram: &[u8], from: SocketAddr, now: Instant, work: &mut Work) {
         let family = Family::of(from.ip());
-        let fail = |transaction, reason: &str, room: usize| {
+        let fail = |work: &mut Work, transaction, reason: &str, room: usize| {
             // The head has eight bytes.
             let reason = reason.get(..room.saturating_sub(8)).unwrap_or(reason).to_owned();
-            Some(Response::Error { transaction, reason }.encode(family))
+            work.out = Response::Error { transaction, reason }.encode(family);
         };
         let minute = now.duration_since(self.start).as_secs() / 60;
         let request = match Request::decode(datagram) {
             Ok(request) => request,
-            Err(DatagramError::Short { .. } | DatagramError::Magic) => return None,
+            Err(DatagramError::Short { .. } | DatagramError::Magic) => return,
             Err(
                 error @ (DatagramError::Action { transaction, .. }
                 | DatagramError::Number { transaction, .. }),
             ) => {
-                return fail(transaction, &error.to_string(), datagram.len());
+                return fail(work, transaction, &error.to_string(), datagram.len());
             }
         };
         let (connection, transaction) = match &request {
             Request::Connect { transaction } => {
                 let connection = self.connection(from.ip(), minute);
-                return Some(Response::Connect { transaction: *transaction, connection }.encode(family));
+                work.out = Response::Connect { transaction: *transaction, connection }.encode(family);
+                return;
             }
             Request::Announce { connection, transaction, .. }
             | Request::Scrape { connection, transaction, .. } => (*connection, *transaction),
         };
-        let good =
-            (minute.saturating_sub(MINUTES)..=minute).any(|at| self.connection(from.ip(), at) == connection);
-        if !good {
-            return fail(transaction, "connection id is not valid or too old: connect again", datagram.len());
+        let mut minutes = (minute.saturating_sub(MINUTES)..=minute).rev();
+        if !minutes.any(|at| self.connection(from.ip(), at) == connection) {
+            let reason = "connection id is not valid or too old: connect again";
+            return fail(work, transaction, reason, datagram.len());
         }
-        if !self.rate.take(from.ip(), now) {
+        if self.rate.as_ref().is_some_and(|rate| !rate.take(from.ip(), now)) {
             self.dropped.fetch_add(1, Ordering::Relaxed);
-            return None;
+            return;
         }
-        let response = match request {
-            Request::Connect { .. } => return None,
+        match request {
+            Request::Connect { .. } => {}
             Request::Announce { mut announce, ip, .. } => {
                 if family == Family::V6 {
                     announce.wanted = announce.wanted.min(MAX_V6);
                 }
-                let via = runtime::net::local_towards(from).unwrap_or(from.ip());
+                let via = self.way_to(from, now);
                 let told = ip.map(IpAddr::from).into_iter().collect();
-                match self.hub.announce(Announcement { from, via, door: Door::Udp, told, announce }) {
-                    Ok(announced) => Response::Announce { transaction, reply: announced.reply },
-                    Err(refusal) => refused(transaction, &refusal),
-                }
+                let said = Announcement { from, via, door: Door::Udp, told, announce };
+                self.announce_into(said, transaction, family, work);
             }
             Request::Scrape { hashes, .. } => {
                 let files = self.hub.scrape(&hashes).into_iter().map(Option::unwrap_or_default);
-                Response::Scrape { transaction, files: files.collect::<Vec<Scrape>>() }
+                let response = Response::Scrape { transaction, files: files.collect::<Vec<Scrape>>() };
+                work.out = response.encode(family);
             }
+        }
+    }
+
+    fn announce_into(&self, said: Announcement, transaction: u32, family: Family, work: &mut Work) {
+        let response = match self.hub.meet(&said, &mut work.told) {
+            Some(Ok(intervals)) => {
+                let told = &work.told;
+                let list = if family == Family::V4 { &told.v4 } else { &told.v6 };
+                let numbers = (intervals.usual, told.leechers, told.seeds);
+                return Response::write_announce(&mut work.out, transaction, numbers, list);
+            }
+            Some(Err(refusal)) => refused(transaction, &refusal),
+            None => match self.hub.announce(said) {
+                Ok(announced) => Response::Announce { transaction, reply: announced.reply },
+                Err(refusal) => refused(transaction, &refusal),
+            },
         };
-        Some(response.encode(family))
+        work.out = response.encode(family);
+    }
+
+    /// Our own address on the way to a client. Asking the system costs more than an announce, so it is
+    /// asked once in a while.
+    fn way_to(&self, from: SocketAddr, now: Instant) -> IpAddr {
+        if from.ip().is_loopback() {
+            return from.ip();
+        }
+        let mut ways = self.ways.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = ways.get(&from.ip()).filter(|(_, at)| now.saturating_duration_since(*at) < WAY);
+        if let Some((via, _)) = known {
+            return *via;
+        }
+        if ways.len() >= MAX_WAYS {
+            ways.clear();
+        }
+        let via = runtime::net::local_towards(from).unwrap_or(from.ip());
+        ways.insert(from.ip(), (via, now));
+        via
     }
 
     /// The id of an address in a minute: nobody can make it up without the key.
     fn connection(&self, ip: IpAddr, minute: u64) -> u64 {
         self.key.hash_one((ip, minute))
+    }
+}
+
+/// What is kept between datagrams so that nothing is allocated for one.
+#[derive(Debug, Default)]
+struct Work {
+    told: Told,
+    /// The answer that is being made.
+    out: Vec<u8>,
+    /// Those that wait, one behind the other, each with its end and for whom it is.
+    waiting: Vec<u8>,
+    ends: Vec<(usize, SocketAddr)>,
+}
+
+impl Work {
+    fn begin(&mut self) {
+        self.waiting.clear();
+        self.ends.clear();
+    }
+
+    /// The answer waits for its turn, if there is one.
+    fn keep(&mut self, to: SocketAddr) {
+        if !self.out.is_empty() {
+            self.waiting.extend_from_slice(&self.out);
+            self.ends.push((self.waiting.len(), to));
+        }
+    }
+
+    fn answers(&self) -> impl Iterator<Item = (&[u8], SocketAddr)> {
+        let mut from = 0;
+        self.ends.iter().filter_map(move |(end, to)| {
+            let answer = self.waiting.get(from..*end)?;
+            from = *end;
+            Some((answer, *to))
+        })
     }
 }
 
@@ -149,11 +251,20 @@ mod tests {
 
     use super::*;
 
+    const PER_SECOND: u32 = 1_000;
     const NEAR: &str = "192.168.1.50:40000";
+
+    impl UdpDoor {
+        fn answer(&self, datagram: &[u8], from: SocketAddr, now: Instant) -> Option<Vec<u8>> {
+            let mut work = Work::default();
+            self.answer_into(datagram, from, now, &mut work);
+            Some(work.out).filter(|out| !out.is_empty())
+        }
+    }
 
     fn door() -> UdpDoor {
         let hub = Hub::open(registry::Config::default(), Clock::start(), None).unwrap();
-        UdpDoor::new(hub, Arc::default())
+        UdpDoor::new(hub, Arc::default(), PER_SECOND)
     }
 
     fn announce(connection: u64) -> Vec<u8> {
@@ -220,7 +331,7 @@ mod tests {
         assert!(!taken(NEAR, 181) && !taken("192.168.1.51:40000", 0));
         assert_ne!(connect(&door, NEAR, now + Duration::from_secs(60)), id);
         assert_ne!(connect(&door, "[fd00::1]:9", now), id);
-        let other = UdpDoor::new(door.hub.clone(), Arc::default());
+        let other = UdpDoor::new(door.hub.clone(), Arc::default(), PER_SECOND);
         assert_ne!(connect(&other, NEAR, now), id, "a key of its own");
     }
 
@@ -251,7 +362,7 @@ mod tests {
         let (door, now) = (door(), Instant::now());
         let id = connect(&door, NEAR, now);
         let answered = (0..5_000).filter(|_| ask(&door, &announce(id), NEAR, now).is_some()).count();
-        assert_eq!(answered, REQUESTS.0 as usize);
+        assert_eq!(answered, 2_000);
         assert_eq!(door.dropped.load(Ordering::Relaxed), 3_000);
         let other = "192.168.1.51:40000";
         let id = connect(&door, other, now);

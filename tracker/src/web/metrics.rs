@@ -31,12 +31,15 @@ pub(super) async fn healthz(Extension(web): Extension<Arc<Web>>) -> Response {
 fn write(web: &Web) -> String {
     let counters = web.hub.counters();
     let keeps = u64::from(web.hub.failure().is_none());
+    let (torrents, places) = web.hub.crowd();
     let gauges = [
         ("peers_online", "Peers and clients that are here.", counters.online),
         ("peers_online_most", "The most that were here at once.", counters.most_online),
         ("entries", "Entries in the catalog.", counters.entries),
         ("entries_bytes", "Bytes of all entries.", counters.bytes),
         ("transfer_bytes_per_second", "What peers say that moves between them.", web.hub.rate()),
+        ("crowd_torrents", "Torrents in which there are clients without a name.", torrents as u64),
+        ("crowd_places", "Clients without a name, each counted in each of its torrents.", places as u64),
         ("web_viewers", "Viewers of the live page.", web.live.viewers() as u64),
         ("store_keeps", "1 while what is acknowledged is kept, 0 when it cannot be.", keeps),
         ("start_time_seconds", "When the tracker started, in seconds since 1970.", web.about.started / 1_000),

@@ -1,7 +1,7 @@
 //! The HTTP door: announces and scrapes for BitTorrent clients, and a page for people.
 //!
 //! ```text
-//! GET /announce, /scrape        bencode (announce.rs)
+//! GET /announce, /scrape        bencode (announce.rs), before anything else (direct.rs)
 //! GET /                         the live page (assets.rs), fed by
 //! GET /api/v1/...               JSON (api.rs) and a stream of what changes (live.rs)
 //! POST /api/v1/actions/NAME     for who says the operator's word (actions.rs, operator.rs)
@@ -17,12 +17,14 @@ mod actions;
 mod announce;
 mod api;
 mod assets;
+mod direct;
 mod guard;
 mod host;
 mod list;
 mod live;
 mod metrics;
 mod operator;
+mod replay;
 mod rows;
 mod torrent;
 
@@ -68,8 +70,8 @@ const MAX_HEADERS: usize = 64;
 const HEAD_DEADLINE: Duration = Duration::from_secs(15);
 /// How long one connection may live, whatever it does.
 const LIFETIME: Duration = Duration::from_secs(300);
-/// Requests of one address: a burst, and each second.
-const REQUESTS: (u32, u32) = (500, 100);
+/// Requests of one address at once: so many times those of a second.
+const BURST: u32 = 5;
 /// The same for pages and files, which cost more.
 const PAGES: (u32, u32) = (40, 10);
 /// Wrong tokens of one address: a burst, and in a minute.
@@ -89,6 +91,8 @@ pub(crate) struct WebConfig {
     pub(crate) names: Vec<String>,
     /// Datagrams of the other door that were dropped.
     pub(crate) dropped: Arc<AtomicU64>,
+    /// Requests of one address each second; 0 for no limit.
+    pub(crate) requests_per_second: u32,
 }
 
 /// What all requests share.
@@ -104,8 +108,15 @@ pub(crate) struct Web {
     port: u16,
     /// What clients are given as `tracker id`.
     tracker_id: Vec<u8>,
-    requests: Rate,
+    requests: Option<Rate>,
     pages: Rate,
+}
+
+impl Web {
+    /// Whether an address may ask one thing more now.
+    fn admits(&self, ip: IpAddr) -> bool {
+        self.requests.as_ref().is_none_or(|requests| requests.take(ip, Instant::now()))
+    }
 }
 
 /// Both ends of a connection.
@@ -157,14 +168,14 @@ pub(crate) async fn serve(
         guesses: Rate::per_minute(GUESSES.0, GUESSES.1),
         port,
         tracker_id: format!("{:08x}", rand::make_rng::<rand::rngs::StdRng>().random::<u32>()).into_bytes(),
-        requests: Rate::new(REQUESTS.0, REQUESTS.1),
+        requests: Rate::or_none(config.requests_per_second, BURST),
         pages: Rate::new(PAGES.0, PAGES.1),
     });
     let (watched, until) = (Arc::clone(&web), shutdown.clone());
     runtime::spawn("page", async move {
         watched.live.run(watched.hub.clone(), watched.about, until).await;
     });
-    let router = router(web);
+    let router = router(Arc::clone(&web));
     let addresses = Addresses::default();
     let connections = TaskTracker::new();
     loop {
@@ -188,26 +199,31 @@ pub(crate) async fn serve(
             continue;
         }
         let Some(held) = addresses.take(place(from.ip()), limit) else { continue };
-        let (router, shutdown) = (router.clone(), shutdown.clone());
+        let (web, router, shutdown) = (Arc::clone(&web), router.clone(), shutdown.clone());
         let connection = connections.track_future(async move {
             let _held = held;
             let link = Arc::new(Link { cut: shutdown.child(), ..Link::default() });
             tokio::select! {
                 () = link.cut.requested() => {}
                 () = link.lifetime() => tracing::debug!(%from, "a web connection lived too long"),
-                () = connection(stream, from, router, Arc::clone(&link)) => {}
+                () = connection(stream, from, &web, router, Arc::clone(&link)) => {}
             }
         });
         runtime::spawn("web", tasks.track_future(connection));
     }
 }
 
-async fn connection(stream: TcpStream, from: SocketAddr, router: Router, link: Arc<Link>) {
+async fn connection(stream: TcpStream, from: SocketAddr, web: &Web, router: Router, link: Arc<Link>) {
     let via = stream.local_addr().map_or(from.ip(), |local| local.ip().to_canonical());
+    let ends = Ends { from, via };
+    let (stream, before) = match direct::serve(stream, web, ends).await {
+        Ok(direct::Rest::Left(stream, before)) => (stream, before),
+        Ok(direct::Rest::Closed) => return,
+        Err(error) => return tracing::debug!(%error, %from, "a client's connection broke"),
+    };
     if let Err(error) = runtime::net::tune(&stream) {
         tracing::debug!(%error, "socket options could not be set");
     }
-    let ends = Ends { from, via };
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(ends);
@@ -219,7 +235,7 @@ async fn connection(stream: TcpStream, from: SocketAddr, router: Router, link: A
         .header_read_timeout(HEAD_DEADLINE)
         .max_buf_size(MAX_HEAD)
         .max_headers(MAX_HEADERS)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(replay::Replay::new(stream, before)), service)
         .await;
     if let Err(error) = served {
         tracing::debug!(%error, %from, "a web connection broke");
@@ -260,8 +276,7 @@ async fn check(Extension(web): Extension<Arc<Web>>, request: Request, next: Next
     let is_action = path.starts_with("/api/v1/actions/");
     let now = Instant::now();
     let allowed = ends.is_none_or(|ends| {
-        let rate = if is_dear { &web.pages } else { &web.requests };
-        rate.take(ends.from.ip(), now)
+        if is_dear { web.pages.take(ends.from.ip(), now) } else { web.admits(ends.from.ip()) }
     });
     // What a torrent client fetches by a name that it was told is no page.
     let is_page = !is_announce && !path.starts_with("/t/");
