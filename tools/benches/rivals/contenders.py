@@ -2,7 +2,8 @@
 
 `seed` gives running processes that hold the whole file and can be reached. `fetch` starts a downloader and
 gives (process, question): the question answers None, or (begun, finished) as wall-clock times, where finished
-means that every byte is there and verified. Each runs at the place of its number.
+means that every byte is there and verified; `limit` is the most bytes a second that it sends. Each runs at the
+place of its number.
 """
 
 import json
@@ -37,11 +38,11 @@ class Aria2:
     def seeds_ready(self, seeds):
         wait_for(lambda: True if self.bench.tracker.seeds() >= len(seeds) else None, 60, "seeders announced", seeds)
 
-    def fetch(self, number, work):
+    def fetch(self, number, work, limit=None):
         done, hook = work / "done", work / "hook.sh"
         hook.write_text(f"#!/bin/sh\ndate +%s.%N > {done}.new && mv {done}.new {done}\n")
         hook.chmod(0o755)
-        extra = [f"--on-bt-download-complete={hook}"]
+        extra = [f"--on-bt-download-complete={hook}", *([f"--max-upload-limit={limit}"] if limit else [])]
         process = Measured(self.command(number, work / "out", extra), work / "fetch.log")
 
         def question():
@@ -55,19 +56,19 @@ class Libtorrent:
     def __init__(self, bench):
         self.bench = bench
 
-    def command(self, role, number, folder, done):
+    def command(self, role, number, folder, done, limit=None):
         place = self.bench.places.place(number)
         return [*place.prefix, sys.executable, HERE / "libtorrent_peer.py", role, self.bench.torrent, folder,
-                place.host, place.port, done]
+                place.host, place.port, done, limit or 0]
 
     def seed(self, number, work):
         return Measured(self.command("seed", number, self.bench.source.parent, "-"), work / f"seed{number}.log")
 
     seeds_ready = Aria2.seeds_ready
 
-    def fetch(self, number, work):
+    def fetch(self, number, work, limit=None):
         done = work / "done"
-        process = Measured(self.command("leech", number, work / "out", done), work / "fetch.log")
+        process = Measured(self.command("leech", number, work / "out", done, limit), work / "fetch.log")
 
         def question():
             return tuple(map(float, done.read_text().split())) if done.exists() else None
@@ -103,8 +104,8 @@ class Enjambre:
         for seed in seeds:
             wait_for(lambda seed=seed: line_of_type(seed.log_path, "share"), 120, "shared", [seed])
 
-    def fetch(self, number, work):
-        words = ["get", self.bench.source.name, "--seed", "--into", work / "out"]
+    def fetch(self, number, work, limit=None):
+        words = [*(["--limit-up", f"{limit}B"] if limit else []), "get", self.bench.source.name, "--seed", "--into", work / "out"]
         process = Measured(self.command(number, work, words), work / "fetch.log")
 
         def question():

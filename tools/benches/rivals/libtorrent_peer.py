@@ -1,6 +1,6 @@
 """One libtorrent session as one peer, with its settings for high performance.
 
-libtorrent_peer.py seed|leech TORRENT FOLDER HOST PORT DONE_FILE
+libtorrent_peer.py seed|leech TORRENT FOLDER HOST PORT DONE_FILE MOST_BYTES_SENT_A_SECOND
 A leech writes DONE_FILE when every piece is there and verified, with both times inside: added, finished.
 """
 
@@ -10,7 +10,7 @@ import time
 
 import libtorrent
 
-role, torrent, folder, host, port, done_file = sys.argv[1:]
+role, torrent, folder, host, port, done_file, limit = sys.argv[1:]
 settings = dict(libtorrent.high_performance_seed())
 settings.update({
     "listen_interfaces": f"{host}:{port}",
@@ -18,6 +18,7 @@ settings.update({
     "enable_outgoing_utp": False, "enable_incoming_utp": False,
     "in_enc_policy": 2, "out_enc_policy": 2,                 # plain connections
     "allow_multiple_connections_per_ip": True,
+    "upload_rate_limit": int(limit),                         # 0: none
     "aio_threads": 4, "hashing_threads": 2,
     "send_socket_buffer_size": 0, "recv_socket_buffer_size": 0,   # leave them to the kernel
     "alert_mask": libtorrent.alert.category_t.status_notification | libtorrent.alert.category_t.storage_notification

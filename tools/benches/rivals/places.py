@@ -68,13 +68,31 @@ class Shaped:
         run(f"ip netns exec host{number} tc qdisc change dev eth0 root tbf rate {int(rate * 8)}bit burst 64kb latency 100ms")
 
     @staticmethod
-    def sent(number):
-        """Bytes that a host has put on its wire, headers of every layer included."""
+    def counts(number):
+        """Bytes that a host has put on its wire and got from it, headers of every layer included."""
         for line in pathlib.Path("/proc/self/net/dev").read_text().splitlines():
             name, _, counts = line.strip().partition(":")
             if name == f"wire{number}":
-                return int(counts.split()[0])
+                fields = counts.split()
+                return int(fields[0]), int(fields[8])
         raise LookupError(f"no host {number}")
+
+    def bare_stream(self, rate, seconds=4):
+        """How much longer than at the shaped rate one TCP stream between two hosts takes."""
+        self.shape(0, rate)
+        near, far, size = self.place(0), self.place(1), int(rate * seconds)
+        takes = (f"import socket, time; s = socket.create_server(('{far.host}', {far.port})); print('ready', flush=True); "
+                 f"c = s.accept()[0]; t = time.time(); n = 0\n"
+                 f"while n < {size}: n += len(c.recv(1 << 20))\n"
+                 f"print(time.time() - t)")
+        sends = f"import socket; s = socket.create_connection(('{far.host}', {far.port})); s.sendall(bytes({size})); s.recv(1)"
+        receiver = subprocess.Popen([*far.prefix, sys.executable, "-c", takes], stdout=subprocess.PIPE, text=True)
+        receiver.stdout.readline()
+        sender = subprocess.Popen([*near.prefix, sys.executable, "-c", sends])
+        taken = float(receiver.stdout.readline())
+        receiver.wait()
+        sender.wait()
+        return taken / seconds
 
 
 def run(command):

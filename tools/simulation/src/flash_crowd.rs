@@ -8,6 +8,7 @@ use swarm::SuperSeed;
 
 use crate::content::{Hashing, Publication};
 use crate::idleness::Idleness;
+use crate::network::System;
 use crate::node::{Manners, Wish};
 use crate::world::World;
 
@@ -28,6 +29,8 @@ pub struct FlashCrowd {
     pub source_up: u64,
     /// From any node to any other.
     pub latency: Duration,
+    /// What lies between each brain and its links.
+    pub system: System,
     /// The classic rules of choking.
     pub classic_choke: bool,
     /// How many of the crowd are other programs, which pay no heed to suggestions.
@@ -86,6 +89,7 @@ impl FlashCrowd {
     pub fn world(&self) -> World {
         let publication = Publication::new(self.size, self.piece_length, self.hashing);
         let mut world = World::new(publication, self.latency, self.seed);
+        world.system = self.system;
         let pieces = world.pieces();
         let wish = |up, down, have, foreign| Wish {
             up: Some(up),

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, Parser, Subcommand};
 use simulation::content::Hashing;
 use simulation::flash_crowd::FlashCrowd;
+use simulation::network::System;
 use swarm::SuperSeed;
 
 #[derive(Debug, Parser)]
@@ -45,6 +46,15 @@ struct FlashCrowdArguments {
     /// Milliseconds from any node to any other.
     #[arg(long, default_value_t = 1.0)]
     latency_ms: f64,
+    /// Bytes that the system of each peer takes in before they are sent: blocks count as sent too early.
+    #[arg(long, default_value = "0", value_parser = bytes)]
+    hides: u64,
+    /// Messages wait behind the blocks that were sent before them.
+    #[arg(long)]
+    in_order: bool,
+    /// Bytes of headers for every thousand bytes; TCP over Ethernet has 46.
+    #[arg(long, default_value_t = 0)]
+    headers: u64,
     /// Exactly 4 slots every 10 s and one optimistic every 30 s.
     #[arg(long)]
     classic_choke: bool,
@@ -81,7 +91,7 @@ fn bytes(text: &str) -> Result<u64, String> {
         other => return Err(format!("unit {other:?} is none of B, kB, KiB, MB, MiB, GB, GiB")),
     };
     let number: u64 = digits.parse().map_err(|_| format!("{digits:?} is not a whole number"))?;
-    number.checked_mul(unit).filter(|bytes| *bytes > 0).ok_or_else(|| format!("{text:?} is out of range"))
+    number.checked_mul(unit).ok_or_else(|| format!("{text:?} is out of range"))
 }
 
 fn super_seed(text: &str) -> Result<SuperSeed, String> {
@@ -104,6 +114,7 @@ fn flash_crowd(arguments: &FlashCrowdArguments, seed: u64) {
         down: arguments.down,
         source_up: arguments.source_up.unwrap_or(arguments.up),
         latency: Duration::from_secs_f64(arguments.latency_ms.clamp(0.0, 10_000.0) / 1000.0),
+        system: System { hides: arguments.hides, in_order: arguments.in_order, headers: arguments.headers },
         classic_choke: arguments.classic_choke,
         foreign: arguments.foreign,
         super_seed: arguments.super_seed,

@@ -2,11 +2,23 @@
 //! end's downlink receives likewise, and every connection adds its latency.
 //!
 //! Blocks queue; small messages slip in between them, as fair queueing lets them, but use up their
-//! share of the link.
+//! share of the link. Where [`System`] says so they wait behind the blocks, as in most uplinks, and blocks
+//! count as sent while the system still holds them.
 
 use std::time::Duration;
 
 use shared::Moment;
+
+/// What lies between a brain and its link: the system below it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct System {
+    /// Bytes that it takes in beyond what is sent: a block counts as sent that much too early.
+    pub hides: u64,
+    /// Whether messages wait behind the blocks that were sent before them, as in a queue without fairness.
+    pub in_order: bool,
+    /// Bytes of headers for every thousand bytes.
+    pub headers: u64,
+}
 
 /// Bytes per second and the moment from which the link is free.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +56,12 @@ impl Link {
     pub fn slip_in(&mut self, bytes: u64, now: Moment) -> Moment {
         self.queue(bytes, now);
         now + self.time_for(bytes)
+    }
+
+    /// When no more than `hidden` bytes will be in front of the moment `at`.
+    pub fn seems(&self, at: Moment, hidden: u64, now: Moment) -> Moment {
+        let early = self.time_for(hidden);
+        if at.since(now) <= early { now } else { now + (at.since(now) - early) }
     }
 
     /// Whether anything is on its way through the link.

@@ -17,7 +17,7 @@ use wire::{Message, Range};
 
 use crate::agenda::Agenda;
 use crate::content::{Filler, Publication, mix};
-use crate::network::Link;
+use crate::network::{Link, System};
 use crate::node::{End, Manners, Node, Wish};
 
 /// How long a disk takes for anything.
@@ -75,6 +75,8 @@ pub struct World {
     pub nodes: Vec<Node>,
     /// How long anything takes from one node to another.
     pub latency: Duration,
+    /// What lies between each brain and its links.
+    pub system: System,
     /// After how many inputs of a node its books are checked; 0 is never.
     pub check_every: u64,
     /// Things that have happened so far.
@@ -114,6 +116,7 @@ impl World {
             publication,
             nodes: Vec::new(),
             latency,
+            system: System::default(),
             check_every: 0,
             events: 0,
             source_blocks: std::collections::BTreeSet::new(),

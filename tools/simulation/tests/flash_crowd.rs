@@ -17,6 +17,7 @@ fn crowd(peers: usize, seed: u64) -> FlashCrowd {
         classic_choke: false,
         foreign: 0,
         super_seed: swarm::SuperSeed::default(),
+        system: simulation::network::System::default(),
         hashing: Hashing::Tree,
         seed,
     }

@@ -101,7 +101,9 @@ impl World {
         let Some(end) = it.ends.get(peer.0 as usize).filter(|end| end.open) else { return };
         let bytes = size_of(&message);
         it.small_bytes_sent += bytes;
-        let sent = it.up.slip_in(bytes, self.now);
+        let wire = bytes + bytes * self.system.headers / 1000;
+        let sent =
+            if self.system.in_order { it.up.queue(wire, self.now) } else { it.up.slip_in(wire, self.now) };
         let (to, key) = (end.node, end.key);
         self.push(sent + self.latency, Event::Arrives { node: to, key, packet: Packet::Message(message) });
     }
@@ -136,10 +138,11 @@ impl World {
             _ => true_digest(block),
         };
         let bytes = u64::from(span.length()) + BLOCK_OVERHEAD;
-        let sent = it.up.queue(bytes, now);
+        let sent = it.up.queue(bytes + bytes * self.system.headers / 1000, now);
+        let seems = it.up.seems(sent, self.system.hides, now);
         let end = it.ends.get(peer.0 as usize).copied().filter(|end| end.open);
         let start = it.starts;
-        self.push(sent, Event::Done { node, input: Box::new(Input::Uploaded { peer, span }), start });
+        self.push(seems, Event::Done { node, input: Box::new(Input::Uploaded { peer, span }), start });
         let Some(end) = end else { return };
         let range = Range { index: span.piece().get(), begin: span.begin(), length: span.length() };
         let packet = Packet::Block(range, digest);
