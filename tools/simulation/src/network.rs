@@ -60,8 +60,7 @@ impl Link {
 
     /// When no more than `hidden` bytes will be in front of the moment `at`.
     pub fn seems(&self, at: Moment, hidden: u64, now: Moment) -> Moment {
-        let early = self.time_for(hidden);
-        if at.since(now) <= early { now } else { now + (at.since(now) - early) }
+        now + at.since(now).saturating_sub(self.time_for(hidden))
     }
 
     /// Whether anything is on its way through the link.

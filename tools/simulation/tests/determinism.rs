@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use simulation::content::Hashing;
 use simulation::flash_crowd::FlashCrowd;
+use simulation::network::System;
 
 fn crowd(seed: u64) -> FlashCrowd {
     FlashCrowd {
@@ -17,7 +18,7 @@ fn crowd(seed: u64) -> FlashCrowd {
         classic_choke: false,
         foreign: 0,
         super_seed: swarm::SuperSeed::default(),
-        system: simulation::network::System::default(),
+        system: System::default(),
         hashing: Hashing::RootOnly,
         seed,
     }

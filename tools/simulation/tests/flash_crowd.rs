@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use simulation::content::Hashing;
 use simulation::flash_crowd::FlashCrowd;
+use simulation::network::System;
 
 fn crowd(peers: usize, seed: u64) -> FlashCrowd {
     FlashCrowd {
@@ -17,7 +18,7 @@ fn crowd(peers: usize, seed: u64) -> FlashCrowd {
         classic_choke: false,
         foreign: 0,
         super_seed: swarm::SuperSeed::default(),
-        system: simulation::network::System::default(),
+        system: System::default(),
         hashing: Hashing::Tree,
         seed,
     }
@@ -62,4 +63,14 @@ fn to_other_programs_the_source_reveals_piece_by_piece_and_sends_less_twice() {
     assert!(with < without, "copies of three crowds: {with:.3} with, {without:.3} without");
     let alone = FlashCrowd { foreign: 1, super_seed: swarm::SuperSeed::Auto, ..crowd(1, 1) }.run();
     assert!(alone.ratio() < 1.02, "who is alone is not held up: {:.3}", alone.ratio());
+}
+
+#[test]
+fn what_the_system_hides_costs_more_than_messages_that_wait_their_turn() {
+    let system = System { hides: 0, in_order: true, headers: 46 };
+    let told = FlashCrowd { system, ..crowd(8, 1) }.run();
+    assert!(told.ratio() < 1.13, "{}", told.ratio());
+    let hidden = FlashCrowd { system: System { hides: 256 << 10, ..system }, ..crowd(8, 1) }.run();
+    assert!(hidden.ratio() > told.ratio() + 0.03, "{} and {}", hidden.ratio(), told.ratio());
+    assert!(hidden.wasted > 4.0 * told.wasted, "{} and {}", hidden.wasted, told.wasted);
 }
