@@ -303,6 +303,7 @@ impl Session {
             up: Bucket::new(None, Some(Arc::clone(&parts.up))),
             down: Bucket::new(None, Some(Arc::clone(&parts.down))),
             disk: Arc::clone(&parts.disk),
+            unacknowledged: parts.unacknowledged.clone(),
             source: OnceLock::new(),
             storage: OnceLock::new(),
         });

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use runtime::Clock;
+use runtime::unacknowledged::Unacknowledged;
 use shared::{InfoHash, InfoHashes, PeerId};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -41,6 +42,8 @@ pub(crate) struct Parts {
     pub(crate) memory: Arc<ReceiveMemory>,
     pub(crate) up: Arc<Bucket>,
     pub(crate) down: Arc<Bucket>,
+    /// Tells what has left; not there where the system does not tell.
+    pub(crate) unacknowledged: Option<Arc<Unacknowledged>>,
     /// Who listens in.
     pub(crate) traces: Arc<Traces>,
     /// One permit for each connection.
@@ -95,6 +98,7 @@ impl Parts {
             memory: ReceiveMemory::new(config.receive_memory),
             up: Bucket::new(config.limit_up, None),
             down: Bucket::new(config.limit_down, None),
+            unacknowledged: Unacknowledged::open().map(Arc::new),
             traces: Arc::default(),
             connections: Arc::new(Semaphore::new(config.max_connections)),
             utp: OnceLock::new(),

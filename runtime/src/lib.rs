@@ -16,6 +16,7 @@ pub mod settings;
 pub mod shutdown;
 pub mod spawn;
 pub mod telemetry;
+pub mod unacknowledged;
 
 pub use clock::Clock;
 pub use lines::{LineError, LineReader};

@@ -1,5 +1,6 @@
 //! One peer's connection: a reader and a writer task, which end together.
 
+pub(crate) mod departures;
 pub(crate) mod handshake;
 mod ledbat;
 pub(crate) mod mse;
@@ -14,6 +15,7 @@ pub(crate) mod writer;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
+use runtime::unacknowledged::Unacknowledged;
 use shared::{InfoHash, Span};
 use swarm::{Input, PeerKey};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -21,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use wire::Range;
 
 use crate::bandwidth::Bucket;
+use crate::connection::departures::Departures;
 use crate::connection::handshake::Greeting;
 use crate::connection::outbox::Outbox;
 use crate::connection::reader::Reader;
@@ -82,6 +85,8 @@ pub(crate) struct Place {
     pub(crate) up: Arc<Bucket>,
     pub(crate) down: Arc<Bucket>,
     pub(crate) disk: Arc<Workers>,
+    /// Tells what has left; not there where the system does not tell.
+    pub(crate) unacknowledged: Option<Arc<Unacknowledged>>,
     /// The content; not there until it is known.
     pub(crate) source: OnceLock<Arc<Source>>,
     /// Its files, also while they are being checked.
@@ -143,7 +148,9 @@ impl Connection {
         let (read_half, write_half, rest) = stream.into_halves();
         let (write_inbox, write_place) = (inbox.clone(), Arc::clone(&place));
         let write_end = end.clone();
+        let departures = Departures::new(place.unacknowledged.clone(), write_half.ends());
         let mut writer = Writer {
+            departures,
             half: write_half,
             peer,
             outbox,
@@ -158,6 +165,7 @@ impl Connection {
                 why = writer.run() => tracing::debug!(%address, %why, "connection ended while writing"),
                 () = write_end.cancelled() => {}
             }
+            writer.end().await;
         });
         let mut reader = Reader { half: read_half, peer, inbox: inbox.clone(), place, rest, tap };
         let read_end = end;

@@ -5,6 +5,7 @@
 //! writer as halves.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
@@ -225,6 +226,14 @@ impl std::fmt::Debug for WriteHalf {
 }
 
 impl WriteHalf {
+    /// Our address and theirs, where it is TCP.
+    pub(crate) fn ends(&self) -> Option<(SocketAddr, SocketAddr)> {
+        match &self.writes {
+            Writes::Tcp(tcp) => tcp.local_addr().ok().zip(tcp.peer_addr().ok()),
+            Writes::Utp(_) => None,
+        }
+    }
+
     /// Writes all of the slices, in order.
     pub(crate) async fn write_all(&mut self, slices: &mut [io::IoSlice<'_>]) -> io::Result<()> {
         let Some(cipher) = &mut self.cipher else { return self.writes.write_all(slices).await };

@@ -9,6 +9,7 @@ use swarm::{Input, PeerKey};
 use thiserror::Error;
 use wire::codec::PIECE_HEADER_LENGTH;
 
+use crate::connection::departures::{Departures, LOOK};
 use crate::connection::outbox::{Batch, Item, Outbox};
 use crate::connection::stream::WriteHalf;
 use crate::connection::trace::Tap;
@@ -39,6 +40,7 @@ pub(crate) struct Writer {
     /// Room for blocks; given back when nothing has been sent for a while.
     pub(crate) buffer: Vec<u8>,
     pub(crate) tap: Arc<Tap>,
+    pub(crate) departures: Departures,
 }
 
 /// Items that go out together, with the bytes of their blocks.
@@ -57,16 +59,27 @@ impl Writer {
     /// Never returns while the connection is good.
     pub(crate) async fn run(&mut self) -> WriteEnd {
         loop {
-            let batch = if let Ok(batch) = tokio::time::timeout(IDLE, self.outbox.take()).await {
-                batch
-            } else {
-                self.buffer = Vec::new();
-                self.outbox.take().await
+            let wait = if self.departures.is_waiting() { LOOK } else { IDLE };
+            let outcome = match tokio::time::timeout(wait, self.outbox.take()).await {
+                Ok(batch) => self.send(batch).await,
+                Err(_) if self.departures.is_waiting() => self.report(Vec::new()).await,
+                Err(_) => {
+                    self.buffer = Vec::new();
+                    let batch = self.outbox.take().await;
+                    self.send(batch).await
+                }
             };
-            if let Err(end) = self.send(batch).await {
+            if let Err(end) = outcome {
                 return end;
             }
         }
+    }
+
+    /// Tells the brain of the blocks whose end nobody will learn: they were handed on.
+    pub(crate) async fn end(&mut self) {
+        let peer = self.peer;
+        let rest = self.departures.end().into_iter().map(|span| Input::Uploaded { peer, span }).collect();
+        let _ = self.inbox.send(Event::Inputs(rest)).await.is_ok();
     }
 
     async fn send(&mut self, batch: Batch) -> Result<(), WriteEnd> {
@@ -92,7 +105,8 @@ impl Writer {
             self.place.up.pay(total).await;
             self.write(&group).await?;
             self.tap.sent(group.items, group.bytes, &group.readable);
-            self.report(&spans, &group.readable).await?;
+            let unreadable = self.depart(&group);
+            self.report(unreadable).await?;
             buffer = group.blocks;
         }
         self.buffer = buffer;
@@ -103,27 +117,55 @@ impl Writer {
     async fn write(&mut self, group: &Group<'_>) -> Result<(), WriteEnd> {
         let headers = group.headers();
         let mut slices = group.slices(&headers);
-        Ok(self.half.write_all(&mut slices).await?)
+        let Self { half, departures, inbox, peer, .. } = self;
+        let mut write = std::pin::pin!(half.write_all(&mut slices));
+        loop {
+            match tokio::time::timeout(LOOK, &mut write).await {
+                Ok(outcome) => return Ok(outcome?),
+                // What was written before may leave while this waits for room.
+                Err(_) => report(departures, inbox, *peer, Vec::new()).await?,
+            }
+        }
     }
 
-    async fn report(&self, spans: &[Span], readable: &[bool]) -> Result<(), WriteEnd> {
-        if spans.is_empty() {
-            return Ok(());
-        }
-        let peer = self.peer;
-        let inputs = spans
-            .iter()
-            .zip(readable)
-            .map(|(span, readable)| {
-                if *readable {
-                    Input::Uploaded { peer, span: *span }
-                } else {
-                    Input::UploadFailed { peer, span: *span }
-                }
-            })
-            .collect();
-        self.inbox.send(Event::Inputs(inputs)).await.map_err(|_| WriteEnd::Ended)
+    async fn report(&mut self, unreadable: Vec<Span>) -> Result<(), WriteEnd> {
+        report(&mut self.departures, &self.inbox, self.peer, unreadable).await
     }
+
+    /// Notes what was written; gives the blocks that could not be read.
+    fn depart(&mut self, group: &Group<'_>) -> Vec<Span> {
+        let mut unreadable = Vec::new();
+        let mut readable = group.readable.iter();
+        for item in group.items {
+            match item {
+                Item::Bytes(count) => self.departures.wrote(*count),
+                Item::Upload(span) if readable.next() == Some(&true) => {
+                    self.departures.wrote_block(*span, span.length() as usize + PIECE_HEADER_LENGTH);
+                }
+                Item::Upload(span) => unreadable.push(*span),
+            }
+        }
+        unreadable
+    }
+}
+
+/// Tells the brain which blocks have left, and which could not be read.
+async fn report(
+    departures: &mut Departures,
+    inbox: &Inbox,
+    peer: PeerKey,
+    unreadable: Vec<Span>,
+) -> Result<(), WriteEnd> {
+    let left = if departures.is_waiting() { departures.left() } else { Vec::new() };
+    let inputs: Vec<_> = left
+        .into_iter()
+        .map(|span| Input::Uploaded { peer, span })
+        .chain(unreadable.into_iter().map(|span| Input::UploadFailed { peer, span }))
+        .collect();
+    if inputs.is_empty() {
+        return Ok(());
+    }
+    inbox.send(Event::Inputs(inputs)).await.map_err(|_| WriteEnd::Ended)
 }
 
 fn uploads(items: &[Item]) -> impl Iterator<Item = Span> + '_ {
