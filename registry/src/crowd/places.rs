@@ -62,15 +62,18 @@ impl<const W: usize> Place<W> {
     }
 
     /// Whether it has that id. The end is looked at first: the beginning is its program's.
+    #[inline]
     pub(super) fn says(&self, id: PeerId) -> bool {
         let end = |id: &PeerId| id.0.last_chunk::<8>().map(|bytes| u64::from_le_bytes(*bytes));
         end(&self.id) == end(&id) && self.id == id
     }
 
+    #[inline]
     fn is(&self, who: &Who) -> bool {
         self.mark == who.mark && self.says(who.id) && self.has(KEYED) == who.keyed
     }
 
+    #[inline]
     pub(super) fn has(&self, flag: u8) -> bool {
         self.flags & flag != 0
     }
@@ -93,6 +96,7 @@ impl<const W: usize> Place<W> {
     }
 
     /// Whether a connection to it can mean anything: its port is none otherwise.
+    #[inline]
     pub(super) fn is_dialable(&self) -> bool {
         self.contact.get(W - 2..) != Some(&[0, 0])
     }
@@ -192,6 +196,7 @@ impl<const W: usize> Places<W> {
 
     /// `want` of them, each equally likely, spread over the list by a step that divides nothing of it:
     /// two draws, whatever the number. All of them where there are no more. `dice` are two draws.
+    #[inline]
     pub(super) fn sample(&self, want: usize, dice: (usize, usize)) -> impl Iterator<Item = &Place<W>> {
         /// Steps; a list is no multiple of all of them.
         const PRIMES: [usize; 8] =

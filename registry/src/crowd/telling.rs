@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::arriving::contact;
+use super::places::Place;
 use super::swarm::{Swarm, V4, address_v6, ip_v4};
 use super::told::Told;
 use crate::command::{Announcement, Door};
@@ -36,22 +37,34 @@ impl Swarm {
         };
         // Who is seen as loopback is beside us, and told to others by our own address.
         let beside = Some(said.via.to_canonical()).filter(|_| !said.from.ip().is_loopback());
-        // The same id is the client itself, or no one it could talk to; one more is drawn for it.
-        let others = self.v4.sample(want + 1, dice).filter(|place| {
-            place.is_dialable() && !place.says(said.announce.peer_id) && place.contact != own
-        });
-        if told.wants_ids || beside.is_some() {
-            for place in others.take(want) {
+        // The same id is the client itself, or no one it could talk to.
+        let me = said.announce.peer_id;
+        let fits = |place: &Place<V4>| place.is_dialable() && !place.says(me) && place.contact != own;
+        if told.wants_ids || beside.is_some_and(|via| via.is_ipv6()) {
+            for place in self.v4.sample(want + 1, dice).filter(|place| fits(place)).take(want) {
                 let ip = beside.filter(|_| place.contact[0] == 127).unwrap_or(ip_v4(place.contact));
                 let port = u16::from_be_bytes([place.contact[4], place.contact[5]]);
                 told.add(SocketAddr::new(ip, port), place.id);
             }
             return;
         }
+        // This is most of the work of an announce: addresses are copied as they are, into room that is there.
         let before = told.v4.len();
         told.v4.resize(before + want.min(self.v4.list().len()) * V4, 0);
-        let room = told.v4.get_mut(before..).unwrap_or_default().chunks_exact_mut(V4);
-        let count = room.zip(others).map(|(room, place)| room.copy_from_slice(&place.contact)).count();
+        let mut room = told.v4.get_mut(before..).unwrap_or_default();
+        let mut count = 0;
+        for place in self.v4.sample(want + 1, dice) {
+            if !fits(place) {
+                continue;
+            }
+            let Some((first, rest)) = room.split_first_chunk_mut::<V4>() else { break };
+            *first = place.contact;
+            if let (Some(IpAddr::V4(via)), 127) = (beside, place.contact[0]) {
+                first[..4].copy_from_slice(&via.octets());
+            }
+            room = rest;
+            count += 1;
+        }
         told.v4.truncate(before + count * V4);
     }
 }
