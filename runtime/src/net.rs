@@ -45,8 +45,13 @@ pub fn datagrams(address: SocketAddr) -> io::Result<UdpSocket> {
     UdpSocket::from_std(socket.into())
 }
 
-/// Asks the system to hold `bytes` of datagrams that nobody has read yet; it may hold fewer.
+/// Asks the system to hold `bytes` of datagrams that nobody has read yet; it may hold fewer, unless the
+/// program may set aside the system's limit.
 pub fn hold_datagrams(socket: &UdpSocket, bytes: usize) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    if rustix::net::sockopt::set_socket_recv_buffer_size_force(socket, bytes).is_ok() {
+        return Ok(());
+    }
     SockRef::from(socket).set_recv_buffer_size(bytes)
 }
 

@@ -92,12 +92,15 @@ impl UdpDoor {
                 let from = runtime::net::canonical(sender);
                 let Some(datagram) = buffer.get(..length) else { continue };
                 work.out.clear();
+                work.is_unproven = false;
+                work.count += 1;
                 self.answer_into(datagram, from, now, &mut work);
                 work.keep(sender);
             }
             // All that came is read before the first answer leaves: each that leaves alone may wake a
             // processor.
-            for (answer, to) in work.answers() {
+            let is_crowded = work.count == BATCH;
+            for (answer, to) in work.answers(is_crowded) {
                 if let Err(error) = socket.try_send_to(answer, to) {
                     tracing::debug!(%error, %to, "an answer could not be sent");
                 }
@@ -113,6 +116,7 @@ impl UdpDoor {
             // The head has eight bytes.
             let reason = reason.get(..room.saturating_sub(8)).unwrap_or(reason).to_owned();
             work.out = Response::Error { transaction, reason }.encode(family);
+            work.is_unproven = true;
         };
         let minute = now.duration_since(self.start).as_secs() / 60;
         let request = match Request::decode(datagram) {
@@ -212,29 +216,44 @@ struct Work {
     out: Vec<u8>,
     /// Those that wait, one behind the other, each with its end and for whom it is.
     waiting: Vec<u8>,
-    ends: Vec<(usize, SocketAddr)>,
+    ends: Vec<Waiting>,
+    /// Datagrams of this batch.
+    count: usize,
+    /// The answer is a refusal to somebody who proved nothing.
+    is_unproven: bool,
+}
+
+/// Where an answer ends, and for whom it is.
+#[derive(Debug, Clone, Copy)]
+struct Waiting {
+    end: usize,
+    to: SocketAddr,
+    is_unproven: bool,
 }
 
 impl Work {
     fn begin(&mut self) {
         self.waiting.clear();
         self.ends.clear();
+        self.count = 0;
     }
 
     /// The answer waits for its turn, if there is one.
     fn keep(&mut self, to: SocketAddr) {
         if !self.out.is_empty() {
             self.waiting.extend_from_slice(&self.out);
-            self.ends.push((self.waiting.len(), to));
+            self.ends.push(Waiting { end: self.waiting.len(), to, is_unproven: self.is_unproven });
         }
     }
 
-    fn answers(&self) -> impl Iterator<Item = (&[u8], SocketAddr)> {
+    /// What is to be sent. While more comes than is answered at a time, refusals to those who proved nothing
+    /// are left out: a flood of them is not to cost as much again.
+    fn answers(&self, is_crowded: bool) -> impl Iterator<Item = (&[u8], SocketAddr)> {
         let mut from = 0;
-        self.ends.iter().filter_map(move |(end, to)| {
-            let answer = self.waiting.get(from..*end)?;
-            from = *end;
-            Some((answer, *to))
+        self.ends.iter().filter_map(move |waiting| {
+            let answer = self.waiting.get(from..waiting.end)?;
+            from = waiting.end;
+            Some((answer, waiting.to)).filter(|_| !(is_crowded && waiting.is_unproven))
         })
     }
 }

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 use wire::tracker::http::decimal;
 
-use super::{Ends, HEAD_DEADLINE, MAX_HEAD, MAX_HEADERS, MAX_LINE, Web, announce};
+use super::{Ends, HEAD_DEADLINE, LIFETIME, MAX_HEAD, MAX_HEADERS, MAX_LINE, Web, announce};
 
 /// Room for a request as clients write them.
 const ROOM: usize = 2_048;
@@ -52,7 +52,8 @@ struct Asked<'a> {
 pub(super) async fn serve(mut stream: TcpStream, web: &Web, ends: Ends) -> io::Result<Rest> {
     let mut got: Vec<u8> = Vec::with_capacity(ROOM);
     let (mut out, mut told) = (Vec::with_capacity(ROOM), Told::default());
-    let mut since = Instant::now();
+    let born = Instant::now();
+    let mut since = born;
     let deadline = sleep(HEAD_DEADLINE);
     tokio::pin!(deadline);
     loop {
@@ -85,6 +86,9 @@ pub(super) async fn serve(mut stream: TcpStream, web: &Web, ends: Ends) -> io::R
             }
             got.drain(..done);
             since = Instant::now();
+            if since.duration_since(born) > LIFETIME {
+                return Ok(Rest::Closed);
+            }
         }
         loop {
             tokio::select! {

@@ -202,32 +202,47 @@ pub(crate) async fn serve(
         let (web, router, shutdown) = (Arc::clone(&web), router.clone(), shutdown.clone());
         let connection = connections.track_future(async move {
             let _held = held;
-            let link = Arc::new(Link { cut: shutdown.child(), ..Link::default() });
-            tokio::select! {
-                () = link.cut.requested() => {}
-                () = link.lifetime() => tracing::debug!(%from, "a web connection lived too long"),
-                () = connection(stream, from, &web, router, Arc::clone(&link)) => {}
+            let left = tokio::select! {
+                () = shutdown.requested() => None,
+                left = announces(stream, from, &web) => left,
+            };
+            if let Some((stream, before, ends)) = left {
+                // Most connections never come here, so they need not hold the room for it.
+                Box::pin(requests(replay::Replay::new(stream, before), ends, router, &shutdown)).await;
             }
         });
         runtime::spawn("web", tasks.track_future(connection));
     }
 }
 
-async fn connection(stream: TcpStream, from: SocketAddr, web: &Web, router: Router, link: Arc<Link>) {
+/// Answers announces; gives back a connection on which something else is asked, with what was read of it.
+async fn announces(stream: TcpStream, from: SocketAddr, web: &Web) -> Option<(TcpStream, Vec<u8>, Ends)> {
     let via = stream.local_addr().map_or(from.ip(), |local| local.ip().to_canonical());
     let ends = Ends { from, via };
-    let (stream, before) = match direct::serve(stream, web, ends).await {
-        Ok(direct::Rest::Left(stream, before)) => (stream, before),
-        Ok(direct::Rest::Closed) => return,
-        Err(error) => return tracing::debug!(%error, %from, "a client's connection broke"),
-    };
-    if let Err(error) = runtime::net::tune(&stream) {
-        tracing::debug!(%error, "socket options could not be set");
+    match direct::serve(stream, web, ends).await {
+        Ok(direct::Rest::Left(stream, before)) => {
+            if let Err(error) = runtime::net::tune(&stream) {
+                tracing::debug!(%error, "socket options could not be set");
+            }
+            Some((stream, before, ends))
+        }
+        Ok(direct::Rest::Closed) => None,
+        Err(error) => {
+            tracing::debug!(%error, %from, "a client's connection broke");
+            None
+        }
     }
+}
+
+/// Answers all requests of a connection.
+async fn requests(stream: replay::Replay, ends: Ends, router: Router, shutdown: &Shutdown) {
+    let from = ends.from;
+    let link = Arc::new(Link { cut: shutdown.child(), ..Link::default() });
+    let handle = Arc::clone(&link);
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(ends);
-        request.extensions_mut().insert(Arc::clone(&link));
+        request.extensions_mut().insert(Arc::clone(&handle));
         router.call(request)
     });
     let served = http1::Builder::new()
@@ -235,10 +250,15 @@ async fn connection(stream: TcpStream, from: SocketAddr, web: &Web, router: Rout
         .header_read_timeout(HEAD_DEADLINE)
         .max_buf_size(MAX_HEAD)
         .max_headers(MAX_HEADERS)
-        .serve_connection(TokioIo::new(replay::Replay::new(stream, before)), service)
-        .await;
-    if let Err(error) = served {
-        tracing::debug!(%error, %from, "a web connection broke");
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::select! {
+        () = link.cut.requested() => {}
+        () = link.lifetime() => tracing::debug!(%from, "a web connection lived too long"),
+        served = served => {
+            if let Err(error) = served {
+                tracing::debug!(%error, %from, "a web connection broke");
+            }
+        }
     }
 }
 
