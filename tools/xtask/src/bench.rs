@@ -9,7 +9,7 @@ use crate::needs;
 use crate::step::{self, Failed};
 use crate::{e2e, workspace};
 
-/// `alone`, `bulk`, `crowd`, `micro`, `picker` or `search`.
+/// `alone`, `bulk`, `crowd`, `micro`, `picker`, `search` or `tracker`.
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failed> {
     match arguments.split_first() {
         Some((word, rest)) if word == "alone" => rivals("alone.py", &["mkfs.ext4"], rest),
@@ -18,8 +18,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failed> {
         Some((word, rest)) if word == "micro" => micro(rest),
         Some((word, _)) if word == "picker" => picker(),
         Some((word, rest)) if word == "search" => search(rest),
+        Some((word, rest)) if word == "tracker" => tracker(rest),
         _ => {
-            let words = "alone, or bulk, or crowd, or micro, or picker, or search";
+            let words = "alone, or bulk, or crowd, or micro, or picker, or search, or tracker";
             Err(Failed::new(format!("what to measure?\n  try: cargo xtask bench {words}")))
         }
     }
@@ -47,6 +48,29 @@ fn search(arguments: &[String]) -> Result<(), Failed> {
         "--",
     ]);
     command.args(arguments);
+    step::run(command)
+}
+
+/// The tracker beside others: `announces`.
+fn tracker(arguments: &[String]) -> Result<(), Failed> {
+    match arguments.split_first() {
+        Some((word, rest)) if word == "announces" => announces(rest),
+        _ => Err(Failed::new("what of the tracker?\n  try: cargo xtask bench tracker announces")),
+    }
+}
+
+/// Announces over HTTP and UDP, memory, floods and churn, beside the trackers that are here.
+fn announces(arguments: &[String]) -> Result<(), Failed> {
+    if !needs::answers(Command::new("taskset").arg("--version")) {
+        return Err(Failed::new("taskset is missing\n  try: apt-get install util-linux"));
+    }
+    needs::foreign_trackers();
+    let mut build = workspace::cargo();
+    build.args(["build", "--release", "--package", "tracker"]);
+    step::run(build)?;
+    let mut command = workspace::cargo();
+    command.args(["run", "--release", "--package", "benches", "--features", "announces"]);
+    command.args(["--bin", "announces", "--"]).args(arguments).current_dir(workspace::root());
     step::run(command)
 }
 

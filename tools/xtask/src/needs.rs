@@ -45,6 +45,13 @@ pub(crate) fn check() -> Result<(), Failed> {
     Ok(())
 }
 
+/// Trackers of others for those who measure ours; what stays missing is named and left out.
+pub(crate) fn foreign_trackers() {
+    for line in foreign::trackers() {
+        println!("   {line}");
+    }
+}
+
 /// Installs Debian packages when that can work without asking; otherwise fails with the command to type.
 pub(crate) fn install(packages: &[&str]) -> Result<(), Failed> {
     let by_hand = format!("install: {}", packages.join(" "));

@@ -72,6 +72,18 @@ pub(super) fn check() -> Result<(), Failed> {
     Ok(())
 }
 
+/// Installs the trackers among them where that is allowed; one line for each that stays missing.
+pub(super) fn trackers() -> Vec<String> {
+    let theirs = || NEEDS.iter().filter(|need| matches!(need.program, "opentracker" | "node" | "npm"));
+    let missing: Vec<&str> = theirs().filter(|need| !is_there(need)).map(|need| need.package).collect();
+    if !missing.is_empty() && is_root() {
+        let _ = install(&missing);
+    }
+    let mut lines: Vec<String> = theirs().filter(|need| !is_there(need)).map(lacking).collect();
+    lines.extend(npm_packages().err());
+    lines
+}
+
 fn lacking(need: &Need) -> String {
     let Need { program, package, why } = need;
     format!("missing: {program} ({why}); its tests are skipped\n     try: sudo apt-get install -y {package}")
