@@ -127,8 +127,8 @@ def table(results):
         cells = []
         for _, field, shape in fields:
             values = [row[field] for row in rows]
-            cells.append(f"{shape.format(statistics.median(values))} "
-                         f"({shape.format(min(values))} to {shape.format(max(values))})")
+            spread = f" ({shape.format(min(values))} to {shape.format(max(values))})" if len(values) > 1 else ""
+            cells.append(shape.format(statistics.median(values)) + spread)
         lines.append("| " + " | ".join([name, *cells]) + " |")
     return "\n".join(lines)
 
@@ -149,8 +149,11 @@ def measure(options, base, scene):
 
 
 def head(options, load, bare):
+    rounds = f"{options.rounds} rounds that alternate; each cell is the median (smallest to largest)"
+    if options.rounds == 1:
+        rounds = "one round, so differences of a few hundredths mean nothing"
     return (f"# Benchmarks: the crowd\n\nMade by `cargo xtask bench crowd` on {time.strftime('%Y-%m-%d', time.gmtime())}, "
-            f"{options.rounds} rounds that alternate; each cell is the median (smallest to largest). Every peer is a host of its "
+            f"{rounds}. Every peer is a host of its "
             f"own (network namespace), its uplink held to {options.uplink_mib:g} MiB/s by the kernel (token bucket, burst 64 KB, "
             f"at most 100 ms of queue) where nothing else is said, its downlink free. Time runs from the first start until the "
             f"last has every byte verified; every copy is compared with its source; all stay until the last is done. The bound is "
@@ -159,7 +162,8 @@ def head(options, load, bare):
             f"runs over TCP comes below that. Fairness is Jain's index, of what each received per second until it was "
             f"done, and of what each had received at half of the bound.\n\n"
             f"Rivals: {versions(options.contenders)}; version 1 torrent, pieces of 256 KiB, an HTTP tracker. Ours: the hybrid "
-            f"torrent that `share` makes, our own tracker, everything as it ships.\n\nMachine: {os.cpu_count()} cores, "
+            f"torrent that `share` makes, our own tracker, everything as it ships. Who only takes is held to {RIDER_UPLOAD >> 10} KiB/s by its own upload limit, behind "
+            f"which its requests may wait too; it is waited for, and the source's copies count what it went on getting.\n\nMachine: {os.cpu_count()} cores, "
             f"{platform.system()} {platform.release()}, congestion control "
             f"{pathlib.Path('/proc/sys/net/ipv4/tcp_congestion_control').read_text().strip()}; load average when the run "
             f"began: {load:.1f}.\n\n")
