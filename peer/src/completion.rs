@@ -64,6 +64,10 @@ impl Completion {
 }
 
 impl Complete for Completion {
+    fn remembers(&self, line: &str) -> bool {
+        is_without_secret(line)
+    }
+
     fn complete(&self, line: &str, at: usize) -> (usize, Vec<String>) {
         let before = line.get(..at).unwrap_or(line);
         let Some((word, rest)) = before.split_once(' ') else {
@@ -175,9 +179,26 @@ async fn all_names(context: &Context) -> Result<Vec<String>, AskError> {
     Ok(names)
 }
 
+/// Whether a line may lie in the history: not one with the key of a room.
+fn is_without_secret(line: &str) -> bool {
+    let mut words = line.trim().trim_start_matches('/').split_whitespace();
+    let joins = words.next().and_then(verb::find).is_some_and(|verb| verb.names.contains(&"join"));
+    !joins || words.count() < 2
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_key_of_a_room_does_not_stay_in_the_history() {
+        for line in ["join @a key", "unirse  @a dos palabras", "/join @a key"] {
+            assert!(!is_without_secret(line), "{line}");
+        }
+        for line in ["join @a", "say @a key", "", "rooms", "joining @a b"] {
+            assert!(is_without_secret(line), "{line}");
+        }
+    }
 
     #[test]
     fn the_word_being_typed_is_found_in_quotes_too() {

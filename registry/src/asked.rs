@@ -3,7 +3,7 @@
 use shared::Moment;
 use shared::control::RoomEntry;
 
-use crate::operate::{Ban, Mute, Order};
+use crate::operate::{Ban, Mute, Order, Removal};
 use crate::registry::Registry;
 
 impl Registry {
@@ -15,6 +15,11 @@ impl Registry {
     /// The mutes that hold at a time of day, for the operator.
     pub fn mutes(&self, at: u64) -> Vec<Mute> {
         self.state().ledger.standing.mutes(at).cloned().collect()
+    }
+
+    /// What may not be shared, for the operator.
+    pub fn removals(&self) -> Vec<Removal> {
+        self.state().ledger.standing.removals().cloned().collect()
     }
 
     /// What everyone is told who comes.

@@ -64,6 +64,11 @@ pub enum Unannounced {
         /// The sentence that says so.
         text: String,
     },
+    /// The operator took the torrent off the list.
+    Removed {
+        /// The sentence that says so.
+        text: String,
+    },
     /// There are too many clients or torrents, here or from that address.
     Full {
         /// What there is too much of.
@@ -77,7 +82,7 @@ impl std::fmt::Display for Unannounced {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::NotRegistered => f.write_str("this torrent is not registered here"),
-            Self::Banned { text } => f.write_str(text),
+            Self::Banned { text } | Self::Removed { text } => f.write_str(text),
             Self::Full { what, limit } => write!(f, "too many {what} (limit {limit})"),
         }
     }

@@ -3,12 +3,12 @@
 use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
-use shared::control::{Departure, EntryId, Have, Kind, MessageLog};
+use shared::control::{Departure, EntryId, Have, Kind, MessageLog, RoomLock};
 use shared::{InfoHash, InfoHashV2, InfoHashes, PeerId};
 
 use crate::command::{Door, SessionKey};
 use crate::identity::{Mark, MemberId};
-use crate::operate::{Ban, Mute, Order};
+use crate::operate::{Ban, Mute, Order, Removal};
 use crate::state::Sums;
 
 /// A peer as it comes in.
@@ -282,6 +282,9 @@ pub enum Event {
         refused: u64,
         /// How much of it is logged.
         log: MessageLog,
+        /// Whether it was said in a room that is closed: the page does not show it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        closed: bool,
         /// When.
         at: u64,
     },
@@ -298,6 +301,9 @@ pub enum Event {
         mutes: Vec<Mute>,
         /// Who may not come.
         bans: Vec<Ban>,
+        /// What may not be shared.
+        #[serde(default)]
+        removals: Vec<Removal>,
     },
     /// Someone has the messages that were kept.
     Collected {
@@ -316,6 +322,9 @@ pub enum Event {
         room: String,
         /// The id of the newest message: only later ones are kept for this one.
         has: u64,
+        /// What is kept of the key with which it was closed, when it is new.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lock: Option<RoomLock>,
         /// When.
         at: u64,
     },
@@ -354,6 +363,9 @@ pub enum Event {
         kept: bool,
         /// Who belongs to it, and up to which message each has what was said.
         members: Vec<(PeerId, u64)>,
+        /// What is kept of its key.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lock: Option<RoomLock>,
     },
     /// In a checkpoint: the id of the newest message.
     Numbered {

@@ -56,7 +56,7 @@ pub use fold::{nearest, search_key};
 pub use identity::{Mark, MemberId};
 pub use ledger::{Dictionary, Lasting};
 pub use listing::{Candidate, Candidates, Cursor, Listing, MAX_RANKED};
-pub use operate::{Action, Ban, Deed, Mute, Order, Target};
+pub use operate::{Action, Ban, Deed, Mute, Order, Removal, Target};
 pub use registry::{Registry, Torrent};
 pub use scene::{Holder, Scene, SceneFlow, ScenePeer, SceneShare};
 pub use state::{State, Sums};

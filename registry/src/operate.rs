@@ -9,8 +9,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
-use shared::PeerId;
-use shared::control::EntryId;
+use shared::control::{EntryId, RoomKey, RoomLock};
+use shared::{InfoHash, InfoHashV2, InfoHashes, PeerId};
 
 /// An order. Times are in milliseconds and count from now; none means for ever.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,7 +66,7 @@ pub enum Action {
         /// As in the ban.
         whom: String,
     },
-    /// An entry is taken off the list, for all who have it. Who shares it again afterwards may.
+    /// An entry is taken off the list, for all who have it, and nobody may share it again.
     Remove {
         /// Its short id, or its whole name.
         entry: String,
@@ -74,9 +74,22 @@ pub enum Action {
         #[serde(default)]
         reason: String,
     },
+    /// What was removed may be shared again.
+    Restore {
+        /// Its short id, its whole name or an info hash.
+        entry: String,
+    },
     /// A room is there, and stays when nobody belongs to it.
     AddRoom {
         /// Its name, such as `@aula1`.
+        room: String,
+        /// What whoever joins must know from now on. A room that is there already gets it too.
+        #[serde(default)]
+        key: Option<RoomKey>,
+    },
+    /// A room needs no key any more.
+    OpenRoom {
+        /// Its name.
         room: String,
     },
     /// A room is closed, and what was said there forgotten.
@@ -161,6 +174,39 @@ pub struct Mute {
     pub at: u64,
 }
 
+/// Content that nobody may share here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removal {
+    /// The short id that it had.
+    pub entry: EntryId,
+    /// Its name.
+    pub name: String,
+    /// Its info hashes; at least one.
+    pub v1: Option<InfoHash>,
+    /// The other one.
+    pub v2: Option<InfoHashV2>,
+    /// The pieces root of a single file, by which the same content under another name is known.
+    pub root: Option<InfoHashV2>,
+    /// Why.
+    pub reason: String,
+    /// Who ordered it.
+    pub by: String,
+    /// When: milliseconds since 1970.
+    pub at: u64,
+}
+
+impl Removal {
+    /// The hash under which it is kept; `None` when the event was written by a faulty program.
+    pub(crate) fn key(&self) -> Option<InfoHash> {
+        self.hashes().map(|hashes| hashes.primary())
+    }
+
+    /// Both info hashes.
+    pub(crate) fn hashes(&self) -> Option<InfoHashes> {
+        InfoHashes::from_options(self.v1, self.v2)
+    }
+}
+
 /// An order that was obeyed: who gave it, when, and what was done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
@@ -241,9 +287,33 @@ pub enum Deed {
         name: String,
         /// Why.
         reason: String,
+        /// Its info hashes. Without any, as older programs wrote it, it could be shared again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        v1: Option<InfoHash>,
+        /// The other one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        v2: Option<InfoHashV2>,
+        /// The pieces root of a single file.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        root: Option<InfoHashV2>,
+    },
+    /// What was removed may be shared again.
+    Restored {
+        /// The first of its info hashes.
+        key: InfoHash,
+        /// Its name.
+        name: String,
     },
     /// A room is there and stays.
     AddedRoom {
+        /// Its name.
+        room: String,
+        /// What is kept of its key.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lock: Option<RoomLock>,
+    },
+    /// A room needs no key any more.
+    OpenedRoom {
         /// Its name.
         room: String,
     },
@@ -266,7 +336,9 @@ impl Deed {
             Self::Banned { .. } => "ban",
             Self::Unbanned { .. } => "unban",
             Self::Removed { .. } => "remove",
+            Self::Restored { .. } => "restore",
             Self::AddedRoom { .. } => "room add",
+            Self::OpenedRoom { .. } => "room open",
             Self::DroppedRoom { .. } => "room del",
         }
     }
@@ -277,8 +349,10 @@ impl Deed {
             Self::Said { .. } | Self::Motd { .. } => "all".to_owned(),
             Self::Muted { nick, .. } | Self::Unmuted { nick, .. } | Self::Kicked { nick, .. } => nick.clone(),
             Self::Banned { target, nick, .. } | Self::Unbanned { target, nick } => target.written(nick),
-            Self::Removed { name, .. } => name.clone(),
-            Self::AddedRoom { room } | Self::DroppedRoom { room } => room.clone(),
+            Self::Removed { name, .. } | Self::Restored { name, .. } => name.clone(),
+            Self::AddedRoom { room, .. } | Self::OpenedRoom { room } | Self::DroppedRoom { room } => {
+                room.clone()
+            }
         }
     }
 
@@ -291,9 +365,12 @@ impl Deed {
             | Self::Kicked { reason, .. }
             | Self::Removed { reason, .. }
             | Self::Banned { reason, .. } => reason,
+            Self::AddedRoom { lock: Some(_), .. } => "closed with a key",
             Self::Unmuted { .. }
             | Self::Unbanned { .. }
+            | Self::Restored { .. }
             | Self::AddedRoom { .. }
+            | Self::OpenedRoom { .. }
             | Self::DroppedRoom { .. } => "",
         }
     }

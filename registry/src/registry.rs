@@ -27,6 +27,9 @@ use crate::picture::Pictures;
 use crate::silence::Silence;
 use crate::state::State;
 
+/// Messages that a try with the key of a room counts as.
+const KEY_COST: u64 = 20;
+
 /// What a .torrent file is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Torrent {
@@ -78,6 +81,11 @@ impl Registry {
     /// command, and then [`Self::restart`].
     pub fn replay(&mut self, event: &Event) {
         self.state.replay(event);
+    }
+
+    /// Nothing was replayed: the journal turned out to be damaged.
+    pub fn clear(&mut self) {
+        self.state = State::default();
     }
 
     /// What was shared is listed with those who had it; nobody is here. `at` is when the last that is
@@ -255,10 +263,14 @@ impl Registry {
                 };
                 wanted.push((meter, self.config.message_bytes, line_length(message)));
             }
+            // Whoever guesses keys is slow.
+            Some(Request::Join(join)) => {
+                let cost = if join.key.is_some() { KEY_COST } else { 1 };
+                wanted.push((Meter::Messages(peer), self.config.messages, cost));
+            }
             // Others are told of these, and some of them last.
             Some(
-                Request::Join(_)
-                | Request::Leave(_)
+                Request::Leave(_)
                 | Request::Ignore(_)
                 | Request::Unignore(_)
                 | Request::Away(_)

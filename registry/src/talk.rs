@@ -236,6 +236,7 @@ impl Talk {
             stored: counts.stored,
             refused: counts.refused,
             log: MessageLog::Full,
+            closed: false,
             at: past.at,
         }
     }

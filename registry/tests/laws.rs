@@ -10,7 +10,7 @@ use room::{Client, PIECES, Room, SIZE, share};
 use shared::announce::Event as Why;
 use shared::control::{
     Answer, Away, Back, Bye, Departure, EntryId, Find, Have, Ignore, Join, Leave, Message, Progress,
-    ProgressEvent, Search, SourcesOf, Unignore, Unshare, Who,
+    ProgressEvent, RoomKey, Search, SourcesOf, Unignore, Unshare, Who,
 };
 
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +23,7 @@ enum Step {
     Progress { session: u64, content: u8, percent: u64, event: u8 },
     Subscribe { session: u64, content: u8, wants: bool },
     Message { session: u64, to: usize, nonce: bool },
-    Enter { session: u64, room: usize },
+    Enter { session: u64, room: usize, key: bool },
     Exit { session: u64, room: usize },
     Ignore { session: u64, nick: usize, ignores: bool },
     Away { session: u64, away: bool },
@@ -53,13 +53,14 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(session, content, wants)| Step::Subscribe { session, content, wants }),
         3 => (session.clone(), 0_usize..7, any::<bool>())
             .prop_map(|(session, to, nonce)| Step::Message { session, to, nonce }),
-        3 => (session.clone(), 0_usize..2).prop_map(|(session, room)| Step::Enter { session, room }),
+        3 => (session.clone(), 0_usize..2, any::<bool>())
+            .prop_map(|(session, room, key)| Step::Enter { session, room, key }),
         1 => (session.clone(), 0_usize..2).prop_map(|(session, room)| Step::Exit { session, room }),
         1 => (session.clone(), 0_usize..4, any::<bool>())
             .prop_map(|(session, nick, ignores)| Step::Ignore { session, nick, ignores }),
         1 => (session, any::<bool>()).prop_map(|(session, away)| Step::Away { session, away }),
         1 => Just(Step::Collect),
-        2 => (0_u8..11, 0_usize..4, 0_u64..3)
+        2 => (0_u8..13, 0_usize..4, 0_u64..3)
             .prop_map(|(which, nick, minutes)| Step::Order { which, nick, minutes }),
         5 => (0_u8..5, 1_u8..6, any::<bool>(), any::<bool>(), 0_u64..3, 0_u32..4).prop_map(
             |(client, content, key, far, left, event)| {
@@ -87,9 +88,14 @@ fn order(which: u8, nick: usize, minutes: u64) -> Action {
         4 => Action::Kick { nick, reason },
         5 => Action::Ban { whom: nick, millis, reason },
         6 => Action::Ban { whom: net, millis: Some(30_000), reason },
-        7 => Action::AddRoom { room: ROOMS[usize::from(minutes == 0)].to_owned() },
+        7 => Action::AddRoom {
+            room: ROOMS[usize::from(minutes == 0)].to_owned(),
+            key: (minutes == 2).then(|| RoomKey::new("key").unwrap()),
+        },
         8 => Action::DropRoom { room: ROOMS[usize::from(minutes == 0)].to_owned() },
         9 => Action::Remove { entry: entry(u8::try_from(minutes).unwrap() + 1).0, reason },
+        12 => Action::OpenRoom { room: ROOMS[1].to_owned() },
+        10 => Action::Restore { entry: entry(u8::try_from(minutes).unwrap() + 1).0 },
         _ => Action::Unban { whom: if minutes == 0 { nick } else { net } },
     }
 }
@@ -174,8 +180,9 @@ fn take(room: &mut Room, step: Step) {
 /// Rooms, and who hears whom.
 fn talk(room: &mut Room, step: Step) {
     match step {
-        Step::Enter { session, room: name } => {
-            drop(room.ask(session, Join { room: ROOMS[name].to_owned() }));
+        Step::Enter { session, room: name, key } => {
+            let key = key.then(|| RoomKey::new("key").unwrap());
+            drop(room.ask(session, Join { room: ROOMS[name].to_owned(), key }));
         }
         Step::Exit { session, room: name } => {
             drop(room.ask(session, Leave { room: ROOMS[name].to_owned() }));

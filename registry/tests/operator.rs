@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use registry::{Action, Command, Deed, Event, Unannounced};
 use room::{Client, Room};
+use shared::InfoHash;
 use shared::control::{Answer, Code, Message, Push, ReceiptState, Refusal};
 
 fn order(room: &mut Room, action: Action) -> Result<Answer, Refusal> {
@@ -147,6 +148,46 @@ fn an_entry_is_removed_for_all_and_stays_so_after_a_restart() {
     assert_eq!(names(&room), ["linux.iso.sig"]);
     room.restart();
     assert_eq!(names(&room), ["linux.iso.sig"]);
+    // Neither she nor another nor a client brings it back, under whatever name.
+    room.join(1, "ana");
+    room.join(2, "bob");
+    for (number, name) in [(1, "linux.iso"), (2, "harmless.iso")] {
+        let refusal = room.ask(number, room::share(name, 9, None)).unwrap_err();
+        assert_eq!(refusal.code, Code::Removed);
+        assert_eq!(refusal.text, "the operator (console) took \"linux.iso\" off the list: not here");
+    }
+    let mut near = Client::new(b"-qB5000-aaaaaaaaaaaa", "192.168.1.77:40000", 9);
+    let Err(Unannounced::Removed { text }) = room.announce(&near) else { panic!("it announces") };
+    assert!(text.contains("not here"), "{text}");
+    near.hash = InfoHash([8; 20]);
+    room.announce(&near).unwrap();
+    assert_eq!(room.registry.removals().len(), 1);
+
+    let restore = |named: &str| Action::Restore { entry: named.to_owned() };
+    assert_eq!(order(&mut room, restore("linux.iso.sig")).unwrap_err().code, Code::NoSuchEntry);
+    order(&mut room, restore(&format!("#{}", entry.0))).unwrap();
+    room.restart();
     room.join(1, "ana");
     assert_eq!(room.share(1, "linux.iso", 9), entry, "who shares it again may");
+    let deeds: Vec<&str> = room.registry.orders().iter().map(|order| order.deed.verb()).collect();
+    assert_eq!(deeds, ["remove", "restore"]);
+}
+
+#[test]
+fn so_much_is_removed_and_no_more() {
+    let mut room = Room::new();
+    room.join(1, "ana");
+    for number in 0..=1_000_u32 {
+        let name = format!("file {number}");
+        let mut share = room::share(&name, 1, None);
+        let mut hash = [7; 20];
+        hash[..4].copy_from_slice(&number.to_be_bytes());
+        share.hashes = shared::InfoHashes::v1(InfoHash(hash));
+        room.wait(Duration::from_secs(1));
+        room.ask(1, share).unwrap();
+        let removed = order(&mut room, Action::Remove { entry: name, reason: String::new() });
+        assert_eq!(removed.is_ok(), number < 1_000, "{number}");
+    }
+    room.restart();
+    assert_eq!(room.registry.removals().len(), 1_000);
 }

@@ -8,11 +8,11 @@ use registry::{Action, Command, Event, SessionKey};
 use room::Room;
 use shared::control::{
     Answer, Away, Back, Code, Departure, History, Ignore, Join, Joined, Leave, Message, MessageLog, Push,
-    ReceiptState, Refusal, RoomChange, Rooms, Sent, Unignore, Who,
+    ReceiptState, Refusal, RoomChange, RoomKey, Rooms, Sent, Unignore, Who,
 };
 
 fn join(room: &mut Room, session: u64, name: &str) -> Joined {
-    match room.ask(session, Join { room: name.to_owned() }).unwrap() {
+    match room.ask(session, Join { room: name.to_owned(), key: None }).unwrap() {
         Answer::Joined(joined) => joined,
         other => panic!("{other:?}"),
     }
@@ -143,7 +143,7 @@ fn an_empty_room_is_gone_with_what_was_said_there_unless_the_operator_made_it() 
     room.join(1, "ana");
     room.execute(Command::Operate {
         by: "console".to_owned(),
-        action: Action::AddRoom { room: "clase".to_owned() },
+        action: Action::AddRoom { room: "clase".to_owned(), key: None },
     });
     for name in ["@clase", "@otra"] {
         join(&mut room, 1, name);
@@ -218,7 +218,7 @@ fn who_does_not_look_says_so() {
 fn a_guest_keeps_nothing() {
     let mut room = aula();
     room.join_guest(9, "carla");
-    assert_eq!(room.ask(9, Join { room: "@aula1".to_owned() }).unwrap_err().code, Code::Guest);
+    assert_eq!(room.ask(9, Join { room: "@aula1".to_owned(), key: None }).unwrap_err().code, Code::Guest);
     assert_eq!(room.ask(9, Ignore { nick: Some("ana".to_owned()) }).unwrap_err().code, Code::Guest);
 }
 
@@ -229,7 +229,7 @@ fn everything_is_bounded() {
         join(&mut room, 1, &format!("@r{number}"));
         room.wait(std::time::Duration::from_secs(1));
     }
-    let refusal = room.ask(1, Join { room: "@one-more".to_owned() }).unwrap_err();
+    let refusal = room.ask(1, Join { room: "@one-more".to_owned(), key: None }).unwrap_err();
     assert_eq!(
         (refusal.code, refusal.text.as_str()),
         (Code::TooMany, "you are in 32 rooms, which is the most")
@@ -278,4 +278,68 @@ fn a_log_without_text_keeps_what_somebody_waits_for_and_no_longer() {
         collect(&mut room);
         assert!(texts(&room).is_empty());
     }
+}
+
+fn join_with(room: &mut Room, session: u64, name: &str, key: &str) -> Result<Answer, Refusal> {
+    room.ask(session, Join { room: name.to_owned(), key: Some(RoomKey::new(key).unwrap()) })
+}
+
+#[test]
+fn a_closed_room_opens_with_its_key_alone() {
+    let mut room = Room::new();
+    for (number, nick) in [(1, "ana"), (2, "bob"), (3, "eva")] {
+        room.join(number, nick);
+    }
+    // Who makes a room with a key closes it; to those who are in it already a key makes no difference.
+    let Ok(Answer::Joined(made)) = join_with(&mut room, 1, "@notas", "tango") else { panic!("it is made") };
+    assert!(made.created);
+    let refusal = room.ask(2, Join { room: "@notas".to_owned(), key: None }).unwrap_err();
+    assert_eq!((refusal.code, refusal.text.as_str()), (Code::BadKey, "@notas is closed"));
+    let refusal = join_with(&mut room, 2, "@NOTAS", "Tango").unwrap_err();
+    assert_eq!((refusal.code, refusal.text.as_str()), (Code::BadKey, "that is not the key of @notas"));
+    join_with(&mut room, 2, "@notas", "tango").unwrap();
+    assert_eq!(write(&mut room, 1, "@notas", "hola"), (1, 0, 0));
+    assert!(room.events().iter().any(|event| matches!(event, Event::Messaged { closed: true, .. })));
+    // It stays closed, and those in it stay in it; nothing tells the key.
+    room.restart();
+    for (number, nick) in [(1, "ana"), (2, "bob"), (3, "eva")] {
+        room.join(number, nick);
+    }
+    assert_eq!(join_with(&mut room, 3, "@notas", "x").unwrap_err().code, Code::BadKey);
+    assert!(!join(&mut room, 2, "@notas").created);
+    let Ok(Answer::Rooms(list)) = room.ask(3, Rooms {}) else { panic!("rooms") };
+    assert!(list.rooms[0].closed && !list.rooms[0].joined);
+    let told = serde_json::to_string(
+        &room.registry.checkpoint(true).iter().map(|one| &one.event).collect::<Vec<_>>(),
+    );
+    assert!(!told.unwrap().contains("tango"));
+
+    let order = |room: &mut Room, action| room.execute(Command::Operate { by: "console".to_owned(), action });
+    let open = || Action::OpenRoom { room: "@notas".to_owned() };
+    order(&mut room, open()).unwrap().unwrap();
+    assert_eq!(order(&mut room, open()).unwrap().unwrap_err().code, Code::BadField);
+    assert_eq!(join(&mut room, 3, "@notas").members, 3);
+    // The operator closes a room that is there; who is in it stays.
+    let key = RoomKey::new("lima").ok();
+    let add = Action::AddRoom { room: "@notas".to_owned(), key };
+    let shown = format!("{add:?}");
+    order(&mut room, add).unwrap().unwrap();
+    assert!(!shown.contains("lima") && !format!("{:?}", room.events()).contains("lima"), "{shown}");
+    room.join(4, "mikel");
+    assert_eq!(join_with(&mut room, 4, "@notas", "tango").unwrap_err().code, Code::BadKey);
+    join_with(&mut room, 4, "@notas", "lima").unwrap();
+    assert_eq!(write(&mut room, 4, "@notas", "hola"), (3, 0, 0));
+}
+
+#[test]
+fn who_guesses_keys_is_slow() {
+    let mut room = Room::new();
+    room.join(1, "ana");
+    room.join(2, "bob");
+    join_with(&mut room, 1, "@notas", "tango").unwrap();
+    let tries =
+        (0..50).map(|guess| join_with(&mut room, 2, "@notas", &format!("guess {guess}")).unwrap_err().code);
+    let tries: Vec<Code> = tries.collect();
+    assert_eq!(tries.iter().filter(|code| **code == Code::BadKey).count(), 5);
+    assert_eq!(tries[49], Code::RateLimited);
 }

@@ -23,7 +23,7 @@ pub(crate) fn backup(dir: &Path, to: &Path) -> Result<(), Failure> {
         Failure::new(CANNOT_WRITE, format!("Cannot copy {} to {}: {error}", from.display(), to.display()))
     })?;
     say(&format!(
-        "{} holds all that the tracker remembers.\n  to go back to it: stop the tracker and put it in the place of {}",
+        "{} holds all that the tracker remembers.\n  to go back to it: stop the tracker and put it in the place of {}\n  beside it, the tracker finds it by itself when the database is damaged",
         to.display(),
         from.display()
     ));
@@ -83,8 +83,8 @@ fn objects(events: &[Event]) -> impl Iterator<Item = Value> {
             "v": 1, "type": "message", "message": message, "from": from, "to": to, "at": at,
             "text": (!text.is_empty()).then_some(text),
         })),
-        Event::Room { room, kept, members } => Some(json!({
-            "v": 1, "type": "room", "room": room, "kept": kept,
+        Event::Room { room, kept, members, lock } => Some(json!({
+            "v": 1, "type": "room", "room": room, "kept": kept, "closed": lock.is_some(),
             "members": members.iter().filter_map(|(peer, _)| nicks.get(peer)).collect::<Vec<_>>(),
         })),
         Event::Operated { order } => Some(json!({

@@ -23,9 +23,10 @@ motd [TEXT|off]   what everyone is told who comes
 mute NICK [30m] [WHY]     someone may not write     unmute NICK
 kick NICK [WHY]           someone is sent away
 ban NICK|IP|NETWORK [2d] [WHY]   ... and may not come back     unban ...
-remove #ID [WHY]          a file is taken off the list
-room add|del @NAME        a room that stays, or goes          room list
-bans              who may not come, who may not write
+remove #ID|NAME [WHY]     a file is taken off the list, for good     restore #ID|NAME
+room add @NAME [KEY]      a room that stays; KEY closes it    room open @NAME
+room del @NAME            a room goes                         room list
+bans              who may not come, who may not write, what may not be shared
 orders            what was ordered lately, by whom, when, why
 stop              tell everyone and stop (so does Ctrl-C)
 help              this";

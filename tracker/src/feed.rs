@@ -109,11 +109,11 @@ fn what(event: &Event) -> Option<What> {
             Deed::Removed { entry, name, .. } => What::Removed { name: text(name), entry: text(&entry.0) },
             _ => return None,
         },
-        Event::Messaged { from, to, text: said, receiver: None, log, .. } if is_public(to) => {
+        Event::Messaged { from, to, text: said, receiver: None, log, closed, .. } if is_public(to) => {
             if *log == MessageLog::Off {
                 return None;
             }
-            let shown = (*log == MessageLog::Full).then(|| text(said));
+            let shown = (*log == MessageLog::Full && !closed).then(|| text(said));
             What::Message { from: text(from), to: text(to), text: shown, bytes: said.len() }
         }
         _ => return None,
@@ -144,6 +144,7 @@ mod tests {
             stored: 0,
             refused: 0,
             log,
+            closed: false,
             at: 7,
         }
     }
@@ -170,6 +171,11 @@ mod tests {
             shown(&said("@sala", None, MessageLog::Full)),
             Some(message(Some("hola\\u{1b}[2J"), "@sala"))
         );
+        let mut closed = said("@sala", None, MessageLog::Full);
+        if let Event::Messaged { closed, .. } = &mut closed {
+            *closed = true;
+        }
+        assert_eq!(shown(&closed), Some(message(None, "@sala")));
     }
 
     #[test]

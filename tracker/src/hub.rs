@@ -15,7 +15,7 @@ use std::thread::JoinHandle;
 
 use bytes::Bytes;
 use rand::rngs::StdRng;
-use registry::{Ban, Command, Decision, Event, Mute, Order, Registry, SessionKey, Torrent, Urgency};
+use registry::{Ban, Command, Decision, Event, Mute, Order, Registry, Removal, SessionKey, Torrent, Urgency};
 use runtime::{Clock, Outbox, Shutdown};
 use shared::control::{
     Answer, Code, Counters, Departure, Entry, Person, Push, Receipt, ReceiptState, Refusal, Request,
@@ -42,6 +42,8 @@ pub(crate) struct Standing {
     pub(crate) mutes: Vec<Mute>,
     /// Who may not come.
     pub(crate) bans: Vec<Ban>,
+    /// What may not be shared.
+    pub(crate) removals: Vec<Removal>,
     /// The last orders, oldest first.
     pub(crate) orders: Vec<Order>,
 }
@@ -252,6 +254,7 @@ impl Hub {
             motd: inner.registry.motd().map(str::to_owned),
             mutes: inner.registry.mutes(at),
             bans: inner.registry.bans(at),
+            removals: inner.registry.removals(),
             orders: inner.registry.orders(),
         }
     }

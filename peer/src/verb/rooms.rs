@@ -1,19 +1,20 @@
 //! `join`, `leave` and `rooms`: places where some hear what is said.
 
 use serde_json::json;
-use shared::control::{Join, Leave, Rooms};
+use shared::control::{Join, Leave, RoomKey, Rooms};
 use shared::display::fit;
 
 use super::{Needs, Offer, Running, Said, Verb, target};
 use crate::context::Context;
+use crate::failure::{Exit, Failure};
 use crate::terminal::table::{Column, Table};
 
 /// join
 pub(super) const JOIN: Verb = Verb {
     names: &["join", "unirse"],
-    arguments: "@ROOM",
-    about: "hear what is said in a room; a new one is made",
-    examples: &["join @aula1"],
+    arguments: "@ROOM [KEY]",
+    about: "hear what is said in a room; a new one is made, and closed if there is a key",
+    examples: &["join @aula1", "join @notas tango-lima"],
     offer: Offer::Rooms,
     needs: Needs::Myself,
     takes_text: false,
@@ -54,8 +55,16 @@ pub(super) fn named(room: &str) -> String {
 
 fn join<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
     Box::pin(async move {
-        let room = named(&said.name("Which room?", "join @ROOM     (rooms lists them)")?);
-        let joined = context.link.ask(Join { room }).await.map_err(target::asked)?;
+        const USE: &str = "join @ROOM [KEY]     (rooms lists them)";
+        let (name, key) = match said.words.as_slice() {
+            [] => (said.name("Which room?", USE)?, None),
+            [name, key @ ..] => (name.clone(), Some(key.join(" ")).filter(|key| !key.is_empty())),
+        };
+        let key = key.map(|key| RoomKey::new(&key)).transpose();
+        let key =
+            key.map_err(|fault| Failure::new(Exit::Usage, "usage", format!("The key {fault}.")).advise(USE))?;
+        let room = named(&name);
+        let joined = context.link.ask(Join { room, key }).await.map_err(target::asked)?;
         let name = fit(&joined.room, 33);
         if context.screen.is_json() {
             context.screen.json(json!({
@@ -93,7 +102,7 @@ fn rooms<'a>(context: &'a Context, _: &'a Said) -> Running<'a> {
             for entry in &list.rooms {
                 context.screen.json(json!({
                     "type": "room", "room": entry.room, "members": entry.members, "here": entry.here, "joined": entry.joined,
-                    "kept": entry.kept,
+                    "kept": entry.kept, "closed": entry.closed,
                 }));
             }
             return Ok(());
@@ -109,7 +118,12 @@ fn rooms<'a>(context: &'a Context, _: &'a Said) -> Running<'a> {
             Column::left(""),
         ]);
         for entry in &list.rooms {
-            let joined = if entry.joined { "you are in it" } else { "" };
+            let joined = match (entry.joined, entry.closed) {
+                (true, false) => "you are in it",
+                (true, true) => "you are in it, closed",
+                (false, true) => "closed: join @ROOM KEY",
+                (false, false) => "",
+            };
             table.row([
                 entry.room.clone(),
                 entry.members.to_string(),

@@ -215,6 +215,9 @@ impl Decider<'_> {
         member: Option<&Member>,
         item: Option<&Item>,
     ) -> Result<(), Unannounced> {
+        if let Some(removed) = self.removed(&InfoHashes::v1(said.announce.hash), None) {
+            return Err(Unannounced::Removed { text: removed.text });
+        }
         let config = self.config;
         let accepted = match config.unknown {
             Unknown::Accept => true,

@@ -44,7 +44,7 @@ impl Decider<'_> {
             Command::Announce(said) => self.announce(&said, rng),
             Command::Gone { session, how, detail } => self.gone(session, how, detail),
             Command::Collected { session, up_to } => self.collected(session, up_to),
-            Command::Operate { by, action } => self.operate(by, action),
+            Command::Operate { by, action } => self.operate(by, action, rng),
             Command::Search { session, search, found } => match self.member(session) {
                 Ok(_) => self.search(&search, found.as_ref()),
                 Err(refusal) => Decision::refuse(refusal),
@@ -80,7 +80,7 @@ impl Decider<'_> {
             Request::Message(message) => self.message(member, message),
             Request::History(history) => self.history(member, &history),
             Request::Who(who) => self.who(member, &who),
-            Request::Join(join) => self.join(member, &join),
+            Request::Join(join) => self.join(member, &join, rng),
             Request::Leave(leave) => self.leave_room(member, &leave),
             Request::Rooms(_) => self.rooms(member),
             Request::Ignore(ignore) => self.ignore(member, &ignore),

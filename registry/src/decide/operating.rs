@@ -2,18 +2,20 @@
 
 use std::net::IpAddr;
 
-use shared::PeerId;
+use rand::{Rng, RngExt as _};
 use shared::control::{
-    Code, Departure, EntryId, MAX_NUMBER, MAX_TEXT, NameFault, Push, Refusal, RoomChange, check_room,
+    Code, Departure, EntryId, MAX_NUMBER, MAX_TEXT, NameFault, Push, Refusal, RoomChange, RoomLock,
+    check_room,
 };
+use shared::{InfoHash, InfoHashV2, InfoHashes, PeerId};
 
 use super::{Decider, count, done};
 use crate::command::{Decision, SessionKey, Urgency};
 use crate::event::Event;
 use crate::identity::MemberId;
-use crate::ledger::{MAX_BANS, MAX_MUTES, MAX_ROOMS};
+use crate::ledger::{MAX_BANS, MAX_MUTES, MAX_REMOVALS, MAX_ROOMS};
 use crate::members::Member;
-use crate::operate::{Action, Ban, Deed, Order, Target, for_how_long};
+use crate::operate::{Action, Ban, Deed, Order, Removal, Target, for_how_long};
 
 /// Bytes of a reason.
 const MAX_REASON: usize = 256;
@@ -25,10 +27,10 @@ const MAX_BY_NICK: usize = 8;
 const MAX_BY: usize = 64;
 
 impl Decider<'_> {
-    pub(super) fn operate(&self, by: String, action: Action) -> Decision {
+    pub(super) fn operate(&self, by: String, action: Action, rng: &mut impl Rng) -> Decision {
         let decided = match bounded(&by, &action) {
             Err(refusal) => Err(refusal),
-            Ok(()) => self.obey(action),
+            Ok(()) => self.obey(action, rng.random()),
         };
         match decided {
             Err(refusal) => Decision::refuse(refusal),
@@ -40,7 +42,8 @@ impl Decider<'_> {
         }
     }
 
-    fn obey(&self, action: Action) -> Result<(Decision, Deed), Refusal> {
+    /// `salt` is random.
+    fn obey(&self, action: Action, salt: u64) -> Result<(Decision, Deed), Refusal> {
         let standing = &self.state.ledger.standing;
         match action {
             Action::Say { text } => {
@@ -102,7 +105,9 @@ impl Decider<'_> {
                 Ok((done(), Deed::Unbanned { target, nick }))
             }
             Action::Remove { entry, reason } => self.remove(&entry, reason),
-            Action::AddRoom { room } => self.add_room(&room),
+            Action::Restore { entry } => self.restore(&entry),
+            Action::AddRoom { room, key } => self.add_room(&room, key.map(|key| RoomLock::new(&key, salt))),
+            Action::OpenRoom { room } => self.open_room(&room),
             Action::DropRoom { room } => self.drop_room(&room),
         }
     }
@@ -120,6 +125,7 @@ impl Decider<'_> {
             let text = format!("no entry has the id or the whole name {shown:?}, or several have");
             return Err(Refusal::new(Code::NoSuchEntry, text).advise("shares"));
         };
+        room_for_one_more("removed files", self.state.ledger.standing.removals().count(), MAX_REMOVALS)?;
         let (entry, name) = (item.about.entry.clone(), item.about.name.clone());
         let mut decision = done();
         let sharers = item.swarm.sources.keys().filter_map(|peer| self.state.members.get(*peer));
@@ -132,14 +138,45 @@ impl Decider<'_> {
             self.tell_others(&mut decision, member.id, push);
         }
         decision.events.push(Event::Forgotten { key });
-        Ok((decision, Deed::Removed { entry, name, reason }))
+        let (v1, v2) = (item.hashes.get_v1(), item.hashes.get_v2());
+        Ok((decision, Deed::Removed { entry, name, reason, v1, v2, root: item.about.root }))
     }
 
-    fn add_room(&self, room: &str) -> Result<(Decision, Deed), Refusal> {
+    fn restore(&self, named: &str) -> Result<(Decision, Deed), Refusal> {
+        let id = named.trim_start_matches('#').to_lowercase();
+        let hash = id.parse::<InfoHash>().ok();
+        let is_it = |removal: &&Removal| {
+            removal.entry.0 == id || removal.name == named || (hash.is_some() && removal.v1 == hash)
+        };
+        let mut fits = self.state.ledger.standing.removals().filter(is_it);
+        let found = fits.next().filter(|_| fits.next().is_none());
+        let Some((key, removal)) = found.and_then(|removal| Some((removal.key()?, removal))) else {
+            let shown: String = named.chars().take(80).collect();
+            let text =
+                format!("nothing that was removed has the id or the whole name {shown:?}, or several have");
+            return Err(Refusal::new(Code::NoSuchEntry, text).advise("bans"));
+        };
+        let name = removal.name.clone();
+        let mut decision = done();
+        let all = self.state.members.iter().filter_map(|member| member.session).collect();
+        let text = format!("the operator lets {name:?} be shared again");
+        decision.deliver(all, Urgency::Owed, Push::Notice { text });
+        Ok((decision, Deed::Restored { key, name }))
+    }
+
+    /// Why content may not be shared, if so.
+    pub(super) fn removed(&self, hashes: &InfoHashes, root: Option<InfoHashV2>) -> Option<Refusal> {
+        let removal = self.state.ledger.standing.removal(hashes, root)?;
+        let Removal { name, by, reason, .. } = removal;
+        let text = format!("the operator ({by}) took {name:?} off the list{}", why(reason));
+        Some(Refusal::new(Code::Removed, text).advise("ask the operator of the tracker"))
+    }
+
+    fn add_room(&self, room: &str, lock: Option<RoomLock>) -> Result<(Decision, Deed), Refusal> {
         let room = check_room(room).map_err(|fault| unfit(&fault))?;
         let rooms = &self.state.ledger.rooms;
         let room = match rooms.get(&room) {
-            Some(known) if known.kept => {
+            Some(known) if known.kept && lock.is_none() => {
                 return Err(Refusal::new(Code::NameTaken, format!("{} is there already", known.name)));
             }
             Some(known) => known.name.clone(),
@@ -148,7 +185,17 @@ impl Decider<'_> {
                 room
             }
         };
-        Ok((done(), Deed::AddedRoom { room }))
+        Ok((done(), Deed::AddedRoom { room, lock }))
+    }
+
+    fn open_room(&self, room: &str) -> Result<(Decision, Deed), Refusal> {
+        let room = check_room(room).map_err(|fault| unfit(&fault))?;
+        let known = self.state.ledger.rooms.get(&room).ok_or_else(|| self.no_such_room(&room))?;
+        if known.lock.is_none() {
+            let text = format!("{} is open already", known.name);
+            return Err(Refusal::new(Code::BadField, text).advise("room list"));
+        }
+        Ok((done(), Deed::OpenedRoom { room: known.name.clone() }))
     }
 
     fn drop_room(&self, room: &str) -> Result<(Decision, Deed), Refusal> {
@@ -268,9 +315,12 @@ fn bounded(by: &str, action: &Action) -> Result<(), Refusal> {
         | Action::Kick { reason, .. }
         | Action::Remove { reason, .. }
         | Action::Ban { reason, .. } => ("reason", reason.as_str(), MAX_REASON),
-        Action::Unmute { .. } | Action::Unban { .. } | Action::AddRoom { .. } | Action::DropRoom { .. } => {
-            ("by", by, MAX_BY)
-        }
+        Action::Unmute { .. }
+        | Action::Unban { .. }
+        | Action::Restore { .. }
+        | Action::AddRoom { .. }
+        | Action::OpenRoom { .. }
+        | Action::DropRoom { .. } => ("by", by, MAX_BY),
     };
     for (field, text, limit) in [(field, text, limit), ("by", by, MAX_BY)] {
         if text.len() > limit {

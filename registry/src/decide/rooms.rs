@@ -1,7 +1,9 @@
 //! Rooms: who belongs to which, and who is told.
 
+use rand::{Rng, RngExt as _};
 use shared::control::{
-    Absent, Answer, Code, Join, Joined, Leave, Push, Refusal, RoomChange, RoomEntry, RoomList, WhoIsHere,
+    Absent, Answer, Code, Join, Joined, Leave, Push, Refusal, RoomChange, RoomEntry, RoomList, RoomLock,
+    WhoIsHere,
 };
 
 use super::people::weight_of;
@@ -14,7 +16,7 @@ use crate::members::Member;
 use crate::page::{fitting, weight};
 
 impl Decider<'_> {
-    pub(super) fn join(&self, member: &Member, ask: &Join) -> Decision {
+    pub(super) fn join(&self, member: &Member, ask: &Join, rng: &mut impl Rng) -> Decision {
         let (rooms, peer) = (&self.state.ledger.rooms, member.id.peer_id);
         if let Some(refusal) = self.is_guest(member, "belongs to no room") {
             return Decision::refuse(refusal);
@@ -39,6 +41,11 @@ impl Decider<'_> {
         let full = |text: String| {
             Decision::refuse(Refusal::new(Code::TooMany, text).advise("leave @room     or: rooms"))
         };
+        if let Some(lock) = room.and_then(|room| room.lock.as_ref())
+            && !ask.key.as_ref().is_some_and(|key| lock.opens(key))
+        {
+            return Decision::refuse(bad_key(&name, ask.key.is_some()));
+        }
         if rooms.count_of(peer) >= MAX_ROOMS_OF {
             return full(format!("you are in {MAX_ROOMS_OF} rooms, which is the most"));
         }
@@ -57,6 +64,8 @@ impl Decider<'_> {
             nick: member.nick.clone(),
             room: name,
             has: self.state.talk.last(),
+            // Who makes a room with a key closes it.
+            lock: ask.key.as_ref().filter(|_| room.is_none()).map(|key| RoomLock::new(key, rng.random())),
             at: self.at,
         });
         decision
@@ -89,6 +98,7 @@ impl Decider<'_> {
             here: count(room.members.keys().filter(|peer| here(**peer)).count()),
             joined: asker.is_some_and(|asker| room.members.contains_key(&asker.id.peer_id)),
             kept: room.kept,
+            closed: room.lock.is_some(),
         }
     }
 
@@ -151,4 +161,9 @@ impl Decider<'_> {
         let text = format!("a guest {what}: nothing is kept for one who will not come back");
         Some(Refusal::new(Code::Guest, text).advise("hello without `guest`"))
     }
+}
+
+fn bad_key(room: &str, is_said: bool) -> Refusal {
+    let text = if is_said { format!("that is not the key of {room}") } else { format!("{room} is closed") };
+    Refusal::new(Code::BadKey, text).advise(format!("join {room} KEY     (ask somebody who is in it)"))
 }

@@ -22,7 +22,11 @@ const MAX_FROM: usize = 3;
 
 impl Decider<'_> {
     pub(super) fn share(&self, member: &Member, share: Share, rng: &mut impl Rng) -> Decision {
-        match self.state.catalog.same(&share.hashes, share.root.filter(|_| share.files == 1), share.private) {
+        let root = share.root.filter(|_| share.files == 1);
+        if let Some(removed) = self.removed(&share.hashes, root) {
+            return Decision::refuse(removed);
+        }
+        match self.state.catalog.same(&share.hashes, root, share.private) {
             Some(key) => match self.state.catalog.get(key).filter(|item| item.about.listed) {
                 Some(item) => self.share_known(member, key, item, share, rng),
                 None => self.share_new(member, share, rng),

@@ -117,6 +117,7 @@ impl Decider<'_> {
             stored: counts.stored,
             refused: counts.refused,
             log: self.config.message_log,
+            closed: matches!(to, To::Room(room) if room.lock.is_some()),
             at: self.at,
         });
         decision

@@ -24,7 +24,7 @@ pub(crate) use mailbox::{MAX_LETTER_AGE, MAX_LETTER_BYTES, Mailbox};
 pub(crate) use people::{Known, People};
 pub(crate) use rooms::{MAX_MEMBERS, MAX_ROOMS, MAX_ROOMS_OF, Room, Rooms, room_key};
 pub(crate) use shares::Shares;
-pub(crate) use standing::{MAX_BANS, MAX_MUTES, Standing};
+pub(crate) use standing::{MAX_BANS, MAX_MUTES, MAX_REMOVALS, Standing};
 
 use crate::event::{Event, Milestone, NewMember};
 use crate::identity::{Mark, MemberId};
@@ -105,21 +105,24 @@ impl Ledger {
             Event::Collected { peer, up_to } => self.collected(*peer, *up_to),
             Event::Operated { order } => {
                 match &order.deed {
-                    Deed::AddedRoom { room } => self.rooms.keep(room),
+                    Deed::AddedRoom { room, lock } => self.rooms.keep(room, lock.as_ref()),
+                    Deed::OpenedRoom { room } => self.rooms.open(room),
                     Deed::DroppedRoom { room } => self.rooms.close(room),
                     _ => {}
                 }
                 self.standing.obey(order);
             }
-            Event::Entered { peer, room, has, .. } if self.people.get(*peer).is_some() => {
-                self.rooms.enter(room, *peer, *has);
+            Event::Entered { peer, room, has, lock, .. } if self.people.get(*peer).is_some() => {
+                self.rooms.enter(room, *peer, *has, lock.as_ref());
             }
             Event::Exited { peer, room, .. } => self.rooms.exit(room, *peer),
-            Event::Room { room, kept, members } => self.rooms.set(room, *kept, members),
+            Event::Room { room, kept, members, lock } => self.rooms.set(room, *kept, members, lock.as_ref()),
             Event::Ignored { peer, whom, ignores } if self.people.get(*peer).is_some() => {
                 self.ignores.set(*peer, *whom, *ignores);
             }
-            Event::Standing { motd, mutes, bans } => self.standing.set(motd.as_deref(), mutes, bans),
+            Event::Standing { motd, mutes, bans, removals } => {
+                self.standing.set(motd.as_deref(), mutes, bans, removals);
+            }
             _ => {}
         }
     }

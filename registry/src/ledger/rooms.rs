@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use shared::PeerId;
+use shared::control::RoomLock;
 
 use crate::event::Event;
 use crate::fold::{nearest, nick_key};
@@ -25,8 +26,16 @@ pub(crate) struct Room {
     pub(crate) name: String,
     /// Whether the operator made it.
     pub(crate) kept: bool,
+    /// What is kept of its key; none for an open one.
+    pub(crate) lock: Option<RoomLock>,
     /// Who belongs to it, and the message up to which each has what was said.
     pub(crate) members: BTreeMap<PeerId, u64>,
+}
+
+impl Room {
+    fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), kept: false, lock: None, members: BTreeMap::new() }
+    }
 }
 
 /// All of them.
@@ -73,10 +82,10 @@ impl Rooms {
         nearest(name, self.all.values().map(|room| room.name.as_str()), 3)
     }
 
-    /// Somebody belongs to a room from now on, and has all up to a message.
-    pub(crate) fn enter(&mut self, name: &str, peer: PeerId, has: u64) {
+    /// Somebody belongs to a room from now on, and has all up to a message. A new one may have a lock.
+    pub(crate) fn enter(&mut self, name: &str, peer: PeerId, has: u64, lock: Option<&RoomLock>) {
         let key = room_key(name);
-        let new = || Room { name: name.to_owned(), kept: false, members: BTreeMap::new() };
+        let new = || Room { lock: lock.cloned(), ..Room::new(name) };
         self.all.entry(key.clone()).or_insert_with(new).members.entry(peer).or_insert(has);
         self.of.entry(peer).or_default().insert(key);
     }
@@ -108,10 +117,20 @@ impl Rooms {
         }
     }
 
-    /// The operator made a room, or wants one to stay.
-    pub(crate) fn keep(&mut self, name: &str) {
-        let new = || Room { name: name.to_owned(), kept: true, members: BTreeMap::new() };
-        self.all.entry(room_key(name)).or_insert_with(new).kept = true;
+    /// The operator made a room, or wants one to stay, or gives it a key.
+    pub(crate) fn keep(&mut self, name: &str, lock: Option<&RoomLock>) {
+        let room = self.all.entry(room_key(name)).or_insert_with(|| Room::new(name));
+        room.kept = true;
+        if lock.is_some() {
+            room.lock = lock.cloned();
+        }
+    }
+
+    /// The operator lets everybody in.
+    pub(crate) fn open(&mut self, name: &str) {
+        if let Some(room) = self.all.get_mut(&room_key(name)) {
+            room.lock = None;
+        }
     }
 
     /// The operator closed a room.
@@ -139,13 +158,13 @@ impl Rooms {
     }
 
     /// A room as a checkpoint tells it.
-    pub(crate) fn set(&mut self, name: &str, kept: bool, members: &[(PeerId, u64)]) {
+    pub(crate) fn set(&mut self, name: &str, kept: bool, members: &[(PeerId, u64)], lock: Option<&RoomLock>) {
         let key = room_key(name);
         for (peer, _) in members {
             self.of.entry(*peer).or_default().insert(key.clone());
         }
         let members = members.iter().copied().collect();
-        self.all.insert(key, Room { name: name.to_owned(), kept, members });
+        self.all.insert(key, Room { kept, lock: lock.cloned(), members, ..Room::new(name) });
     }
 
     /// Events whose fold this is.
@@ -154,6 +173,7 @@ impl Rooms {
             room: room.name.clone(),
             kept: room.kept,
             members: room.members.iter().map(|(peer, has)| (*peer, *has)).collect(),
+            lock: room.lock.clone(),
         })
     }
 

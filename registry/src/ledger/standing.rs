@@ -8,15 +8,18 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use shared::PeerId;
+use shared::{InfoHash, InfoHashV2, InfoHashes, PeerId};
 
+use crate::catalog::names;
 use crate::event::Event;
-use crate::operate::{Ban, Deed, Mute, Order, Target};
+use crate::operate::{Ban, Deed, Mute, Order, Removal, Target};
 
 /// Bans that hold at once.
 pub(crate) const MAX_BANS: usize = 1_000;
 /// People who may not write at once.
 pub(crate) const MAX_MUTES: usize = 1_000;
+/// Contents that may not be shared.
+pub(crate) const MAX_REMOVALS: usize = 1_000;
 /// Orders that are remembered.
 const MAX_ORDERS: usize = 1_000;
 
@@ -27,6 +30,8 @@ pub(crate) struct Standing {
     pub(crate) motd: Option<String>,
     mutes: BTreeMap<PeerId, Mute>,
     bans: BTreeMap<Target, Ban>,
+    /// By the first of their hashes.
+    removals: BTreeMap<InfoHash, Removal>,
     orders: VecDeque<Order>,
 }
 
@@ -58,6 +63,21 @@ impl Standing {
         self.bans.values().filter(move |ban| holds(ban.until, at))
     }
 
+    /// Contents that may not be shared.
+    pub(crate) fn removals(&self) -> impl Iterator<Item = &Removal> {
+        self.removals.values()
+    }
+
+    /// Why content may not be shared, by any of its hashes, if so.
+    pub(crate) fn removal(&self, hashes: &InfoHashes, root: Option<InfoHashV2>) -> Option<&Removal> {
+        let same = |removal: &&Removal| {
+            let is_named = |hash: &InfoHash| names(hashes).any(|other| other == *hash);
+            removal.hashes().is_some_and(|removed| names(&removed).any(|hash| is_named(&hash)))
+                || (root.is_some() && removal.root == root)
+        };
+        self.removals.values().find(same)
+    }
+
     /// The last orders, oldest first.
     pub(crate) fn orders(&self) -> impl Iterator<Item = &Order> {
         self.orders.iter()
@@ -78,10 +98,15 @@ impl Standing {
                 self.bans.insert(target.clone(), Ban { target, nick, until, reason, by, at });
             }
             Deed::Unbanned { target, .. } => drop(self.bans.remove(&target)),
+            Deed::Removed { entry, name, reason, v1, v2, root } => {
+                let removal = Removal { entry, name, v1, v2, root, reason, by, at };
+                self.removals.extend(removal.key().map(|key| (key, removal)));
+            }
+            Deed::Restored { key, .. } => drop(self.removals.remove(&key)),
             Deed::Said { .. }
             | Deed::Kicked { .. }
-            | Deed::Removed { .. }
             | Deed::AddedRoom { .. }
+            | Deed::OpenedRoom { .. }
             | Deed::DroppedRoom { .. } => {}
         }
         if self.orders.len() == MAX_ORDERS {
@@ -91,10 +116,12 @@ impl Standing {
     }
 
     /// What holds, as a checkpoint says.
-    pub(crate) fn set(&mut self, motd: Option<&str>, mutes: &[Mute], bans: &[Ban]) {
+    pub(crate) fn set(&mut self, motd: Option<&str>, mutes: &[Mute], bans: &[Ban], removals: &[Removal]) {
         self.motd = motd.map(str::to_owned);
         self.mutes = mutes.iter().map(|mute| (mute.peer, mute.clone())).collect();
         self.bans = bans.iter().map(|ban| (ban.target.clone(), ban.clone())).collect();
+        let removals = removals.iter().filter_map(|removal| Some((removal.key()?, removal.clone())));
+        self.removals = removals.collect();
     }
 
     /// What is over is forgotten.
@@ -115,6 +142,7 @@ impl Standing {
             motd: self.motd.clone(),
             mutes: self.mutes.values().cloned().collect(),
             bans: self.bans.values().cloned().collect(),
+            removals: self.removals.values().cloned().collect(),
         });
         events
     }

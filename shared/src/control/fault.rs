@@ -308,6 +308,8 @@ codes! {
     "no_such_room" NoSuchRoom,
     /// The peer does not belong to that room.
     "not_in_room" NotInRoom,
+    /// The room is closed, and that is not its key, or none was said.
+    "bad_key" BadKey,
     /// A guest keeps nothing: it belongs to no room and ignores nobody.
     "guest" Guest,
     /// The receiver is a BitTorrent client, which has no chat.
@@ -324,6 +326,8 @@ codes! {
     "banned" Banned,
     /// The operator does not let this peer write.
     "muted" Muted,
+    /// The operator took this content off the list.
+    "removed" Removed,
     /// Too fast; `retry_after_ms` says when to come again.
     "rate_limited" RateLimited,
     /// Too many faulty lines: the connection closes.

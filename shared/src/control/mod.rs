@@ -15,6 +15,7 @@ mod fault;
 mod fields;
 mod json;
 mod line;
+mod lock;
 mod name;
 mod parse;
 mod picture;
@@ -36,6 +37,7 @@ pub use line::{
     FromTracker, OkLine, parse_from_tracker, write_answer, write_answer_unkept, write_push, write_refusal,
     write_request,
 };
+pub use lock::{MAX_ROOM_KEY, RoomKey, RoomLock};
 pub use name::{check_nick, check_room, check_share_name, check_text};
 pub use parse::parse_request;
 pub use picture::Flow;

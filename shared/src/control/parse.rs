@@ -9,6 +9,7 @@ use super::browse::Browse;
 use super::fault::{ControlError, Fault, NumberFault};
 use super::fields::{Fields, number_of};
 use super::json::{Value, parse_object};
+use super::lock::RoomKey;
 use super::name::{check_nick, check_room, check_share_name, check_text};
 use super::request::{
     Bye, ConnectBack, Find, Hello, History, Message, Ping, Progress, Request, Search, Share, SourcesOf,
@@ -73,7 +74,7 @@ fn read(fields: &mut Fields<'_>) -> Result<Request, Fault> {
             Who { room: fields.optional_text("room", MAX_COMMENT)?.map(|name| room(&name)).transpose()? }
                 .into()
         }
-        "join" => Join { room: named_room(fields)? }.into(),
+        "join" => Join { room: named_room(fields)?, key: room_key(fields)? }.into(),
         "leave" => Leave { room: named_room(fields)? }.into(),
         "rooms" => Rooms {}.into(),
         "ignore" => Ignore { nick: fields.optional_text("nick", MAX_COMMENT)? }.into(),
@@ -88,6 +89,12 @@ fn read(fields: &mut Fields<'_>) -> Result<Request, Fault> {
         "bye" => Bye { reason: fields.optional_text("reason", MAX_COMMENT)? }.into(),
         _ => return Err(Fault::UnknownType { word: word.chars().take(40).collect() }),
     })
+}
+
+fn room_key(fields: &mut Fields<'_>) -> Result<Option<RoomKey>, Fault> {
+    let key = fields.optional_text("key", MAX_COMMENT)?;
+    let key = key.map(|key| RoomKey::new(&key)).transpose();
+    key.map_err(|fault| Fault::BadName { field: "key", fault })
 }
 
 fn hello(fields: &mut Fields<'_>) -> Result<Hello, Fault> {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::lock::RoomKey;
 use crate::id::PeerId;
 
 /// I want to hear what is said in a room. A room that is not there yet is made.
@@ -9,6 +10,9 @@ use crate::id::PeerId;
 pub struct Join {
     /// Its name, such as `@aula1`.
     pub room: String,
+    /// What opens it, when it is closed. Who makes a room with a key closes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<RoomKey>,
 }
 
 /// I do not want to hear a room any more.
@@ -85,6 +89,9 @@ pub struct RoomEntry {
     /// Whether the operator made it, so that it stays when it is empty.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub kept: bool,
+    /// Whether a key is needed to join it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub closed: bool,
 }
 
 /// Whom the peer does not hear.

@@ -1,14 +1,14 @@
 //! The operator's orders as they are typed: to the registry's actions, and what follows as lines.
 
-use registry::{Action, Ban, Command, Mute, Order};
-use shared::control::{Refusal, RoomEntry};
+use registry::{Action, Ban, Command, Mute, Order, Removal};
+use shared::control::{Refusal, RoomEntry, RoomKey};
 use shared::display::{columns, escape, fit};
 
 use crate::hub::{Hub, Standing};
 
 /// The verbs, for guessing what was meant.
-pub(super) const VERBS: [&str; 11] =
-    ["room", "remove", "say", "motd", "mute", "unmute", "kick", "ban", "unban", "bans", "orders"];
+pub(super) const VERBS: [&str; 12] =
+    ["room", "remove", "restore", "say", "motd", "mute", "unmute", "kick", "ban", "unban", "bans", "orders"];
 
 /// Who orders here.
 const BY: &str = "console";
@@ -81,24 +81,36 @@ fn read(verb: &str, rest: &str) -> Option<Result<Action, String>> {
         }
         "unban" | "desvetar" => Action::Unban { whom: nick },
         "remove" | "retirar" if rest.is_empty() => {
-            return usage("What?", "remove #ID [WHY]     (shares lists them)");
+            return usage("What?", "remove #ID|NAME [WHY]     (shares lists them)");
         }
-        "remove" | "retirar" => Action::Remove { entry: nick, reason: after.to_owned() },
+        "remove" | "retirar" => {
+            let (entry, reason) = name_and_reason(rest);
+            Action::Remove { entry, reason }
+        }
+        "restore" | "restaurar" if rest.is_empty() => {
+            return usage("What?", "restore #ID|NAME     (bans lists what was removed)");
+        }
+        "restore" | "restaurar" => Action::Restore { entry: name_and_reason(rest).0 },
         "room" | "sala" => return Some(room(word, after)),
         _ => return None,
     }))
 }
 
-/// `room add @NAME`, `room del @NAME`; `room list` is no order.
-fn room(word: &str, name: &str) -> Result<Action, String> {
+/// `room add @NAME [KEY]`, `room open @NAME`, `room del @NAME`; `room list` is no order.
+fn room(word: &str, rest: &str) -> Result<Action, String> {
+    let (name, key) = split(rest);
     let room = name.to_owned();
     match word {
-        "add" | "crear" if !name.is_empty() => Ok(Action::AddRoom { room }),
+        "add" | "crear" if key.is_empty() && !name.is_empty() => Ok(Action::AddRoom { room, key: None }),
+        "add" | "crear" if !name.is_empty() => match RoomKey::new(key) {
+            Ok(key) => Ok(Action::AddRoom { room, key: Some(key) }),
+            Err(fault) => Err(format!("The key {fault}.\n  try: room add @NAME KEY")),
+        },
+        "open" | "abrir" if !name.is_empty() => Ok(Action::OpenRoom { room }),
         "del" | "delete" | "remove" | "borrar" if !name.is_empty() => Ok(Action::DropRoom { room }),
-        _ => {
-            Err("What about a room?\n  try: room add @NAME     or: room del @NAME     or: room list"
-                .to_owned())
-        }
+        _ => Err("What about a room?\n  try: room add @NAME [KEY]     or: room open @NAME     or: room del \
+                  @NAME     or: room list"
+            .to_owned()),
     }
 }
 
@@ -111,7 +123,8 @@ fn rooms(rooms: &[RoomEntry]) -> String {
         let name = fit(&entry.room, 33);
         let pad = " ".repeat(20_usize.saturating_sub(columns(&name)));
         let kept = if entry.kept { "  stays when it is empty" } else { "" };
-        format!("{name}{pad} {} members, {} here{kept}", entry.members, entry.here)
+        let closed = if entry.closed { "  closed with a key" } else { "" };
+        format!("{name}{pad} {} members, {} here{kept}{closed}", entry.members, entry.here)
     });
     rows.collect::<Vec<_>>().join("\n")
 }
@@ -119,6 +132,13 @@ fn rooms(rooms: &[RoomEntry]) -> String {
 fn split(text: &str) -> (&str, &str) {
     let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
     (word, rest.trim())
+}
+
+/// A name that may stand between quotes, as it may have spaces, and the rest.
+fn name_and_reason(text: &str) -> (String, String) {
+    let quoted = text.strip_prefix('"').and_then(|text| text.split_once('"'));
+    let (name, reason) = quoted.unwrap_or_else(|| split(text));
+    (name.to_owned(), reason.trim().to_owned())
 }
 
 /// A time such as `30m`, if the text begins with one, and the rest.
@@ -172,8 +192,12 @@ fn bans(standing: &Standing) -> String {
         let Mute { nick, reason, by, .. } = mute;
         row("mute", nick, &until(mute.until), by, reason)
     });
-    let rows: Vec<String> = rows.chain(mutes).collect();
-    if rows.is_empty() { "Everyone may come and write.".to_owned() } else { rows.join("\n") }
+    let removals = standing.removals.iter().map(|removal| {
+        let Removal { entry, name, reason, by, .. } = removal;
+        row("gone", &format!("#{} {name}", entry.0), "for ever", by, reason)
+    });
+    let rows: Vec<String> = rows.chain(mutes).chain(removals).collect();
+    if rows.is_empty() { "Everyone may come, write and share.".to_owned() } else { rows.join("\n") }
 }
 
 fn row(what: &str, whom: &str, until: &str, by: &str, reason: &str) -> String {
@@ -223,7 +247,16 @@ mod tests {
         };
         assert_eq!(ban, expected);
         assert_eq!(read("motd", "off"), Some(Ok(Action::Motd { text: None })));
+        let room = || "@aula1".to_owned();
+        let key = RoomKey::new("tango lima").ok();
+        assert_eq!(read("room", "add @aula1 tango lima"), Some(Ok(Action::AddRoom { room: room(), key })));
+        assert_eq!(read("sala", "abrir @aula1"), Some(Ok(Action::OpenRoom { room: room() })));
+        assert!(read("room", "add").unwrap().is_err());
         assert!(read("ban", "").unwrap().is_err());
+        let remove = read("remove", "\"Tema 3.pdf\" not for us").unwrap().unwrap();
+        let expected = Action::Remove { entry: "Tema 3.pdf".to_owned(), reason: "not for us".to_owned() };
+        assert_eq!(remove, expected);
+        assert_eq!(read("restaurar", "#9c1e47"), Some(Ok(Action::Restore { entry: "#9c1e47".to_owned() })));
         assert!(read("status", "").is_none());
         for verb in VERBS.into_iter().filter(|verb| !matches!(*verb, "bans" | "orders" | "motd" | "room")) {
             assert!(read(verb, "").unwrap().is_err(), "{verb} shows how it is used");

@@ -21,8 +21,20 @@ const MAX_BODY: usize = 16 * 1024;
 const DEADLINE: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// What can be ordered, each a word of [`Action`].
-const ACTIONS: [&str; 10] =
-    ["say", "motd", "mute", "unmute", "kick", "ban", "unban", "remove", "add_room", "drop_room"];
+const ACTIONS: [&str; 12] = [
+    "say",
+    "motd",
+    "mute",
+    "unmute",
+    "kick",
+    "ban",
+    "unban",
+    "remove",
+    "restore",
+    "add_room",
+    "open_room",
+    "drop_room",
+];
 /// Who orders here.
 const BY: &str = "web";
 

@@ -77,7 +77,9 @@ pub(super) fn answer(web: &Web, ends: Ends, query: &[u8], told: &mut Told, out: 
         }
         Err(refusal) => {
             let retry = match &refusal {
-                Unannounced::NotRegistered | Unannounced::Banned { .. } => Retry::Never,
+                Unannounced::NotRegistered | Unannounced::Banned { .. } | Unannounced::Removed { .. } => {
+                    Retry::Never
+                }
                 Unannounced::Full { .. } => Retry::Minutes(FULL),
             };
             out.extend(failure(refusal.to_string(), Some(retry)));

@@ -94,7 +94,8 @@ fn requests() -> Vec<Request> {
         History { with: Some("bob".to_owned()), before: Some(9), limit: Some(5) }.into(),
         Who::default().into(),
         Who { room: Some("@aula1".to_owned()) }.into(),
-        Join { room: "@aula1".to_owned() }.into(),
+        Join { room: "@aula1".to_owned(), key: None }.into(),
+        Join { room: "@notas".to_owned(), key: RoomKey::new("tango lima").ok() }.into(),
         Leave { room: "@Ñandú".to_owned() }.into(),
         Rooms {}.into(),
         Ignore { nick: Some("mikel".to_owned()) }.into(),
@@ -193,7 +194,8 @@ fn every_answer_comes_back_as_it_was() {
     answer(&who, &Answer::WhoIsHere(who.clone()));
     let joined = Joined { room: "@a".to_owned(), members: 2, here: 1, created: true };
     answer(&joined, &Answer::Joined(joined.clone()));
-    let room = RoomEntry { room: "@a".to_owned(), members: 2, here: 1, joined: true, kept: true };
+    let room =
+        RoomEntry { room: "@a".to_owned(), members: 2, here: 1, joined: true, kept: true, closed: false };
     let rooms = RoomList { rooms: vec![room], total: 1 };
     answer(&rooms, &Answer::Rooms(rooms.clone()));
     let ignored = Ignored { ignored: vec!["mikel".to_owned()] };

@@ -9,6 +9,7 @@ const ACTIONS = {
   unmute: { who: "nick", body: (nick) => ({ nick }) },
   ban: { who: "nick", what: "minutes", body: (whom, what) => ({ whom, ...time(what) }) },
   remove: { who: "name", what: "reason", body: (entry, reason) => ({ entry, reason }) },
+  restore: { who: "name", body: (entry) => ({ entry }) },
   unban: { who: "nick", body: (whom) => ({ whom }) },
 };
 
