@@ -5,14 +5,16 @@
 mod lab;
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use lab::{Client, tracker};
-use serde_json::json;
+use serde_json::{Value, json};
 use shared::control::{
     Ask, Browse, Code, ConnectBack, Find, FromTracker, Hello, History, Ignore, Join, Message, Ping, Progress,
     Push, Request, Rooms, Search, Share, SourcesOf, StatsOf, Who, parse_from_tracker, parse_request,
 };
+use tracker::Tracker;
 
 const DOCUMENT: &str = include_str!("../../docs/protocol.md");
 
@@ -86,28 +88,147 @@ fn every_example_is_read_and_every_request_has_one() {
     }
 }
 
+/// Is the program here? With `CI=true` it must be.
+fn is_here(program: &str, argument: &str) -> bool {
+    let output = Command::new(program).arg(argument).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
+    assert!(output.is_ok() || !ci, "{program} is missing, and CI=true");
+    if output.is_err() {
+        println!("SKIPPED: there is no {program} on this machine");
+    }
+    output.is_ok()
+}
+
+/// Types lines into a program and gives what it printed, line by line as JSON.
+fn typed(mut command: Command, lines: String) -> Vec<Value> {
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let typing = std::thread::spawn(move || {
+        // It may end before all is typed; then its output tells why.
+        let _ = input.write_all(lines.as_bytes());
+    });
+    let output = child.wait_with_output().unwrap();
+    typing.join().unwrap();
+    let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{out}{err}");
+    out.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}: {err}"))).collect()
+}
+
+/// Everything is granted but to be dialled, as this client has no port.
+fn fits_line(line: &str, answer: &Value) {
+    let (key, expected) =
+        if line.starts_with("connect_back") { ("code", "bad_field") } else { ("type", "ok") };
+    assert_eq!(answer[key], expected, "{line}: {answer}");
+}
+
+/// What bob has by the others' doing.
+async fn hears(bob: &mut Client) {
+    let mut said = Vec::new();
+    while said.len() < 3 {
+        let push = bob.push("message").await;
+        assert_eq!(push["from"], "ana");
+        said.push((push["to"].as_str().unwrap().to_owned(), push["text"].as_str().unwrap().to_owned()));
+    }
+    let expected = [("bob", "ya está"), ("@aula1", "empezamos en 5 min"), ("*", "hola")]
+        .map(|(to, text)| (to.to_owned(), text.to_owned()));
+    assert_eq!(said, expected);
+}
+
+async fn bob(tracker: &Tracker) -> Client {
+    let mut bob = Client::connect(tracker.local_addr()).await;
+    let mut hello = lab::hello("bob", 2);
+    hello["peer_id"] = json!("2d4152303130302d0123456789abcdef01234567");
+    assert_eq!(bob.ask(hello).await["type"], "welcome");
+    bob.ask(json!({"type": "join", "room": "@aula1"})).await;
+    bob
+}
+
+/// The lines that a person types, as the document shows them.
+fn session() -> impl Iterator<Item = &'static str> {
+    block("console").lines().skip(1)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_python_client_logs_in_lists_and_talks() {
+async fn the_python_client_does_all_that_a_peer_does_but_the_bytes() {
     let client = block("python");
-    assert!(client.lines().filter(|line| !line.trim().is_empty()).count() <= 22, "about twenty lines");
-    if Command::new("python3").arg("--version").stdout(Stdio::null()).status().is_err() {
-        println!("skipped: there is no python3 on this machine");
+    assert!(client.lines().filter(|line| !line.trim().is_empty()).count() <= 25, "about twenty lines");
+    let mut words: BTreeSet<&str> = session().map(|line| line.split(' ').next().unwrap()).collect();
+    words.insert("hello");
+    assert_eq!(words, Request::WORDS.iter().copied().collect());
+    if !is_here("python3", "--version") {
         return;
     }
     let tracker = tracker().await;
-    let mut ana = Client::login(tracker.local_addr(), "ana", 1).await;
-    let entry = ana.share("película.mkv", 7).await;
-    let address = tracker.local_addr().to_string();
-    let run = move || Command::new("python3").args(["-c", client, &address, "ana"]).output().unwrap();
-    let output = tokio::task::spawn_blocking(run).await.unwrap();
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{err}");
-    assert_eq!(
-        out.lines().collect::<Vec<_>>(),
-        [&format!("{entry} 1000000 1 'pel\\xedcula.mkv'"), "delivered to 1"]
-    );
-    let heard = ana.push("message").await;
-    assert_eq!((&heard["from"], &heard["text"]), (&json!("ana2"), &json!("hello from ana2")));
-    assert_eq!(ana.push("peer_left").await["reason"], "left");
+    let mut bob = bob(&tracker).await;
+    let mut command = Command::new("python3");
+    command.args(["-c", client, &tracker.local_addr().to_string(), "ana"]);
+    let lines = session().map(|line| format!("{line}\n")).collect::<String>();
+    let said = tokio::task::spawn_blocking(move || typed(command, lines)).await.unwrap();
+    let answers: Vec<&Value> = said.iter().filter(|line| line["id"] == 1).collect();
+    assert_eq!(answers.len(), 1 + session().count());
+    for (answer, line) in answers.iter().skip(1).zip(session()) {
+        fits_line(line, answer);
+    }
+    let of = |line: &str| answers[1 + session().position(|typed| typed.starts_with(line)).unwrap()];
+    assert_eq!(answers[0]["nick"], "ana");
+    assert_eq!(of("share")["entry"], "9c1e47");
+    assert_eq!(of("search")["entries"][0]["name"], "notas.txt");
+    assert_eq!((&of("browse")["total"], &of("find")["size"]), (&json!(1), &json!(5)));
+    assert_eq!(of("message to=@aula1")["delivered"], 1);
+    assert_eq!(of("history")["messages"][0]["text"], "ya está");
+    assert_eq!((&of("who room")["total"], &of("who room")["peers"][0]["nick"]), (&json!(2), &json!("ana")));
+    assert_eq!((&of("ignore")["ignored"], &of("unignore")["ignored"]), (&json!(["bob"]), &json!([])));
+    hears(&mut bob).await;
+    assert_eq!(bob.push("peer_left").await["reason"], "left");
+    tracker.stop().await;
+}
+
+/// A request as the client of the document makes it of a line.
+fn request(line: &str) -> String {
+    let mut fields = serde_json::Map::new();
+    let mut rest = line;
+    let word = rest.split(' ').next().unwrap();
+    fields.insert("type".to_owned(), json!(word));
+    rest = &rest[word.len()..];
+    while let Some((key, after)) = rest.trim_start().split_once('=') {
+        let (text, after) = match after.strip_prefix('"') {
+            Some(quoted) => quoted.split_once('"').unwrap(),
+            None => after.split_once(' ').unwrap_or((after, "")),
+        };
+        let value = serde_json::from_str(text).unwrap_or_else(|_| json!(text));
+        fields.insert(key.to_owned(), value);
+        rest = after;
+    }
+    Value::Object(fields).to_string()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn netcat_does_the_same_with_lines_of_json() {
+    if !is_here("nc", "-h") {
+        return;
+    }
+    let tracker = tracker().await;
+    let mut bob = bob(&tracker).await;
+    let mut command = Command::new("nc");
+    let address = tracker.local_addr();
+    command.args(["-N", &address.ip().to_string(), &address.port().to_string()]);
+    let hello =
+        json!({"type": "hello", "version": 1, "nick": "ana", "peer_id": "07".repeat(20), "ports": []});
+    let lines = std::iter::once(hello.to_string()).chain(session().map(request));
+    // Without an `id`, as a person would type them: the answers come in order.
+    let lines = lines.map(|line| line + "\n").collect::<String>();
+    let said = tokio::task::spawn_blocking(move || typed(command, lines)).await.unwrap();
+    let answers: Vec<&Value> = said
+        .iter()
+        .filter(|line| ["welcome", "ok", "error"].iter().any(|word| line["type"] == *word))
+        .collect();
+    assert_eq!(answers.len(), 1 + session().count(), "{answers:?}");
+    assert_eq!(answers[0]["type"], "welcome");
+    for (answer, line) in answers.iter().skip(1).zip(session()) {
+        fits_line(line, answer);
+    }
+    hears(&mut bob).await;
+    assert_eq!(bob.push("peer_left").await["reason"], "left");
     tracker.stop().await;
 }
