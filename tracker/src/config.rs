@@ -6,6 +6,7 @@ use std::time::Duration;
 use shared::control::DEFAULT_PORT;
 
 use crate::store::StoreConfig;
+use crate::web::PageNames;
 
 /// The port of announces unless told otherwise.
 pub const DEFAULT_HTTP_PORT: u16 = 6969;
@@ -46,6 +47,8 @@ pub struct TrackerConfig {
     /// Names by which browsers may come to the page, beside addresses and names of local networks: any
     /// other could be a stranger's.
     pub web_names: Vec<String>,
+    /// Whether the page tells names of people and files.
+    pub page_names: PageNames,
     /// Where what lasts is kept; nothing outlives a tracker without it.
     pub store: Option<StoreConfig>,
     /// The registry's own knobs.
@@ -70,6 +73,7 @@ impl Default for TrackerConfig {
             http_requests_per_second: 100,
             udp_requests_per_second: 1_000,
             web_names: Vec::new(),
+            page_names: PageNames::default(),
             store: None,
             registry: registry::Config {
                 version: env!("CARGO_PKG_VERSION").to_owned(),

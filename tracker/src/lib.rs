@@ -46,6 +46,7 @@ use tokio_util::task::TaskTracker;
 pub use config::{DEFAULT_HTTP_PORT, TrackerConfig};
 pub use settings::{Settings, UnfitSetting};
 pub use store::{StoreConfig, StoreError, Sync};
+pub use web::PageNames;
 
 use crate::hub::Hub;
 use crate::web::{Operator, WebConfig};
@@ -145,6 +146,7 @@ impl Tracker {
                 operator,
                 peers: address.port(),
                 names: config.web_names.clone(),
+                shown: config.page_names,
                 dropped: Arc::clone(&dropped),
                 requests_per_second: config.http_requests_per_second,
             };

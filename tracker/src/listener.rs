@@ -59,6 +59,39 @@ impl Drop for Place {
     }
 }
 
+/// A door through which nobody can come at present, such as when there is no file handle left.
+#[derive(Debug)]
+pub(crate) struct Trouble {
+    pause: Duration,
+    told: Option<Instant>,
+}
+
+impl Default for Trouble {
+    fn default() -> Self {
+        Self { pause: PAUSES.0, told: None }
+    }
+}
+
+impl Trouble {
+    /// Somebody came.
+    pub(crate) fn is_over(&mut self) {
+        self.pause = PAUSES.0;
+    }
+
+    /// Says what is wrong now and then, and lets time pass until the next try.
+    pub(crate) async fn wait(&mut self, what: &str, error: &io::Error) {
+        if self.told.is_none_or(|told| told.elapsed() > REMIND) {
+            tracing::warn!(
+                %error,
+                "no {what} can be accepted, trying again; who is here is served. try: ulimit -n, or LimitNOFILE"
+            );
+            self.told = Some(Instant::now());
+        }
+        sleep(self.pause).await;
+        self.pause = (self.pause * 2).min(PAUSES.1);
+    }
+}
+
 /// Accepts until it is told to stop.
 pub(crate) async fn accept(
     listener: TcpListener,
@@ -68,8 +101,7 @@ pub(crate) async fn accept(
     shutdown: Shutdown,
 ) {
     let addresses = Addresses::default();
-    let mut pause = PAUSES.0;
-    let mut told: Option<Instant> = None;
+    let mut trouble = Trouble::default();
     loop {
         let accepted = tokio::select! {
             () = shutdown.requested() => return,
@@ -77,7 +109,7 @@ pub(crate) async fn accept(
         };
         match accepted {
             Ok((stream, address)) => {
-                pause = PAUSES.0;
+                trouble.is_over();
                 let address = runtime::net::canonical(address);
                 let limit = if is_local(address.ip()) {
                     config.sessions_per_local_address
@@ -102,12 +134,7 @@ pub(crate) async fn accept(
                 if is_of_one_connection(&error) {
                     continue;
                 }
-                if told.is_none_or(|told| told.elapsed() > REMIND) {
-                    tracing::warn!(%error, "no connection can be accepted, trying again");
-                    told = Some(Instant::now());
-                }
-                sleep(pause).await;
-                pause = (pause * 2).min(PAUSES.1);
+                trouble.wait("connection", &error).await;
             }
         }
     }

@@ -10,6 +10,7 @@ use shared::control::{DEFAULT_PORT, MessageLog};
 
 use crate::config::{DEFAULT_HTTP_PORT, TrackerConfig};
 use crate::store::Sync;
+use crate::web::PageNames;
 
 /// Bytes of a megabyte of log.
 const MEGABYTE: u64 = 1_000_000;
@@ -29,6 +30,8 @@ pub struct Settings {
     pub unknown_torrents: registry::Unknown,
     /// Whether peers on the local networks can find this tracker by themselves.
     pub lan: bool,
+    /// Whether the page tells nicknames, names of files and what is said: `full` or `hidden`.
+    pub page_names: PageNames,
     /// How much of a message the log keeps: `full`, `meta` or `off`.
     pub log_messages: MessageLog,
     /// What is logged, such as `info`, or `debug` when something is wrong.
@@ -71,6 +74,7 @@ impl Default for Settings {
             http: String::new(),
             unknown_torrents: config.registry.unknown,
             lan: true,
+            page_names: config.page_names,
             log_messages: config.registry.message_log,
             log: "info".to_owned(),
             log_megabytes: rotation.bytes / MEGABYTE,
@@ -122,11 +126,12 @@ pub enum UnfitSetting {
 
 impl Settings {
     /// The names of all settings.
-    pub const KEYS: [&'static str; 20] = [
+    pub const KEYS: [&'static str; 21] = [
         "listen",
         "http",
         "unknown_torrents",
         "lan",
+        "page_names",
         "log_messages",
         "log",
         "log_megabytes",
@@ -204,6 +209,7 @@ impl Settings {
             http_port_may_move: self.http.is_empty(),
             // Nobody elsewhere could come to an address that is only this machine's.
             lan: self.lan && !listen.ip().is_loopback(),
+            page_names: self.page_names,
             sessions_per_address: self.sessions_per_address,
             sessions_per_local_address: self.sessions_per_local_address,
             http_requests_per_second: self.http_requests_per_second,

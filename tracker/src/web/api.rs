@@ -47,7 +47,7 @@ pub(super) async fn overview(Extension(web): Extension<Arc<Web>>) -> Response {
         rates: Vec<(u64, u64)>,
         viewers: usize,
     }
-    let view = web.hub.view();
+    let view = web.shown.view(&web.hub);
     answered(&Overview {
         now: view.at,
         tracker: TrackerRow::new(&view.counters, web.about, view.failure.is_none()),
@@ -65,7 +65,7 @@ pub(super) async fn peers(Extension(web): Extension<Arc<Web>>) -> Response {
         peers: Vec<PeerRow>,
         total: usize,
     }
-    let scene = web.hub.view().scene;
+    let scene = web.shown.view(&web.hub).scene;
     answered(&Peers { peers: scene.peers.iter().map(PeerRow::from).collect(), total: scene.online })
 }
 
@@ -83,7 +83,7 @@ pub(super) async fn shares(Extension(web): Extension<Arc<Web>>, RawQuery(query):
         return refused(StatusCode::BAD_REQUEST, "bad_query", "`after` and `limit` are whole numbers");
     };
     let limit = limit.clamp(1, ROWS.1);
-    let entries: Vec<Entry> = web.hub.entries();
+    let entries: Vec<Entry> = web.shown.entries(&web.hub);
     let rows: Vec<EntryRow> = entries.iter().skip(after).take(limit).map(EntryRow::from).collect();
     let next = after.saturating_add(rows.len());
     let total = entries.len();
@@ -92,7 +92,7 @@ pub(super) async fn shares(Extension(web): Extension<Arc<Web>>, RawQuery(query):
 
 /// `/api/v1/shares/ID`: one of them, with who has how much.
 pub(super) async fn share(Extension(web): Extension<Arc<Web>>, Path(id): Path<String>) -> Response {
-    match web.hub.share(&EntryId(id.to_ascii_lowercase())) {
+    match web.shown.share(&web.hub, &EntryId(id.to_ascii_lowercase())) {
         Some(share) => answered(&ShareRow::from(&share)),
         None => refused(StatusCode::NOT_FOUND, "no_such_entry", "nothing that is shared has this id"),
     }
@@ -105,7 +105,7 @@ pub(super) async fn log(Extension(web): Extension<Arc<Web>>, RawQuery(query): Ra
         log: Vec<crate::feed::Item>,
     }
     match number(&query.unwrap_or_default(), "after", 0) {
-        Ok(after) => answered(&Log { log: web.hub.happened(after as u64) }),
+        Ok(after) => answered(&Log { log: web.shown.happened(&web.hub, after as u64) }),
         Err(()) => refused(StatusCode::BAD_REQUEST, "bad_query", "`after` is a whole number"),
     }
 }

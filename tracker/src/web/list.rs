@@ -33,7 +33,7 @@ pub(super) async fn list(
     headers: HeaderMap,
 ) -> Response {
     let number = query.as_deref().and_then(|query| query.strip_prefix("page=")?.parse().ok()).unwrap_or(1);
-    let entries = web.hub.entries();
+    let entries = web.shown.entries(&web.hub);
     let urls = host::announce_urls(&host::of(&headers, ends, web.port), web.port);
     // Pictures are drawn beside the tasks that answer clients.
     let drawn = tokio::task::spawn_blocking(move || draw(&entries, number, &urls)).await;
@@ -115,7 +115,7 @@ pub(super) async fn qr(
     headers: HeaderMap,
 ) -> Response {
     let id = file.strip_suffix(".svg").map(|id| EntryId(id.to_ascii_lowercase()));
-    let Some(share) = id.and_then(|id| web.hub.share(&id)) else {
+    let Some(share) = id.and_then(|id| web.shown.share(&web.hub, &id)) else {
         return plain(StatusCode::NOT_FOUND, "Nothing that is shared has this id");
     };
     let urls = host::announce_urls(&host::of(&headers, ends, web.port), web.port);

@@ -18,6 +18,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+use super::PageNames;
 use super::rows::{About, PeerRow, ShareRow, TrackerRow};
 use crate::feed::Item;
 use crate::hub::{Hub, View};
@@ -132,7 +133,7 @@ impl Live {
     }
 
     /// Tells what changes until the tracker stops.
-    pub(super) async fn run(&self, hub: Hub, about: About, shutdown: Shutdown) {
+    pub(super) async fn run(&self, hub: Hub, shown: PageNames, about: About, shutdown: Shutdown) {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut count = 0_u64;
@@ -143,7 +144,7 @@ impl Live {
             }
             count += 1;
             if self.viewers() > 0 {
-                self.tell(&hub.view(), about, count);
+                self.tell(&shown.view(&hub), about, count);
             } else if count.is_multiple_of(TICKS_A_POINT) {
                 self.lock().point(hub.rate(), runtime::clock::wall_millis());
             }

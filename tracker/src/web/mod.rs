@@ -27,6 +27,7 @@ mod operator;
 mod replay;
 mod rows;
 mod torrent;
+mod veil;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -51,11 +52,12 @@ use tokio::time::{Instant, sleep};
 use tokio_util::task::TaskTracker;
 
 use crate::hub::Hub;
-use crate::listener::{Addresses, is_of_one_connection};
+use crate::listener::{Addresses, Trouble, is_of_one_connection};
 use crate::rate::{Rate, place};
 
 pub(crate) use self::assets::find as asset;
 pub(crate) use self::operator::{FILE as TOKEN_FILE, Operator};
+pub use self::veil::PageNames;
 
 /// Connections of one public address, and of one nearby.
 const CONNECTIONS: (usize, usize) = (64, 512);
@@ -78,8 +80,6 @@ const PAGES: (u32, u32) = (40, 10);
 const GUESSES: (u32, u32) = (5, 6);
 /// How long a viewer may watch.
 const WATCHING: Duration = Duration::from_secs(24 * 3_600);
-/// The pause after a failed accept.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// What the web door is given.
 pub(crate) struct WebConfig {
@@ -89,6 +89,8 @@ pub(crate) struct WebConfig {
     pub(crate) peers: u16,
     /// Names of this machine by which browsers may come.
     pub(crate) names: Vec<String>,
+    /// Whether the page tells names of people and files.
+    pub(crate) shown: PageNames,
     /// Datagrams of the other door that were dropped.
     pub(crate) dropped: Arc<AtomicU64>,
     /// Requests of one address each second; 0 for no limit.
@@ -102,6 +104,7 @@ pub(crate) struct Web {
     about: rows::About,
     operator: Option<Operator>,
     names: Vec<String>,
+    shown: PageNames,
     dropped: Arc<AtomicU64>,
     guesses: Rate,
     /// The port of both announce doors.
@@ -164,6 +167,7 @@ pub(crate) async fn serve(
         about: rows::About { started: runtime::clock::wall_millis(), port: config.peers },
         operator: config.operator,
         names: config.names,
+        shown: config.shown,
         dropped: config.dropped,
         guesses: Rate::per_minute(GUESSES.0, GUESSES.1),
         port,
@@ -173,11 +177,12 @@ pub(crate) async fn serve(
     });
     let (watched, until) = (Arc::clone(&web), shutdown.clone());
     runtime::spawn("page", async move {
-        watched.live.run(watched.hub.clone(), watched.about, until).await;
+        watched.live.run(watched.hub.clone(), watched.shown, watched.about, until).await;
     });
     let router = router(Arc::clone(&web));
     let addresses = Addresses::default();
     let connections = TaskTracker::new();
+    let mut trouble = Trouble::default();
     loop {
         let accepted = tokio::select! {
             () = shutdown.requested() => return,
@@ -187,11 +192,11 @@ pub(crate) async fn serve(
             Ok(accepted) => accepted,
             Err(error) if is_of_one_connection(&error) => continue,
             Err(error) => {
-                tracing::debug!(%error, "no web connection can be accepted, trying again");
-                sleep(PAUSE).await;
+                trouble.wait("web connection", &error).await;
                 continue;
             }
         };
+        trouble.is_over();
         let from = runtime::net::canonical(address);
         let limit = if is_local(from.ip()) { CONNECTIONS.1 } else { CONNECTIONS.0 };
         // Whoever is over the limit is cut without a word: he has enough connections to be told on.
