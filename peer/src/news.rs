@@ -111,6 +111,8 @@ impl Teller {
     fn welcomed(&mut self, welcome: &Welcome) {
         if self.motd != welcome.motd {
             self.motd.clone_from(&welcome.motd);
+            // Text, or null when the operator took it back.
+            self.json(|| json!({"type": "motd", "text": welcome.motd}));
             if let Some(text) = self.motd.as_ref().filter(|_| self.at_prompt && !self.screen.is_json()) {
                 self.screen.say(&format!("[tracker] {}", escape(text)));
             }

@@ -178,6 +178,14 @@ impl TrackerLink {
         }
     }
 
+    /// What the operator of the tracker tells all who come, while we are there.
+    pub fn motd(&self) -> Option<String> {
+        match &*self.state.borrow() {
+            LinkState::Connected(welcome) => welcome.motd.clone(),
+            _ => None,
+        }
+    }
+
     /// Waits until the tracker has let us in, or says why it has not.
     pub async fn wait_connected(&self, within: Duration) -> Result<Welcome, AskError> {
         let mut state = self.state.clone();

@@ -145,6 +145,7 @@ fn whole_status(context: &Context) -> Result<(), Failure> {
             "type": "status", "tracker": tracker.to_string(), "listen": session.listen_address().to_string(),
             "download_rate": down.round(), "upload_rate": up.round(), "torrents": list.len(), "sharing": sharing,
             "limit_up": limits.up, "limit_down": limits.down, "finding": told::finding(context),
+            "motd": context.link.motd(),
         }));
         return Ok(());
     }
@@ -153,6 +154,9 @@ fn whole_status(context: &Context) -> Result<(), Failure> {
     };
     let address = escape(context.link.tracker());
     context.screen.say(&format!("Tracker     {address}   {}", escape(&tracker.to_string())));
+    if let Some(motd) = context.link.motd() {
+        context.screen.say(&format!("It says     {}", fit(&motd, 200)));
+    }
     context.screen.say(&format!("Listening   {}", session.listen_address()));
     context.screen.say(&format!("Finding     {}", told::finding(context)));
     context.screen.say(&format!("Down        {}   {}", Rate(down), limit(limits.down)));
