@@ -23,7 +23,7 @@ pub(crate) fn backup(dir: &Path, to: &Path) -> Result<(), Failure> {
         Failure::new(CANNOT_WRITE, format!("Cannot copy {} to {}: {error}", from.display(), to.display()))
     })?;
     say(&format!(
-        "{} holds all that the tracker remembers.\n  to go back to it: stop the tracker and put it in the place of {}\n  beside it, the tracker finds it by itself when the database is damaged",
+        "{} holds all that the tracker remembers.\n  to go back to it: stop the tracker and put it in the place of {}",
         to.display(),
         from.display()
     ));
