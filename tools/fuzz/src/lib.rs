@@ -32,6 +32,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "mse", body: mse::exchange, cost: 10 },
     Target { name: "torrent", body: swarm::torrent, cost: 20 },
     Target { name: "tracker_datagram", body: tracker::datagram, cost: 1 },
+    Target { name: "tracker_head", body: tracker::head, cost: 1 },
     Target { name: "tracker_query", body: tracker::query, cost: 1 },
     Target { name: "tracker_reply", body: tracker::reply, cost: 1 },
     Target { name: "extended_handshake", body: wire::extended_handshake, cost: 1 },

@@ -2,10 +2,20 @@
 
 use ::wire::tracker::compact::{Family, MAX_ADDRESSES, is_dialable};
 use ::wire::tracker::http::{
-    AnnounceQuery, HttpReply, MAX_TEXT, MAX_TRACKER_ID, PeersForm, ScrapeQuery, ScrapeReply,
+    AnnounceQuery, Head, HttpReply, MAX_TARGET, MAX_TEXT, MAX_TRACKER_ID, PeersForm, ScrapeQuery, ScrapeReply,
 };
 use ::wire::tracker::udp::{Request, Response};
 use shared::announce::{AnnounceReply, MAX_SCRAPE, MAX_WANTED};
+
+/// The head of a request: what is whole is whole without what follows, and not without its last byte.
+pub(crate) fn head(bytes: &[u8]) {
+    let Head::Asked(asked) = Head::read(bytes) else { return };
+    assert!(asked.length <= bytes.len() && asked.query.len() <= MAX_TARGET);
+    assert!(bytes[..asked.length].ends_with(b"\r\n\r\n"), "it ends with an empty line");
+    assert!(asked.query.iter().all(u8::is_ascii_graphic), "one word");
+    assert_eq!(Head::read(&bytes[..asked.length]), Head::Asked(asked));
+    assert_eq!(Head::read(&bytes[..asked.length - 1]), Head::Partial);
+}
 
 /// What stands behind the `?` of an announce or a scrape: bounded, and the same when written again.
 pub(crate) fn query(bytes: &[u8]) {

@@ -5,12 +5,14 @@
 
 mod announce;
 mod compact_reply;
+mod head;
 mod pairs;
 mod reply;
 mod scrape;
 
 pub use announce::{AnnounceQuery, PeersForm};
 pub use compact_reply::{CompactReply, decimal};
+pub use head::{Asked, Head, MAX_HEADERS, MAX_TARGET};
 pub use pairs::{MAX_PAIRS, MAX_QUERY, QueryError};
 pub use reply::{DEFAULT_INTERVAL, Failure, HttpReply, MAX_TEXT, MAX_TRACKER_ID, ReplyError, Retry};
 pub use scrape::{ScrapeQuery, ScrapeReply, scrape_url};
