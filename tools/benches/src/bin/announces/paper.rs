@@ -94,7 +94,8 @@ pub(crate) fn ratios(rows: &[Row], cases: &[(Shape, Way, &str)]) -> String {
 /// Which versions were measured.
 pub(crate) fn versions(programs: &[Program], folders: &Folders) -> String {
     let mut text = String::new();
-    for program in programs {
+    // One package serves both HTTP and UDP.
+    for program in programs.iter().filter(|program| **program != Program::NodeUdp) {
         match program.place(folders) {
             Some(_) => {
                 let _ = writeln!(text, "* {}: {}", program.name(), program.version(folders));

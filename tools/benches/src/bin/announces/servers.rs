@@ -11,6 +11,8 @@ use crate::load::{Shape, hash};
 
 /// The core of servers, and that of loads.
 pub(crate) const CORES: (&str, &str) = ("0", "1");
+/// Why a server that is nowhere does not start.
+pub(crate) const NOT_HERE: &str = "is not installed";
 /// How long a server may take to listen.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -122,7 +124,7 @@ impl Drop for Server {
 impl Server {
     /// Starts one and waits until it listens.
     pub(crate) fn start(program: Program, folders: &Folders) -> Result<Self, String> {
-        let place = program.place(folders).ok_or("is not installed")?;
+        let place = program.place(folders).ok_or(NOT_HERE)?;
         let address = free_port()?;
         let dir = folders.scratch.join(format!("{}-{}", program.name().replace(' ', "-"), address.port()));
         fs::create_dir_all(&dir).map_err(|error| error.to_string())?;
