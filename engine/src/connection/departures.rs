@@ -20,8 +20,10 @@ pub(crate) const LOOK: Duration = Duration::from_millis(4);
 /// What the connection carries in this time and a round trip may be on its way and counts as sent:
 /// acknowledgements wait in the far side's queue as our blocks do in ours.
 const ON_ITS_WAY: Duration = Duration::from_millis(12);
-/// The rate is measured over at least this time.
+/// The rate is measured over at least this time; for so long an answer is good for more than one question.
 const MEASURE: Duration = Duration::from_millis(20);
+/// After so long without a block the last answers say nothing of the link any more.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// The blocks of one connection that the system holds.
 #[derive(Debug)]
@@ -32,8 +34,12 @@ pub(crate) struct Departures {
     written: u64,
     /// Blocks, each with what was written up to its end.
     waiting: VecDeque<(u64, Span)>,
-    /// When the last measurement was, and what had been acknowledged.
-    measured: (Instant, u64),
+    /// When the last block was written.
+    spoke: Instant,
+    /// When the last measurement was since the last pause, and what had been acknowledged.
+    measured: Option<(Instant, u64)>,
+    /// The same of the last answer.
+    answered: Option<(Instant, u64)>,
     /// Bytes in a second.
     rate: u64,
 }
@@ -45,7 +51,9 @@ impl Departures {
             asks: asks.zip(ends).map(|(asks, (ours, theirs))| (asks, ours, theirs)),
             written: 0,
             waiting: VecDeque::new(),
-            measured: (Instant::now(), 0),
+            spoke: Instant::now(),
+            measured: None,
+            answered: None,
             rate: 0,
         }
     }
@@ -62,22 +70,36 @@ impl Departures {
 
     /// A block was written: `bytes` with its head.
     pub(crate) fn wrote_block(&mut self, span: Span, bytes: usize) {
-        if self.waiting.is_empty() {
-            // Silence before says nothing of the link.
-            self.measured = (Instant::now(), self.written);
+        let now = Instant::now();
+        if now.duration_since(self.spoke) >= PAUSE {
+            (self.measured, self.answered) = (None, None);
         }
+        self.spoke = now;
         self.written += bytes as u64;
         self.waiting.push_back((self.written, span));
     }
 
     /// The blocks that have left since the last call, in order.
     pub(crate) fn left(&mut self) -> Vec<Span> {
+        let now = Instant::now();
+        if self.is_no_time(now) {
+            return self.end();
+        }
         let answer = self.asks.as_ref().and_then(|(asks, ours, theirs)| asks.ask(*ours, *theirs).ok());
         if let Some(standing) = answer {
-            return self.leave(standing, Instant::now());
+            return self.leave(standing, now);
         }
         self.asks = None;
         self.end()
+    }
+
+    /// Whether all that may be unacknowledged is what the link carries in no time, going by the last
+    /// answer: on a fast one nobody needs to be asked for each block.
+    fn is_no_time(&self, now: Instant) -> bool {
+        self.answered.is_some_and(|(at, acknowledged)| {
+            let most = self.written.saturating_sub(acknowledged);
+            now.duration_since(at) < MEASURE && most <= bytes_in(self.rate, ON_ITS_WAY)
+        })
     }
 
     /// All that wait: the connection ends, and nobody will know.
@@ -87,12 +109,13 @@ impl Departures {
 
     fn leave(&mut self, standing: Standing, now: Instant) -> Vec<Span> {
         let acknowledged = self.written.saturating_sub(u64::from(standing.unacknowledged));
-        let (since, before) = self.measured;
+        self.answered = Some((now, acknowledged));
+        let (since, before) = *self.measured.get_or_insert((now, acknowledged));
         let passed = now.duration_since(since);
         if passed >= MEASURE {
             let rate = per_second(acknowledged.saturating_sub(before), passed);
             self.rate = self.rate.midpoint(rate);
-            self.measured = (now, acknowledged);
+            self.measured = Some((now, acknowledged));
         }
         let on_its_way = bytes_in(self.rate, standing.round_trip + ON_ITS_WAY);
         let gone = acknowledged.saturating_add(on_its_way);
@@ -137,7 +160,7 @@ mod tests {
     fn a_block_has_left_when_its_last_byte_is_acknowledged() {
         let spans = spans(3);
         let mut departures = written(&spans);
-        let now = departures.measured.0;
+        let now = Instant::now();
         assert_eq!(departures.leave(unacknowledged(3 * BLOCK), now), []);
         assert_eq!(departures.leave(unacknowledged(2 * BLOCK + 1), now), []);
         assert_eq!(departures.leave(unacknowledged(BLOCK), now), spans[..2]);
@@ -151,11 +174,18 @@ mod tests {
     fn on_a_fast_link_what_is_on_its_way_does_not_hold_up_the_rest() {
         let spans = spans(64);
         let mut departures = written(&spans);
-        let later = departures.measured.0 + MEASURE;
+        let now = Instant::now();
+        assert_eq!(departures.leave(unacknowledged(64 * BLOCK), now), []);
+        let later = now + MEASURE;
         // 32 blocks in 20 ms: 9 of them fit into 12 ms at half of that rate, 16 more into a round trip.
         assert_eq!(departures.leave(unacknowledged(32 * BLOCK), later), spans[..41]);
         let far = Standing { round_trip: Duration::from_millis(20), ..unacknowledged(32 * BLOCK) };
         assert_eq!(departures.leave(far, later), spans[41..57]);
+        assert!(!departures.is_no_time(later), "32 blocks may be under way");
+        assert_eq!(departures.leave(unacknowledged(9 * BLOCK), later), spans[57..]);
+        assert!(departures.is_no_time(later) && !departures.is_no_time(later + MEASURE));
+        departures.wrote(BLOCK);
+        assert!(!departures.is_no_time(later), "10 blocks are more than 12 ms");
     }
 
     #[test]
