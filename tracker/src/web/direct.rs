@@ -118,10 +118,10 @@ fn answer(web: &Web, ends: Ends, asked: &Asked<'_>, told: &mut Told, out: &mut V
     if asked.closes {
         out.extend_from_slice(b"connection: close\r\n");
     }
-    out.extend_from_slice(b"content-length: ");
-    // The length is known when the body is there: its place is kept free.
-    let place = out.len();
-    out.extend_from_slice(b"      \r\n\r\n");
+    // The length is known when the body is there: room for its digits is kept free.
+    out.extend_from_slice(b"content-length:       ");
+    let room_end = out.len();
+    out.extend_from_slice(b"\r\n\r\n");
     let body = out.len();
     if !web.admits(ends.from.ip()) {
         out.extend(announce::hurried());
@@ -132,7 +132,7 @@ fn answer(web: &Web, ends: Ends, asked: &Asked<'_>, told: &mut Told, out: &mut V
     }
     let mut digits = Vec::with_capacity(8);
     decimal(&mut digits, u64::try_from(out.len() - body).unwrap_or(0));
-    if let Some(place) = out.get_mut(place..place + digits.len()) {
-        place.copy_from_slice(&digits);
+    if let Some(room) = out.get_mut(room_end - digits.len()..room_end) {
+        room.copy_from_slice(&digits);
     }
 }
