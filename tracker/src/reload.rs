@@ -54,6 +54,9 @@ pub(crate) async fn on_hangup(
             held.max_unlisted = config.registry.max_unlisted;
             held.max_announcers_per_address = config.registry.max_announcers_per_address;
             held.max_announced_per_address = config.registry.max_announced_per_address;
+            held.requests = config.registry.requests;
+            held.messages = config.registry.messages;
+            held.message_bytes = config.registry.message_bytes;
         });
         let (taken, left) = changed(&held, &new);
         tell(&taken, &left);

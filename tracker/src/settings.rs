@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::ParseIntError;
 use std::time::Duration;
 
+use registry::Rate;
 use runtime::telemetry::Rotation;
 use serde::{Deserialize, Serialize};
 use shared::control::{DEFAULT_PORT, MessageLog};
@@ -14,6 +15,12 @@ use crate::web::PageNames;
 
 /// Bytes of a megabyte of log.
 const MEGABYTE: u64 = 1_000_000;
+/// Bytes of a kilobyte of messages.
+const KILOBYTE: u64 = 1_024;
+/// Seconds whose requests may come at once.
+const REQUESTS_AT_ONCE: u64 = 4;
+/// Seconds whose messages may come at once.
+const MESSAGES_AT_ONCE: u64 = 10;
 
 /// The settings with their defaults; each can stand in `tracker.toml`, in the environment as
 /// `TRACKER_` and its name in capitals, or (some of them) on the command line.
@@ -62,6 +69,12 @@ pub struct Settings {
     pub http_requests_per_second: u32,
     /// Requests of one address over UDP each second, and twice as many at once; 0 for no limit.
     pub udp_requests_per_second: u32,
+    /// Requests of one peer in a second; those of four seconds may come at once.
+    pub requests_per_second: u64,
+    /// Messages of one peer in a second; those of ten seconds may come at once.
+    pub messages_per_second: u64,
+    /// Kilobytes of messages in a second to one person, to one room, and to all.
+    pub message_kilobytes_per_second: u64,
     /// What an `ok` survives: `full` also a loss of power, `normal` only the end of the program.
     pub sync: Sync,
 }
@@ -90,6 +103,9 @@ impl Default for Settings {
             torrents_per_address: config.registry.max_announced_per_address,
             http_requests_per_second: config.http_requests_per_second,
             udp_requests_per_second: config.udp_requests_per_second,
+            requests_per_second: config.registry.requests.per_second,
+            messages_per_second: config.registry.messages.per_second,
+            message_kilobytes_per_second: config.registry.message_bytes.per_second / KILOBYTE,
             sync: Sync::default(),
         }
     }
@@ -126,7 +142,7 @@ pub enum UnfitSetting {
 
 impl Settings {
     /// The names of all settings.
-    pub const KEYS: [&'static str; 21] = [
+    pub const KEYS: [&'static str; 24] = [
         "listen",
         "http",
         "unknown_torrents",
@@ -147,11 +163,14 @@ impl Settings {
         "torrents_per_address",
         "http_requests_per_second",
         "udp_requests_per_second",
+        "requests_per_second",
+        "messages_per_second",
+        "message_kilobytes_per_second",
         "sync",
     ];
 
     /// Those that a running tracker takes over when the file is read again.
-    pub(crate) const RELOADED: [&'static str; 11] = [
+    pub(crate) const RELOADED: [&'static str; 14] = [
         "unknown_torrents",
         "log_messages",
         "log",
@@ -163,6 +182,9 @@ impl Settings {
         "max_torrents",
         "clients_per_address",
         "torrents_per_address",
+        "requests_per_second",
+        "messages_per_second",
+        "message_kilobytes_per_second",
     ];
 
     /// A `tracker.toml` in which every setting stands as a comment, with what it means.
@@ -191,6 +213,15 @@ impl Settings {
         for (name, value) in [("max_clients", self.max_clients), ("max_torrents", self.max_torrents)] {
             if !(1..=100_000_000).contains(&value) {
                 return Err(UnfitSetting::Range { name, least: 1, most: 100_000_000 });
+            }
+        }
+        for (name, value) in [
+            ("requests_per_second", self.requests_per_second),
+            ("messages_per_second", self.messages_per_second),
+            ("message_kilobytes_per_second", self.message_kilobytes_per_second),
+        ] {
+            if !(1..=1_000_000).contains(&value) {
+                return Err(UnfitSetting::Range { name, least: 1, most: 1_000_000 });
             }
         }
         if !(1..=1_000).contains(&self.log_files) {
@@ -223,6 +254,19 @@ impl Settings {
                 max_unlisted: self.max_torrents,
                 max_announcers_per_address: or_any(self.clients_per_address),
                 max_announced_per_address: or_any(self.torrents_per_address),
+                requests: Rate {
+                    burst: REQUESTS_AT_ONCE * self.requests_per_second,
+                    per_second: self.requests_per_second,
+                },
+                messages: Rate {
+                    burst: MESSAGES_AT_ONCE * self.messages_per_second,
+                    per_second: self.messages_per_second,
+                },
+                // What may come at once stays below what an outbox holds, whatever may come in a second.
+                message_bytes: Rate {
+                    per_second: KILOBYTE * self.message_kilobytes_per_second,
+                    ..defaults.registry.message_bytes
+                },
                 ..defaults.registry
             },
             ..defaults
@@ -283,7 +327,13 @@ mod tests {
         let mut keys = Settings::KEYS;
         keys.sort_unstable();
         assert_eq!(names, keys);
-        assert_eq!(Settings::default().config().unwrap().listen.port(), 5000);
+        let config = Settings::default().config().unwrap();
+        assert_eq!(config.listen.port(), 5000);
+        let defaults = TrackerConfig::default().registry;
+        assert_eq!(
+            config.registry,
+            registry::Config { version: config.registry.version.clone(), ..defaults }
+        );
     }
 
     #[test]
