@@ -1,1 +1,5 @@
-//! Nothing but a home for the benchmarks in `benches/` and for `rivals/`, which measures whole programs.
+//! Nothing but a home for the benchmarks in `benches/`, for `rivals/`, which measures whole programs, and for the
+//! words that several of them share.
+
+#[cfg(feature = "vocabulary")]
+pub mod vocabulary;

@@ -9,6 +9,9 @@ use crate::needs;
 use crate::step::{self, Failed};
 use crate::{e2e, workspace};
 
+/// Programs that the tracker's sessions are measured beside; their Debian packages have the same names.
+const SESSIONS: [&str; 2] = ["redis-server", "nats-server"];
+
 /// `alone`, `bulk`, `crowd`, `micro`, `picker`, `search` or `tracker`.
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failed> {
     match arguments.split_first() {
@@ -17,7 +20,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failed> {
         Some((word, rest)) if word == "crowd" => rivals("crowd.py", &["ip", "tc", "unshare"], rest),
         Some((word, rest)) if word == "micro" => micro(rest),
         Some((word, _)) if word == "picker" => picker(),
-        Some((word, rest)) if word == "search" => search(rest),
+        Some((word, rest)) if word == "search" => program("search", rest),
         Some((word, rest)) if word == "tracker" => tracker(rest),
         _ => {
             let words = "alone, or bulk, or crowd, or micro, or picker, or search, or tracker";
@@ -33,30 +36,40 @@ fn picker() -> Result<(), Failed> {
     step::run(command)
 }
 
-/// The tracker's index with a hundred thousand shares, or as many as are said.
-fn search(arguments: &[String]) -> Result<(), Failed> {
+/// A program of `tools/benches` that is built only for this: its feature has its name.
+fn program(name: &str, arguments: &[String]) -> Result<(), Failed> {
     let mut command = workspace::cargo();
-    command.args([
-        "run",
-        "--release",
-        "--package",
-        "benches",
-        "--features",
-        "search",
-        "--bin",
-        "search",
-        "--",
-    ]);
+    command.args(["run", "--release", "--package", "benches", "--features", name, "--bin", name, "--"]);
     command.args(arguments);
     step::run(command)
 }
 
-/// The tracker beside others: `announces`.
+/// The tracker beside others: `announces` or `sessions`.
 fn tracker(arguments: &[String]) -> Result<(), Failed> {
     match arguments.split_first() {
         Some((word, rest)) if word == "announces" => announces(rest),
-        _ => Err(Failed::new("what of the tracker?\n  try: cargo xtask bench tracker announces")),
+        Some((word, rest)) if word == "sessions" => sessions(rest),
+        _ => {
+            let words = "announces, or cargo xtask bench tracker sessions";
+            Err(Failed::new(format!("what of the tracker?\n  try: cargo xtask bench tracker {words}")))
+        }
     }
+}
+
+/// Thousands of JSON sessions: memory, logins, searches, messages, one to many beside Redis and NATS.
+fn sessions(arguments: &[String]) -> Result<(), Failed> {
+    if !needs::answers(Command::new("taskset").arg("--version")) {
+        return Err(Failed::new("taskset is missing\n  try: apt-get install util-linux"));
+    }
+    let is_missing = |program: &&str| !needs::answers(Command::new(program).arg("--version"));
+    let missing: Vec<&str> = SESSIONS.into_iter().filter(is_missing).collect();
+    if !missing.is_empty() {
+        needs::install(&missing)?;
+    }
+    let mut build = workspace::cargo();
+    build.args(["build", "--release", "--package", "tracker"]);
+    step::run(build)?;
+    program("sessions", arguments)
 }
 
 /// Announces over HTTP and UDP, memory, floods and churn, beside the trackers that are here.

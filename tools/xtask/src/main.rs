@@ -59,8 +59,8 @@ const WORDS: [Word; 8] = [
     },
     Word {
         name: "bench",
-        arguments: "bulk [--help] | crowd [--help] | micro [FILTER] | picker | search [SHARES]",
-        about: "bulk, crowd: whole programs against aria2 and libtorrent; micro: criterion; picker, search: a table",
+        arguments: "bulk [--help] | crowd [--help] | micro [FILTER] | picker | search [SHARES] | tracker WHAT",
+        about: "bulk, crowd: whole programs against aria2 and libtorrent; micro: criterion; picker, search: a table; tracker: under load",
         run: bench::run,
     },
     Word {
