@@ -10,10 +10,10 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::time::{Instant, timeout_at};
 
-/// Free room that a read is given at least; an idle stream holds no more than this.
-const ROOM: usize = 2 * 1024;
-/// A buffer that grew beyond this for a long line is given back afterwards.
-const KEEP: usize = 16 * 1024;
+/// Free room that a read is given at least; an idle stream holds no more than this. A stream that fills what
+/// it is given is given twice as much, up to the most.
+const ROOM: usize = 512;
+const MOST_ROOM: usize = 16 * 1024;
 
 /// Why there is no next line.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +50,8 @@ pub struct LineReader<R> {
     used: usize,
     /// Bytes of `buffer`, from its start, in which no further line feed is.
     searched: usize,
+    /// Free room for the next read.
+    room: usize,
     limit: usize,
     patience: Duration,
     /// When the line that is now coming must be whole.
@@ -59,7 +61,7 @@ pub struct LineReader<R> {
 impl<R: AsyncRead + Unpin> LineReader<R> {
     /// A reader of lines of at most `limit` bytes, each whole within `patience` from its first byte.
     pub fn new(stream: R, limit: usize, patience: Duration) -> Self {
-        Self { stream, buffer: Vec::new(), used: 0, searched: 0, limit, patience, deadline: None }
+        Self { stream, buffer: Vec::new(), used: 0, searched: 0, room: ROOM, limit, patience, deadline: None }
     }
 
     /// From the next line on, lines may hold `limit` bytes.
@@ -111,17 +113,20 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
     }
 
     async fn read(&mut self) -> Result<usize, LineError> {
-        if self.buffer.capacity() - self.buffer.len() < ROOM {
-            self.buffer.reserve(ROOM);
+        if self.buffer.capacity() - self.buffer.len() < self.room {
+            self.buffer.reserve(self.room);
         }
+        let room = self.buffer.capacity() - self.buffer.len();
         let read = self.stream.read_buf(&mut self.buffer);
-        match self.deadline {
-            None => Ok(read.await?),
+        let read = match self.deadline {
+            None => read.await?,
             Some(deadline) => match timeout_at(deadline, read).await {
-                Ok(read) => Ok(read?),
-                Err(_) => Err(LineError::TooSlow { limit: self.patience }),
+                Ok(read) => read?,
+                Err(_) => return Err(LineError::TooSlow { limit: self.patience }),
             },
-        }
+        };
+        self.room = if read == room { (2 * room).min(MOST_ROOM) } else { ROOM.max(self.room / 2) };
+        Ok(read)
     }
 
     fn find_line_feed(&mut self) -> Option<usize> {
@@ -138,7 +143,7 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
             self.searched -= self.used;
             self.used = 0;
         }
-        if self.buffer.is_empty() && self.buffer.capacity() > KEEP {
+        if self.buffer.is_empty() && self.buffer.capacity() > self.room {
             self.buffer = Vec::new();
         }
     }

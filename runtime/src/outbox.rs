@@ -6,8 +6,11 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use tokio::sync::Notify;
+
+/// Room for lines that an empty outbox keeps: most of the time nothing waits, in thousands of them.
+const KEEP: usize = 16;
 
 /// More is waiting than the bound allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +34,8 @@ struct Shared {
     changed: Notify,
     /// Something was taken, or closed.
     drained: Notify,
+    /// Closed. Apart from the others: what is written again and again must not wake whoever waits for this.
+    ended: Notify,
 }
 
 /// A line, and what it waits for.
@@ -40,7 +45,7 @@ struct Line {
     /// The number that must be released before it may be taken; 0 for none.
     number: u64,
     /// What is said when that number is given up.
-    otherwise: Option<Bytes>,
+    otherwise: Option<Box<Bytes>>,
 }
 
 impl Line {
@@ -63,8 +68,13 @@ struct State {
 impl Outbox {
     /// An empty outbox for at most `limit` bytes.
     pub fn new(limit: usize) -> Self {
-        let shared =
-            Shared { limit, state: Mutex::default(), changed: Notify::new(), drained: Notify::new() };
+        let shared = Shared {
+            limit,
+            state: Mutex::default(),
+            changed: Notify::new(),
+            drained: Notify::new(),
+            ended: Notify::new(),
+        };
         Self { shared: Arc::new(shared) }
     }
 
@@ -75,6 +85,11 @@ impl Outbox {
     /// Puts a line at the end. After [`Self::close`] it is dropped, as if the reader had gone.
     pub fn push(&self, line: Bytes) -> Result<(), Overflow> {
         self.put(Line::plain(line))
+    }
+
+    /// Puts a line at the end, unless more than `lagging` bytes wait: then it is left out.
+    pub fn push_unless(&self, line: Bytes, lagging: usize) -> Result<(), Overflow> {
+        if self.pending() > lagging { Ok(()) } else { self.push(line) }
     }
 
     /// Puts a line that, with all that come after it, waits until `number` is released or given up.
@@ -105,7 +120,7 @@ impl Outbox {
 
     /// An answer that waits until `number` is released; `otherwise` is said if it is given up.
     pub fn push_answer_after(&self, line: Bytes, number: u64, otherwise: Bytes) {
-        self.put_answer(Line { bytes: line, number, otherwise: Some(otherwise) });
+        self.put_answer(Line { bytes: line, number, otherwise: Some(Box::new(otherwise)) });
     }
 
     fn put_answer(&self, line: Line) {
@@ -134,7 +149,7 @@ impl Outbox {
             line.number = 0;
             if let Some(otherwise) = line.otherwise.take() {
                 *pending = *pending - line.bytes.len() + otherwise.len();
-                line.bytes = otherwise;
+                line.bytes = *otherwise;
             }
         }
         drop(state);
@@ -163,28 +178,33 @@ impl Outbox {
     fn wake_all(&self) {
         self.shared.changed.notify_one();
         self.shared.drained.notify_waiters();
+        self.shared.ended.notify_waiters();
     }
 
     /// Waits until it is closed.
     pub async fn closed(&self) {
-        self.wait(|state| state.closed).await;
+        self.wait(&self.shared.ended, |state| state.closed).await;
     }
 
     /// Waits until at most `bytes` wait or are being written, or it is closed.
     pub async fn drained(&self, bytes: usize) {
-        self.wait(|state| state.closed || state.pending <= bytes).await;
+        let done = |state: &State| state.closed || state.pending <= bytes;
+        // Nearly always so: then nothing is registered anywhere.
+        if !done(&self.state()) {
+            self.wait(&self.shared.drained, done).await;
+        }
     }
 
-    async fn wait(&self, done: impl Fn(&State) -> bool) {
+    async fn wait(&self, change: &Notify, done: impl Fn(&State) -> bool) {
         loop {
-            let drained = self.shared.drained.notified();
-            tokio::pin!(drained);
+            let changed = change.notified();
+            tokio::pin!(changed);
             // Registered before looking, so that no change slips in between.
-            drained.as_mut().enable();
+            changed.as_mut().enable();
             if done(&self.state()) {
                 return;
             }
-            drained.await;
+            changed.await;
         }
     }
 
@@ -193,9 +213,10 @@ impl Outbox {
         self.state().pending
     }
 
-    /// Waits for lines and takes at most `bytes` of them (one line at least). What was taken before
-    /// counts as written. `None` after the last line of a closed outbox. May be dropped at any await.
-    pub async fn take(&self, bytes: usize) -> Option<Vec<Bytes>> {
+    /// Waits for lines and takes at most `bytes` of them (one line at least), one behind the other. What was
+    /// taken before counts as written. `None` after the last line of a closed outbox. May be dropped at any
+    /// await.
+    pub async fn take(&self, bytes: usize) -> Option<Bytes> {
         loop {
             let changed = self.shared.changed.notified();
             {
@@ -204,16 +225,7 @@ impl Outbox {
                     state.pending -= std::mem::take(&mut state.taken);
                     self.shared.drained.notify_waiters();
                 }
-                let mut batch = Vec::new();
-                while let Some(line) = state.lines.front() {
-                    let is_full = !batch.is_empty() && state.taken + line.bytes.len() > bytes;
-                    if is_full || line.number > state.released {
-                        break;
-                    }
-                    state.taken += line.bytes.len();
-                    batch.extend(state.lines.pop_front().map(|line| line.bytes));
-                }
-                if !batch.is_empty() {
+                if let Some(batch) = state.take(bytes) {
                     return Some(batch);
                 }
                 if state.closed && state.lines.is_empty() {
@@ -222,6 +234,35 @@ impl Outbox {
             }
             changed.await;
         }
+    }
+}
+
+impl State {
+    /// The first lines that may be taken, as one piece: for a single line that everybody is told, the bytes
+    /// that all share.
+    fn take(&mut self, bytes: usize) -> Option<Bytes> {
+        let (mut count, mut length) = (0, 0);
+        for line in &self.lines {
+            let is_full = count > 0 && length + line.bytes.len() > bytes;
+            if is_full || line.number > self.released {
+                break;
+            }
+            (count, length) = (count + 1, length + line.bytes.len());
+        }
+        let batch = match count {
+            0 => return None,
+            1 => self.lines.pop_front()?.bytes,
+            _ => {
+                let mut batch = BytesMut::with_capacity(length);
+                self.lines.drain(..count).for_each(|line| batch.extend_from_slice(&line.bytes));
+                batch.freeze()
+            }
+        };
+        self.taken = length;
+        if self.lines.is_empty() && self.lines.capacity() > KEEP {
+            self.lines = VecDeque::new();
+        }
+        Some(batch)
     }
 }
 
@@ -236,8 +277,8 @@ mod tests {
             outbox.push(Bytes::from_static(line.as_bytes())).unwrap();
         }
         outbox.close();
-        assert_eq!(outbox.take(8).await.unwrap(), ["one\n", "two\n"]);
-        assert_eq!(outbox.take(1).await.unwrap(), ["three\n"]);
+        assert_eq!(outbox.take(8).await.unwrap(), "one\ntwo\n");
+        assert_eq!(outbox.take(1).await.unwrap(), "three\n");
         assert_eq!(outbox.take(8).await, None);
         assert_eq!(outbox.pending(), 0);
     }
@@ -248,11 +289,11 @@ mod tests {
         outbox.push(Bytes::from_static(b"12345678")).unwrap();
         assert_eq!(outbox.push(Bytes::from_static(b"123")), Err(Overflow { limit: 10 }));
         // What is being written still counts: the socket has not taken it.
-        assert_eq!(outbox.take(100).await.unwrap().len(), 1);
+        assert_eq!(outbox.take(100).await.unwrap().len(), 8);
         assert_eq!(outbox.push(Bytes::from_static(b"123")), Err(Overflow { limit: 10 }));
         outbox.close_with(Bytes::from_static(b"bye"));
         outbox.push(Bytes::from_static(b"too late")).unwrap();
-        assert_eq!(outbox.take(100).await.unwrap(), ["bye"]);
+        assert_eq!(outbox.take(100).await.unwrap(), "bye");
         assert_eq!(outbox.take(100).await, None);
     }
 
@@ -264,10 +305,10 @@ mod tests {
             let outbox = outbox.clone();
             async move { outbox.drained(4).await }
         });
-        assert_eq!(outbox.take(100).await.unwrap().len(), 1);
+        assert_eq!(outbox.take(100).await.unwrap().len(), 13);
         assert!(!waiting.is_finished());
         outbox.push_answer(Bytes::from_static(b"x"));
-        assert_eq!(outbox.take(100).await.unwrap(), ["x"]);
+        assert_eq!(outbox.take(100).await.unwrap(), "x");
         waiting.await.unwrap();
         outbox.close();
         outbox.closed().await;
@@ -280,7 +321,7 @@ mod tests {
         outbox.push(line("now")).unwrap();
         outbox.push_answer_after(line("kept"), 7, line("not kept"));
         outbox.push(line("later")).unwrap();
-        assert_eq!(outbox.take(100).await.unwrap(), ["now"]);
+        assert_eq!(outbox.take(100).await.unwrap(), "now");
         let waiting = crate::spawn("waiting", {
             let outbox = outbox.clone();
             async move { outbox.take(100).await }
@@ -289,12 +330,12 @@ mod tests {
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());
         outbox.release(7);
-        assert_eq!(waiting.await.unwrap().unwrap(), ["kept", "later"]);
+        assert_eq!(waiting.await.unwrap().unwrap(), "keptlater");
         outbox.push_answer_after(line("kept"), 8, line("not kept"));
         outbox.push_after(line("a push"), 9).unwrap();
         outbox.close();
         outbox.give_up();
-        assert_eq!(outbox.take(100).await.unwrap(), ["not kept", "a push"]);
+        assert_eq!(outbox.take(100).await.unwrap(), "not kepta push");
         assert_eq!(outbox.take(100).await, None);
         assert_eq!(outbox.pending(), 0);
     }
@@ -307,6 +348,6 @@ mod tests {
             async move { outbox.take(10).await }
         });
         outbox.push(Bytes::from_static(b"x")).unwrap();
-        assert_eq!(reader.await.unwrap().unwrap(), ["x"]);
+        assert_eq!(reader.await.unwrap().unwrap(), "x");
     }
 }

@@ -9,7 +9,7 @@ mod keeping;
 mod meeting;
 mod view;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -66,7 +66,8 @@ struct Inner {
     clock: Clock,
     registry: Registry,
     rng: StdRng,
-    outboxes: BTreeMap<SessionKey, Outbox>,
+    /// Found thousands of times for each thing that is said to all: no order is needed.
+    outboxes: HashMap<SessionKey, Outbox>,
     last_key: u64,
     stopping: bool,
     /// Where what lasts goes, for a tracker that has a folder.
@@ -93,7 +94,7 @@ impl Hub {
             clock,
             registry,
             rng: rand::make_rng(),
-            outboxes: BTreeMap::new(),
+            outboxes: HashMap::new(),
             last_key: 0,
             stopping: false,
             journal: None,
@@ -224,10 +225,10 @@ impl Hub {
         inner.tally();
         inner.keep(&[Event::Restarted { at: runtime::clock::wall_millis() }]);
         let last = Bytes::from(write_push(&Push::Bye { reason: "the tracker stops".to_owned() }));
-        for outbox in inner.outboxes.values() {
+        inner.outboxes.values().for_each(|outbox| {
             outbox.push_answer(last.clone());
             outbox.close();
-        }
+        });
         inner.outboxes.len()
     }
 
@@ -307,15 +308,18 @@ impl Inner {
             let is_for_one = delivery.to.len() == 1;
             for session in delivery.to {
                 let Some(outbox) = self.outboxes.get(&session) else { continue };
-                if delivery.urgency == Urgency::Advisory && outbox.pending() > LAGGING {
-                    continue;
-                }
-                // What one person is told must be true also after a crash.
+                let is_advisory = delivery.urgency == Urgency::Advisory;
                 let pushed = match promise {
-                    Some(Kept::At(number)) if is_for_one => outbox.push_after(line.clone(), number),
+                    // What one person is told must be true also after a crash.
+                    Some(Kept::At(_)) if is_for_one && is_advisory && outbox.pending() > LAGGING => continue,
+                    Some(Kept::At(number)) if is_for_one => {
+                        let pushed = outbox.push_after(line.clone(), number);
+                        self.wait_for(promise, outbox);
+                        pushed
+                    }
+                    _ if is_advisory => outbox.push_unless(line.clone(), LAGGING),
                     _ => outbox.push(line.clone()),
                 };
-                self.wait_for(promise.filter(|_| is_for_one), outbox);
                 if let Err(overflow) = pushed {
                     let reason = format!("too slow a reader: {overflow}");
                     outbox.close_with(Bytes::from(write_push(&Push::Bye { reason })));

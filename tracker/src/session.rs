@@ -119,8 +119,7 @@ async fn discard(mut from: OwnedReadHalf) {
 }
 
 async fn write_all(to: &mut OwnedWriteHalf, outbox: &Outbox, patience: Duration) -> Ending {
-    while let Some(batch) = outbox.take(BATCH).await {
-        let bytes: Bytes = if let [one] = batch.as_slice() { one.clone() } else { batch.concat().into() };
+    while let Some(bytes) = outbox.take(BATCH).await {
         match timeout(patience, to.write_all(&bytes)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return Ending::lost(format!("connection broke: {error}")),

@@ -57,7 +57,7 @@ impl Hub {
             }
         }
         let said = outbox.take(1).await;
-        Ok(said.is_some_and(|said| said.iter().any(|line| line.as_ref() == KEPT)))
+        Ok(said.is_some_and(|said| said == KEPT))
     }
 
     /// Why nothing can be kept on disk at present, if so.
