@@ -14,11 +14,16 @@ pub fn search_key(text: &str) -> String {
 /// A nick as it is told apart: without case, composed, and with letters of other alphabets that
 /// look like Latin ones taken for these, so that nobody can be taken for somebody else.
 pub(crate) fn nick_key(nick: &str) -> String {
+    if nick.is_ascii() {
+        // Nothing to compose, and asked for with each message.
+        return nick.chars().map(|c| looks_like(c.to_ascii_lowercase())).collect();
+    }
     let lower: String = nick.nfkc().flat_map(char::to_lowercase).collect();
     lower.nfkc().map(looks_like).collect()
 }
 
-/// Letters and what is taken for them: Cyrillic, Greek, and Latin ones of another shape.
+/// Letters and what is taken for them: Cyrillic, Greek, and Latin ones of another shape. Those of ASCII stand in
+/// [`looks_like`].
 const LOOK_ALIKES: [(char, &str); 18] = [
     ('a', "аα"),
     ('b', "вβ"),
@@ -26,12 +31,12 @@ const LOOK_ALIKES: [(char, &str); 18] = [
     ('d', "ԁ"),
     ('e', "еёε"),
     ('h', "нһ"),
-    ('i', "іїӏιıl1|"),
+    ('i', "іїӏιı"),
     ('j', "ј"),
     ('k', "кκ"),
     ('m', "м"),
     ('n', "η"),
-    ('o', "оο0"),
+    ('o', "оο"),
     ('p', "рρ"),
     ('q', "ԛ"),
     ('s', "ѕ"),
@@ -41,6 +46,12 @@ const LOOK_ALIKES: [(char, &str); 18] = [
 ];
 
 fn looks_like(c: char) -> char {
+    match c {
+        'l' | '1' | '|' => return 'i',
+        '0' => return 'o',
+        _ if c.is_ascii() => return c,
+        _ => {}
+    }
     LOOK_ALIKES.iter().find(|(_, others)| others.contains(c)).map_or(c, |(letter, _)| *letter)
 }
 

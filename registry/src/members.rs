@@ -15,6 +15,9 @@ use crate::event::NewMember;
 use crate::fold::{nearest, nick_key};
 use crate::identity::MemberId;
 
+/// Steps that cost as much as one look into the map.
+const WALK: usize = 12;
+
 /// Someone who is here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Member {
@@ -97,6 +100,24 @@ impl Members {
 
     pub(crate) fn get(&self, peer: MemberId) -> Option<&Member> {
         self.peers.get(&peer)
+    }
+
+    /// Of some in the order of their ids, who is here with a connection's id. Many of them are found by one walk
+    /// through all, few by looking for each.
+    pub(crate) fn of_peers<'a>(
+        &'a self,
+        peers: impl ExactSizeIterator<Item = PeerId> + 'a,
+    ) -> impl Iterator<Item = (PeerId, Option<&'a Member>)> {
+        let walks = peers.len().saturating_mul(WALK) >= self.peers.len();
+        let mut here = self.peers.iter().peekable();
+        peers.map(move |peer| {
+            let id = MemberId::session(peer);
+            if !walks {
+                return (peer, self.get(id));
+            }
+            while here.next_if(|(other, _)| **other < id).is_some() {}
+            (peer, here.next_if(|(other, _)| **other == id).map(|(_, member)| member))
+        })
     }
 
     pub(crate) fn get_mut(&mut self, peer: MemberId) -> Option<&mut Member> {

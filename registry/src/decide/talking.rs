@@ -156,12 +156,12 @@ impl Decider<'_> {
             }
             To::Room(room) => {
                 fate.sessions.reserve(room.members.len());
-                for peer in room.members.keys().filter(|peer| **peer != from.id.peer_id) {
-                    let here = self.state.members.get(MemberId::session(*peer));
+                for (peer, here) in self.state.members.of_peers(room.members.keys().copied()) {
                     match here.and_then(|other| other.session) {
-                        _ if is_deaf(*peer) => fate.not_now(&self.nick_of(*peer), ReceiptState::Refused),
+                        _ if peer == from.id.peer_id => {}
+                        _ if is_deaf(peer) => fate.not_now(&self.nick_of(peer), ReceiptState::Refused),
                         Some(session) => fate.sessions.push(session),
-                        None => fate.not_now(&self.nick_of(*peer), ReceiptState::Stored),
+                        None => fate.not_now(&self.nick_of(peer), ReceiptState::Stored),
                     }
                 }
             }

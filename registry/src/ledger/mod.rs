@@ -42,6 +42,8 @@ pub(crate) struct Ledger {
     pub(crate) rooms: Rooms,
     pub(crate) ignores: Ignores,
     mail: BTreeMap<PeerId, Mailbox>,
+    /// Bytes of all of it: the sum is asked for with each message to somebody who is away.
+    mail_bytes: usize,
 }
 
 impl Ledger {
@@ -100,7 +102,10 @@ impl Ledger {
             {
                 let (from, to, text) = (from.clone(), to.clone(), text.clone());
                 let letter = Past { message: *message, from, to, text, at: *at };
-                self.mail.entry(*receiver).or_default().put(letter);
+                let mailbox = self.mail.entry(*receiver).or_default();
+                let before = mailbox.bytes();
+                mailbox.put(letter);
+                self.mail_bytes = self.mail_bytes + mailbox.bytes() - before;
             }
             Event::Collected { peer, up_to } => self.collected(*peer, *up_to),
             Event::Operated { order } => {
@@ -139,8 +144,7 @@ impl Ledger {
 
     /// Whether one more text can be kept for someone who is away.
     pub(crate) fn has_room_for(&self, peer: PeerId, text: &str) -> bool {
-        self.mail.values().map(Mailbox::bytes).sum::<usize>() <= MAX_MAIL
-            && self.mail(peer).is_none_or(|mailbox| mailbox.has_room_for(text))
+        self.mail_bytes <= MAX_MAIL && self.mail(peer).is_none_or(|mailbox| mailbox.has_room_for(text))
     }
 
     /// Who was called so last, here or away.
@@ -189,12 +193,15 @@ impl Ledger {
             mailbox.drop_empty();
             !mailbox.is_empty()
         });
+        self.mail_bytes = self.mail.values().map(Mailbox::bytes).sum();
     }
 
     fn collected(&mut self, peer: PeerId, up_to: u64) {
         self.rooms.collected(peer, up_to);
         if let Some(mailbox) = self.mail.get_mut(&peer) {
+            let before = mailbox.bytes();
             mailbox.take(up_to);
+            self.mail_bytes = self.mail_bytes + mailbox.bytes() - before;
             if mailbox.is_empty() {
                 self.mail.remove(&peer);
             }
@@ -211,7 +218,7 @@ impl Ledger {
         for key in known.shares {
             self.shares.drop_holder(key, known.peer);
         }
-        self.mail.remove(&known.peer);
+        self.mail_bytes -= self.mail.remove(&known.peer).map_or(0, |mailbox| mailbox.bytes());
         self.rooms.forget(known.peer);
         self.ignores.forget(known.peer);
     }
