@@ -45,10 +45,7 @@ pub(crate) fn open(config: &StoreConfig, registry: &mut Registry) -> Result<Open
         Ok(store)
     });
     match result {
-        Ok(store) => {
-            registry.restart(loaded.last);
-            Ok(opened(Some(store), None, loaded))
-        }
+        Ok(store) => Ok(opened(Some(store), None, loaded)),
         Err(error @ (StoreError::Newer { .. } | StoreError::Foreign { .. })) => Err(error),
         Err(error @ StoreError::Damaged { .. }) => {
             registry.restart(loaded.last);
