@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::sync::Notify;
 
 /// Room for lines that an empty outbox keeps: most of the time nothing waits, in thousands of them.
-const KEEP: usize = 16;
+const KEEP: usize = 32;
 
 /// More is waiting than the bound allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +38,16 @@ struct Shared {
     ended: Notify,
 }
 
+/// A line that any number of outboxes hold, each by a pointer: thousands may have hundreds of the same lines.
+#[derive(Debug, Clone)]
+pub struct SharedLine(Arc<Line>);
+
+impl From<Bytes> for SharedLine {
+    fn from(bytes: Bytes) -> Self {
+        Self(Arc::new(Line { bytes, number: 0, otherwise: None }))
+    }
+}
+
 /// A line, and what it waits for.
 #[derive(Debug)]
 struct Line {
@@ -45,18 +55,12 @@ struct Line {
     /// The number that must be released before it may be taken; 0 for none.
     number: u64,
     /// What is said when that number is given up.
-    otherwise: Option<Box<Bytes>>,
-}
-
-impl Line {
-    fn plain(bytes: Bytes) -> Self {
-        Self { bytes, number: 0, otherwise: None }
-    }
+    otherwise: Option<Bytes>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    lines: VecDeque<Line>,
+    lines: VecDeque<SharedLine>,
     /// Lines that wait for a number up to this one may be taken.
     released: u64,
     /// Bytes in `lines` and in the batch that is being written.
@@ -83,29 +87,29 @@ impl Outbox {
     }
 
     /// Puts a line at the end. After [`Self::close`] it is dropped, as if the reader had gone.
-    pub fn push(&self, line: Bytes) -> Result<(), Overflow> {
-        self.put(Line::plain(line))
+    pub fn push(&self, line: impl Into<SharedLine>) -> Result<(), Overflow> {
+        self.put(line.into())
     }
 
     /// Puts a line at the end, unless more than `lagging` bytes wait: then it is left out.
-    pub fn push_unless(&self, line: Bytes, lagging: usize) -> Result<(), Overflow> {
+    pub fn push_unless(&self, line: impl Into<SharedLine>, lagging: usize) -> Result<(), Overflow> {
         if self.pending() > lagging { Ok(()) } else { self.push(line) }
     }
 
     /// Puts a line that, with all that come after it, waits until `number` is released or given up.
     pub fn push_after(&self, line: Bytes, number: u64) -> Result<(), Overflow> {
-        self.put(Line { bytes: line, number, otherwise: None })
+        self.put(SharedLine(Arc::new(Line { bytes: line, number, otherwise: None })))
     }
 
-    fn put(&self, line: Line) -> Result<(), Overflow> {
+    fn put(&self, line: SharedLine) -> Result<(), Overflow> {
         let mut state = self.state();
         if state.closed {
             return Ok(());
         }
-        if state.pending + line.bytes.len() > self.shared.limit {
+        if state.pending + line.0.bytes.len() > self.shared.limit {
             return Err(Overflow { limit: self.shared.limit });
         }
-        state.pending += line.bytes.len();
+        state.pending += line.0.bytes.len();
         state.lines.push_back(line);
         drop(state);
         self.shared.changed.notify_one();
@@ -115,18 +119,19 @@ impl Outbox {
     /// Puts a line that the reader itself asked for, whatever waits. Whoever answers requests calls
     /// [`Self::drained`] before the next one, so that at most one answer exceeds the bound.
     pub fn push_answer(&self, line: Bytes) {
-        self.put_answer(Line::plain(line));
+        self.put_answer(line.into());
     }
 
     /// An answer that waits until `number` is released; `otherwise` is said if it is given up.
     pub fn push_answer_after(&self, line: Bytes, number: u64, otherwise: Bytes) {
-        self.put_answer(Line { bytes: line, number, otherwise: Some(Box::new(otherwise)) });
+        let line = Line { bytes: line, number, otherwise: Some(otherwise) };
+        self.put_answer(SharedLine(Arc::new(line)));
     }
 
-    fn put_answer(&self, line: Line) {
+    fn put_answer(&self, line: SharedLine) {
         let mut state = self.state();
         if !state.closed {
-            state.pending += line.bytes.len();
+            state.pending += line.0.bytes.len();
             state.lines.push_back(line);
         }
         drop(state);
@@ -145,12 +150,10 @@ impl Outbox {
     pub fn give_up(&self) {
         let mut state = self.state();
         let State { lines, pending, released, .. } = &mut *state;
-        for line in lines.iter_mut().filter(|line| line.number > *released) {
-            line.number = 0;
-            if let Some(otherwise) = line.otherwise.take() {
-                *pending = *pending - line.bytes.len() + otherwise.len();
-                line.bytes = *otherwise;
-            }
+        for line in lines.iter_mut().filter(|line| line.0.number > *released) {
+            let said = line.0.otherwise.as_ref().unwrap_or(&line.0.bytes).clone();
+            *pending = *pending - line.0.bytes.len() + said.len();
+            *line = said.into();
         }
         drop(state);
         self.shared.changed.notify_one();
@@ -162,7 +165,7 @@ impl Outbox {
         if !state.closed {
             state.lines.clear();
             state.pending = state.taken + last.len();
-            state.lines.push_back(Line::plain(last));
+            state.lines.push_back(last.into());
             state.closed = true;
         }
         drop(state);
@@ -243,6 +246,7 @@ impl State {
     fn take(&mut self, bytes: usize) -> Option<Bytes> {
         let (mut count, mut length) = (0, 0);
         for line in &self.lines {
+            let line = &line.0;
             let is_full = count > 0 && length + line.bytes.len() > bytes;
             if is_full || line.number > self.released {
                 break;
@@ -251,10 +255,10 @@ impl State {
         }
         let batch = match count {
             0 => return None,
-            1 => self.lines.pop_front()?.bytes,
+            1 => self.lines.pop_front()?.0.bytes.clone(),
             _ => {
                 let mut batch = BytesMut::with_capacity(length);
-                self.lines.drain(..count).for_each(|line| batch.extend_from_slice(&line.bytes));
+                self.lines.drain(..count).for_each(|line| batch.extend_from_slice(&line.0.bytes));
                 batch.freeze()
             }
         };

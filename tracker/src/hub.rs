@@ -16,7 +16,7 @@ use std::thread::JoinHandle;
 use bytes::Bytes;
 use rand::rngs::StdRng;
 use registry::{Ban, Command, Decision, Event, Mute, Order, Registry, Removal, SessionKey, Torrent, Urgency};
-use runtime::{Clock, Outbox, Shutdown};
+use runtime::{Clock, Outbox, SharedLine, Shutdown};
 use shared::control::{
     Answer, Code, Counters, Departure, Entry, Person, Push, Receipt, ReceiptState, Refusal, Request,
     RoomEntry, Sent, write_answer, write_answer_unkept, write_push, write_refusal,
@@ -304,7 +304,8 @@ impl Inner {
             decision.events.iter().any(|event| matches!(event, Event::Messaged { to, .. } if to != "*"));
         let mut slow = Vec::new();
         for delivery in decision.deliveries {
-            let line = Bytes::from(write_push(&delivery.push));
+            let bytes = Bytes::from(write_push(&delivery.push));
+            let line = SharedLine::from(bytes.clone());
             let is_for_one = delivery.to.len() == 1;
             for session in delivery.to {
                 let Some(outbox) = self.outboxes.get(&session) else { continue };
@@ -313,7 +314,7 @@ impl Inner {
                     // What one person is told must be true also after a crash.
                     Some(Kept::At(_)) if is_for_one && is_advisory && outbox.pending() > LAGGING => continue,
                     Some(Kept::At(number)) if is_for_one => {
-                        let pushed = outbox.push_after(line.clone(), number);
+                        let pushed = outbox.push_after(bytes.clone(), number);
                         self.wait_for(promise, outbox);
                         pushed
                     }
