@@ -109,7 +109,7 @@ fn rooms() -> Table {
 }
 
 fn replay() -> Table {
-    let note = "A term of a school: 2,000 people who come and go, join 50 rooms, write to each other, to rooms and \
+    let note = "A term of a school: 400 people who come and go, join 20 rooms, write to each other, to rooms and \
         to all, and share 100,000 things.";
     let mut table = Table::new("Starting with much to remember", note, &FIGURES);
     replay::starts(ROUNDS, &mut table);

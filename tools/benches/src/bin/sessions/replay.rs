@@ -22,8 +22,8 @@ const SEED: u64 = 20_261_121;
 const EVENTS: u64 = 1_000_000;
 /// When it all began: milliseconds since 1970.
 const BEGIN: u64 = 1_790_000_000_000;
-const PEOPLE: usize = 2_000;
-const ROOMS: usize = 50;
+const PEOPLE: usize = 400;
+const ROOMS: usize = 20;
 /// People who stay away in the measures of memory.
 const AWAY: usize = 500;
 
