@@ -48,6 +48,12 @@ impl From<Bytes> for SharedLine {
     }
 }
 
+impl From<Vec<u8>> for SharedLine {
+    fn from(bytes: Vec<u8>) -> Self {
+        Bytes::from(bytes).into()
+    }
+}
+
 /// A line, and what it waits for.
 #[derive(Debug)]
 struct Line {

@@ -219,7 +219,7 @@ impl Session {
         let id = self.next_id;
         self.next_id += 1;
         // Only a tracker that reads nothing for a long time lets it overflow; silence ends that.
-        self.outbox.push(write_request(Some(id), request).into()).ok()?;
+        self.outbox.push(write_request(Some(id), request)).ok()?;
         Some(id)
     }
 
@@ -265,12 +265,10 @@ fn farewell(push: &Push) -> Option<&str> {
 
 async fn write_all(mut write: OwnedWriteHalf, outbox: Outbox) {
     while let Some(lines) = outbox.take(BATCH).await {
-        for line in lines {
-            if let Err(error) = write.write_all(&line).await {
-                tracing::debug!(%error, "the tracker does not read");
-                outbox.close();
-                return;
-            }
+        if let Err(error) = write.write_all(&lines).await {
+            tracing::debug!(%error, "the tracker does not read");
+            outbox.close();
+            return;
         }
     }
 }
