@@ -188,7 +188,7 @@ async fn an_answer_waits_until_it_is_kept_and_says_when_it_is_not() {
         outbox.push_answer_after(Bytes::from("kept"), number, Bytes::from("not kept"));
         journal.hold(number, &outbox);
         let line = tokio::time::timeout(PATIENCE, outbox.take(100)).await.unwrap().unwrap();
-        String::from_utf8(line.concat()).unwrap()
+        String::from_utf8(line.to_vec()).unwrap()
     };
     assert_eq!(answer(journal.push(lasting.clone())).await, "kept");
     assert_eq!(memory.len(), 5);
