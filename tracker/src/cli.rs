@@ -230,11 +230,9 @@ fn start_failure(error: &StartError) -> Failure {
     match error {
         StartError::Listen { address, source } => listen_failure(*address, source),
         StartError::Doors { address, source } => doors_failure(*address, source),
-        StartError::Store(error @ StoreError::InUse { .. }) => {
-            Failure::new(ALREADY_RUNNING, format!("{error}.\n  try: tracker --dir ANOTHER_FOLDER"))
-        }
         StartError::Store(error) => {
-            Failure::new(CANNOT_WRITE, format!("{error}.\n  try: tracker --dir ANOTHER_FOLDER"))
+            let code = if matches!(error, StoreError::InUse { .. }) { ALREADY_RUNNING } else { CANNOT_WRITE };
+            Failure::new(code, format!("{error}.\n  {}", error.advice()))
         }
     }
 }

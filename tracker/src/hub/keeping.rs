@@ -1,6 +1,7 @@
 //! What the hub keeps: lasting events go to the journal under the hub's lock, and mail counts as taken
 //! when its receiver shows that it has it. Called by the hub only.
 
+use std::cell::Cell;
 use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
@@ -26,7 +27,8 @@ impl Hub {
             Some(Checkpoint { number, events: inner.registry.checkpoint(with_infos) })
         });
         let again = config.clone();
-        let reopen = Box::new(move || store::reopen(&again));
+        let unread = Cell::new(opened.unread);
+        let reopen = Box::new(move || store::reopen(&again, &unread));
         let last = opened.loaded.last;
         let writer = journal.start(opened.result(), (snapshot, reopen)).map_err(|source| {
             StoreError::File { what: "cannot start a thread for", path: config.dir.join(store::FILE), source }

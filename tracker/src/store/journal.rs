@@ -241,7 +241,8 @@ impl Writer {
                 if gate.fail(&error.to_string()) {
                     tracing::error!(
                         "nothing can be kept on disk: {error}. The tracker serves on; what happens now is \
-                         forgotten if it stops before this is mended"
+                         forgotten if it stops before this is mended. {}",
+                        error.advice()
                     );
                 }
             }

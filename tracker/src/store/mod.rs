@@ -11,16 +11,20 @@
 //! transaction. It decides nothing: what lasts is said by the registry, and the state is made from
 //! the events by the registry alone.
 
+#[cfg(all(test, unix))]
+mod damaged;
 mod folder;
 mod gate;
 mod journal;
 #[cfg(test)]
 mod memory;
 mod opening;
+mod salvage;
 mod schema;
 mod sqlite;
 #[cfg(test)]
 mod tests;
+mod wal;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -109,7 +113,7 @@ pub enum StoreError {
     #[error("the disk is full")]
     Full,
     /// Somebody else holds the file.
-    #[error("the database is locked by another program")]
+    #[error("tracker.db is locked by another program")]
     Locked,
     /// Nothing may be written there.
     #[error("the folder or the file cannot be written to")]
@@ -117,6 +121,25 @@ pub enum StoreError {
     /// All else that `SQLite` says.
     #[error("{0}")]
     Sqlite(rusqlite::Error),
+}
+
+impl StoreError {
+    /// What the operator can do about it.
+    pub(crate) fn advice(&self) -> &'static str {
+        match self {
+            Self::InUse { .. } | Self::Foreign { .. } => "try: tracker --dir ANOTHER_FOLDER",
+            Self::Newer { .. } => "try: the newer tracker, or --dir ANOTHER_FOLDER",
+            Self::Damaged { .. } => {
+                "try: a disk that is well; tracker backup FILE makes a copy to go back to"
+            }
+            Self::Full => "try: make room on that disk; no restart is needed",
+            Self::Locked => "try: end the program that has tracker.db open; no restart is needed",
+            Self::ReadOnly => "try: let the tracker write there (mount, owner, mode); no restart is needed",
+            Self::Unwritable(_) | Self::File { .. } | Self::Sqlite(_) => {
+                "try: look at the disk, or tracker --dir ANOTHER_FOLDER"
+            }
+        }
+    }
 }
 
 /// What a store gave when it was read.

@@ -2,13 +2,16 @@
 //! written. Only a folder that another tracker uses, and a file of a newer or another program, end the
 //! start.
 
+use std::cell::Cell;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use registry::Registry;
 use rusqlite::{Connection, OpenFlags};
 
+use super::salvage::{Salvaged, salvage};
 use super::sqlite::{self, Sqlite};
-use super::{FILE, Folder, Loaded, Store, StoreConfig, StoreError};
+use super::{FILE, Folder, Loaded, Store, StoreConfig, StoreError, wal};
 
 /// What came of opening.
 pub(crate) struct Opened {
@@ -20,6 +23,8 @@ pub(crate) struct Opened {
     pub(crate) folder: Option<Folder>,
     /// What was read.
     pub(crate) loaded: Loaded,
+    /// Whether there is a file that could not be read, so that it must not be written over.
+    pub(crate) unread: bool,
 }
 
 impl Opened {
@@ -38,8 +43,10 @@ pub(crate) fn open(config: &StoreConfig, registry: &mut Registry) -> Result<Open
         failure,
         folder,
         loaded,
+        unread: false,
     };
     let mut loaded = Loaded::default();
+    check_log(&path);
     let result = Sqlite::open(&path, config.sync).and_then(|mut store| {
         read(&mut store, registry, &mut loaded)?;
         Ok(store)
@@ -48,14 +55,11 @@ pub(crate) fn open(config: &StoreConfig, registry: &mut Registry) -> Result<Open
         Ok(store) => Ok(opened(Some(store), None, loaded)),
         Err(error @ (StoreError::Newer { .. } | StoreError::Foreign { .. })) => Err(error),
         Err(error @ StoreError::Damaged { .. }) => {
-            registry.restart(loaded.last);
-            let aside = put_aside(&path)?;
-            tracing::error!(
-                "{error}. It is kept as {} and a new one is begun: {} events of it could be read, and peers \
-                 bring back what they share",
-                aside.display(),
-                loaded.events
-            );
+            registry.clear();
+            let salvaged = salvage(&path, registry);
+            loaded = salvaged.loaded;
+            let aside = put_aside(&path, "damaged")?;
+            tracing::error!("{error}. {}", rebuilt(&salvaged, &aside));
             match Sqlite::open(&path, config.sync) {
                 Ok(mut store) => {
                     store.replace(&registry.checkpoint(true))?;
@@ -65,24 +69,41 @@ pub(crate) fn open(config: &StoreConfig, registry: &mut Registry) -> Result<Open
             }
         }
         Err(error) => {
-            if loaded == Loaded::default()
-                && let Err(error) = read_only(&path, registry, &mut loaded)
-            {
-                tracing::debug!(%error, "nor can it be read");
+            let mut is_read = loaded != Loaded::default();
+            if !is_read {
+                is_read = read_only(&path, registry, &mut loaded).is_ok();
             }
             registry.restart(loaded.last);
-            Ok(opened(None, Some(error), loaded))
+            let mut opened = opened(None, Some(error), loaded);
+            opened.unread = !is_read && std::fs::exists(&path).unwrap_or(true);
+            Ok(opened)
         }
     }
 }
 
-/// Opens the store again while the tracker runs; what it holds will be replaced.
-pub(crate) fn reopen(config: &StoreConfig) -> Result<Box<dyn Store>, StoreError> {
+/// Opens the store again while the tracker runs; what it holds will be replaced, unless it is `unread`:
+/// then it is put aside.
+pub(crate) fn reopen(config: &StoreConfig, unread: &Cell<bool>) -> Result<Box<dyn Store>, StoreError> {
     let path = config.dir.join(FILE);
     match Sqlite::open(&path, config.sync) {
+        Ok(store) if unread.take() && store.len() > 0 => {
+            drop(store);
+            let aside = put_aside(&path, "unread")?;
+            tracing::warn!(
+                "{} could not be read when the tracker started. It is kept as {}, and what happens now goes \
+                 into a new one. try: to have it back, stop the tracker and put it in the place of the new one",
+                path.display(),
+                aside.display()
+            );
+            Ok(Box::new(Sqlite::open(&path, config.sync)?))
+        }
         Err(error @ StoreError::Damaged { .. }) => {
-            let aside = put_aside(&path)?;
-            tracing::error!("{error}. It is kept as {} and a new one is begun", aside.display());
+            let aside = put_aside(&path, "damaged")?;
+            tracing::error!(
+                "{error}. It is kept as {}, and all that lasts is written into a new one: nothing is lost. {}",
+                aside.display(),
+                error.advice()
+            );
             Ok(Box::new(Sqlite::open(&path, config.sync)?))
         }
         opened => Ok(Box::new(opened?)),
@@ -118,10 +139,41 @@ fn read_only(path: &Path, registry: &mut Registry, loaded: &mut Loaded) -> Resul
     read(&mut Sqlite::of(connection, path)?, registry, loaded)
 }
 
+/// What became of a damaged database, as the operator is told.
+fn rebuilt(salvaged: &Salvaged, aside: &Path) -> String {
+    let Salvaged { loaded, backup } = salvaged;
+    let backup = match backup {
+        Some((path, events)) => format!(", {events} of them from the backup {}", path.display()),
+        None => String::new(),
+    };
+    format!(
+        "It is kept as {} and a new one is begun with the {} events that could be read{backup}; peers bring \
+         back what they share. try: tracker backup FILE now and then, with FILE in the tracker's folder",
+        aside.display(),
+        loaded.events
+    )
+}
+
+/// Keeps a copy of a write-ahead log that is damaged, before it is read as far as it can be.
+fn check_log(path: &Path) {
+    let log = wal::beside(path);
+    let Some(frame) = wal::damage(&log) else { return };
+    let aside = PathBuf::from(format!("{}.damaged-{}", log.display(), runtime::clock::wall_millis()));
+    let kept = match std::fs::copy(&log, &aside) {
+        Ok(_) => format!("A copy of it is {}", aside.display()),
+        Err(error) => format!("No copy of it can be made: {error}"),
+    };
+    tracing::error!(
+        "{} is damaged at frame {frame}: the last changes, which stand behind that, are lost. {kept}. \
+         Peers bring back what they share. try: look at the disk",
+        log.display()
+    );
+}
+
 /// Renames the database and what belongs to it, so that nothing of it is lost.
-fn put_aside(path: &Path) -> Result<PathBuf, StoreError> {
+fn put_aside(path: &Path, why: &str) -> Result<PathBuf, StoreError> {
     let stamp = runtime::clock::wall_millis();
-    let aside = |path: &Path| PathBuf::from(format!("{}.damaged-{stamp}", path.display()));
+    let aside = |path: &Path| PathBuf::from(format!("{}.{why}-{stamp}", path.display()));
     for ending in ["", "-wal", "-shm"] {
         let file = PathBuf::from(format!("{}{ending}", path.display()));
         match std::fs::rename(&file, aside(&file)) {
@@ -130,6 +182,11 @@ fn put_aside(path: &Path) -> Result<PathBuf, StoreError> {
             }
             _ => {}
         }
+    }
+    // A loss of power must not bring the old name back beside the new file. A folder that cannot be synced,
+    // as of some network file systems, is as it is.
+    if let Some(Err(error)) = path.parent().map(|dir| File::open(dir).and_then(|dir| dir.sync_all())) {
+        tracing::debug!(%error, "the folder cannot be synced");
     }
     Ok(aside(path))
 }

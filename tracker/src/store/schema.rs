@@ -15,7 +15,7 @@ const STEPS: [&str; 1] = [
 /// The newest schema that is known.
 pub(crate) const VERSION: u32 = 1;
 /// Whose file it is, as its header says: `ENJT`.
-const APPLICATION: u32 = 0x454e_4a54;
+pub(super) const APPLICATION: u32 = 0x454e_4a54;
 
 /// Whether the file is ours, or empty. Changes nothing in it.
 pub(crate) fn check_owner(connection: &Connection, path: &Path) -> Result<(), StoreError> {

@@ -92,6 +92,15 @@ impl Sqlite {
         Ok(Self { connection, path: path.to_owned(), last, count })
     }
 
+    /// Whether it writes a log ahead, and how much `SQLite` forces to the disk: 2 is `FULL`, 1 `NORMAL`.
+    #[cfg(test)]
+    pub(crate) fn durability(&self) -> (String, u32) {
+        let ask = |name: &str| format!("SELECT * FROM pragma_{name}");
+        let mode = self.connection.query_row(&ask("journal_mode"), [], |row| row.get(0)).unwrap_or_default();
+        let level = self.connection.query_row(&ask("synchronous"), [], |row| row.get(0)).unwrap_or_default();
+        (mode, level)
+    }
+
     fn failed(&self) -> impl Fn(rusqlite::Error) -> StoreError + Copy {
         |error| explain(error, &self.path)
     }

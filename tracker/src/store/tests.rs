@@ -150,6 +150,14 @@ fn a_database_is_opened_as_it_is_and_a_damaged_one_is_put_aside() {
 }
 
 #[test]
+fn each_transaction_is_forced_to_the_disk_where_that_was_asked_for() {
+    let dir = TempDir::new().unwrap();
+    let durability = |sync| Sqlite::open(&dir.path().join(FILE), sync).unwrap().durability();
+    assert_eq!(durability(Sync::Full), ("wal".to_owned(), 2));
+    assert_eq!(durability(Sync::Normal), ("wal".to_owned(), 1));
+}
+
+#[test]
 fn a_file_of_a_newer_program_is_left_alone() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join(FILE);
