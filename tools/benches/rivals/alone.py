@@ -8,6 +8,7 @@ What is printed is the median of the rounds with the smallest and the largest va
 import argparse
 import base64
 import concurrent.futures
+import datetime
 import hashlib
 import json
 import mmap
@@ -25,10 +26,12 @@ import subprocess
 import sys
 import tempfile
 import time
+import types
 
-from contenders import line_of_type
+from contenders import Libtorrent, line_of_type
 from measure import Measured, wait_for
-from torrent import bencode
+from places import Loopback
+from torrent import HttpTracker, bencode, write_torrent
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 MIB = 1 << 20
@@ -266,6 +269,67 @@ def start(alone):
                       f"| MiB of private memory then | {spread(listed, '{:.0f}')} |"])
 
 
+def told_when(log, field):
+    """When a program wrote the first line in which this field is true, by its own clock."""
+    for line in log.read_text().splitlines():
+        if line.startswith("{") and line.endswith("}") and (value := json.loads(line)).get(field) is True:
+            return datetime.datetime.fromisoformat(value["ts"]).timestamp()
+    return None
+
+
+def moment(alone):
+    """A file of 1 MiB from one who shares it, by programs that run already: from the word `get` until it is verified on
+    disk. Ours is told the name, libtorrent is given the torrent."""
+    times = {"enjambre": [], "libtorrent": []}
+    rival_tracker = HttpTracker("127.0.0.1")
+    tracker = alone.tracker()
+    try:
+        for number in range(alone.options.rounds * 3):
+            name = f"small{number}.bin"
+            path = random_file(alone.base / name, 1)
+            giving, getting = alone.folder(), alone.folder()
+            sharing = alone.peer("ana", giving, "share", path)
+            until(sharing, "share")
+            with open(getting / "log", "wb") as log:
+                words = [str(word) for word in alone.words("bob", getting)]
+                process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=log, stderr=log)
+                try:
+                    # It answers, so it has started and knows its tracker.
+                    process.stdin.write(b"search small\n")
+                    process.stdin.flush()
+                    wait_for(lambda: True if name in (getting / "log").read_text() else None, 30, "an answer")
+                    begun = time.time()
+                    process.stdin.write(f"get {name}\n".encode())
+                    process.stdin.flush()
+                    finished = wait_for(lambda: told_when(getting / "log", "is_finished"), 30, "done")
+                    times["enjambre"].append((finished - begun) * 1000)
+                finally:
+                    process.terminate()
+                    process.wait()
+            sharing.stop()
+            torrent, out = alone.base / "small.torrent", alone.folder()
+            write_torrent(path, torrent, rival_tracker.url, 65536)
+            rival_tracker.forget()
+            rival = Libtorrent(types.SimpleNamespace(places=Loopback(), torrent=torrent, source=path, tracker=rival_tracker))
+            (out / "out").mkdir()
+            running = [rival.seed(1, out)]
+            try:
+                rival.seeds_ready(running)
+                process, question = rival.fetch(0, out)
+                running.append(process)
+                begun, finished = wait_for(question, 30, "libtorrent finished", running)
+                times["libtorrent"].append((finished - begun) * 1000)
+            finally:
+                for measured in running:
+                    measured.stop()
+            path.unlink()
+    finally:
+        tracker.stop()
+    return "\n".join(["## A file of 1 MiB, by programs that run already", "", "| who | ms |", "|---|---|",
+                      *[f"| {name} | {spread(values, '{:.0f}')} |" for name, values in times.items()], "",
+                      "Each says itself when it had every piece."])
+
+
 def newcomer(alone):
     """How soon a source that appears is used by one who waits for it."""
     times = []
@@ -384,7 +448,7 @@ def free_port():
         return probe.getsockname()[1]
 
 
-CASES = {"share": share, "start": start, "newcomer": newcomer, "costs": costs}
+CASES = {"share": share, "start": start, "moment": moment, "newcomer": newcomer, "costs": costs}
 
 
 def main():
