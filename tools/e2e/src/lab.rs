@@ -1,7 +1,7 @@
 //! A fresh folder, free ports, and the real programs in it. Everything ends and is removed with the [`Lab`].
 //!
-//! The programs are those that stand in `target/release` beside the tests, built by `cargo xtask e2e`;
-//! `E2E_BIN_DIR` names another folder.
+//! The programs are those that stand in `target/release` beside the tests, built by `cargo xtask e2e`, or in
+//! the folder that `E2E_BIN_DIR` names, which must be an absolute path.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};

@@ -43,10 +43,12 @@ fn the_debian_package_installs_in_a_fresh_root_and_its_tracker_runs_there() {
     }
     let package = lab.folder("package").join("enjambre.deb");
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tracker/Cargo.toml");
+    let built = lab.program("tracker");
+    let profile = if built.ancestors().any(|folder| folder.ends_with("debug")) { "dev" } else { "release" };
     let mut build = Command::new(&cargo_deb);
     // The programs under test are those that go into the package.
     build
-        .args(["--no-build", "--no-strip", "--fast", "--manifest-path"])
+        .args(["--no-build", "--no-strip", "--fast", "--profile", profile, "--manifest-path"])
         .arg(&manifest)
         .arg("--output")
         .arg(&package);

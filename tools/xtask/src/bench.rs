@@ -108,7 +108,7 @@ fn rivals(script: &str, also: &[&str], arguments: &[String]) -> Result<(), Faile
             needs::install(&["aria2"])?;
         }
         python = python_with_libtorrent()?;
-        e2e::build()?;
+        e2e::build(e2e::Programs::Released)?;
     }
     let mut command = Command::new(python);
     command.arg(workspace::root().join("tools/benches/rivals").join(script));

@@ -1,5 +1,8 @@
 //! `cargo xtask test`: all that CI checks, in the order in which mistakes are cheapest to find.
 //!
+//! Everything is built once, in the profile of development: the programs that are run for real are those, with
+//! their assertions on (`cargo xtask e2e` tries the ones that ship).
+//!
 //! Test runners print for themselves; nothing here counts tests or hides a line.
 
 use crate::step::{self, Failed, Step};
@@ -27,7 +30,7 @@ pub(crate) fn run(_: &[String]) -> Result<(), Failed> {
         Step::command("unit and property tests", unit),
         Step::new("simulation, fixed seeds", || sim(&[])),
         Step::new("fuzz corpus replay", || fuzz(&[])),
-        Step::new("e2e, real processes", || e2e::run(&[])),
+        Step::new("e2e, real processes", || e2e::run_with(e2e::Programs::Asserting, &[])),
     ])
 }
 
@@ -39,7 +42,7 @@ pub(crate) fn sim(arguments: &[String]) -> Result<(), Failed> {
     }
     let mut command = workspace::cargo();
     if arguments.is_empty() {
-        command.args(["test", "--package", "simulation", "--release"]);
+        command.args(["test", "--package", "simulation"]);
     } else {
         command.args(["run", "--release", "--package", "simulation", "--"]).args(arguments);
     }
