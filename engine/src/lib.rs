@@ -43,6 +43,7 @@ pub use alert::{Alert, StatusTrouble};
 pub use announcer::{TrackerState, TrackerStatus};
 pub use config::{DhtMode, MseMode, SessionConfig};
 pub use connection::trace::{TraceDirection, TraceFilter, TraceLine};
+pub use discovery::memory::tidied as tidied_known_peers;
 pub use error::{AddError, CommandError, OsError, ShareError, StartError, TorrentError};
 pub use options::{AddOptions, Added, Beginning, HashProgress, ShareNote, ShareOptions};
 pub use session::Session;

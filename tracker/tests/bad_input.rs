@@ -234,3 +234,46 @@ async fn other_protocols_get_one_clear_answer() {
     assert_eq!(torrent.line().await.unwrap()["code"], "wrong_protocol");
     tracker.stop().await;
 }
+
+#[tokio::test]
+async fn the_rest_of_the_names_and_texts() {
+    let tracker = tracker().await;
+    let address = tracker.local_addr();
+    let mut ana = Client::login(address, "José", 1).await;
+    // N05, N06: taken as it is, in another case, composed otherwise, or with letters that look alike.
+    for (number, nick) in (2..).zip(["José", "JOSÉ", "Jose\u{301}", "J\u{43e}sé"]) {
+        let mut client = Client::connect(address).await;
+        let welcome = client.ask(hello(nick, number)).await;
+        let granted = welcome["nick"].as_str().unwrap();
+        assert!(granted.ends_with(|last: char| last.is_ascii_digit()), "{welcome}");
+        assert!(welcome["note"].as_str().unwrap().contains("taken"), "{welcome}");
+        client.ask(json!({"type": "bye"})).await;
+    }
+    // N24: a name that is a device elsewhere is the peer's business, which changes it where it must; it is no
+    // reason not to share.
+    ana.share("CON", 24).await;
+    // N27: capital digits are the same hash.
+    let found = ana.ask(json!({"type": "find", "info_hash": "18".repeat(20).to_uppercase()})).await;
+    assert_eq!(found["name"], "CON");
+    // J43: the number is the sender's own affair.
+    for _ in 0..2 {
+        ana.send(b"{\"type\":\"ping\",\"id\":7}\n").await;
+        assert_eq!(ana.answer(7).await["type"], "ok");
+    }
+    // N19: more than may be said at once is refused with the time to come again, and then it may be said.
+    let texts: String = (0..150)
+        .map(|id| json!({"type": "message", "id": 1_000 + id, "to": "*", "text": "x"}).to_string() + "\n")
+        .collect();
+    ana.send(texts.as_bytes()).await;
+    let mut refused = Vec::new();
+    for id in 1_000..1_150_u64 {
+        let answer = ana.answer(id).await;
+        if answer["code"] == "rate_limited" {
+            refused.push(answer["retry_after_ms"].as_u64().unwrap());
+        } else {
+            assert_eq!(answer["type"], "ok", "{answer}");
+        }
+    }
+    assert!(!refused.is_empty() && refused.iter().all(|wait| (1..=60_000).contains(wait)), "{refused:?}");
+    tracker.stop().await;
+}

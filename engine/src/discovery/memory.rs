@@ -116,6 +116,12 @@ impl Memory {
     }
 }
 
+/// What is left of a file of known peers when it is read and written again, `now` in seconds since 1970:
+/// what makes no sense, is too old or too much is gone.
+pub fn tidied(text: &str, now: u64) -> String {
+    Memory::read(text, now).write()
+}
+
 fn line_of(line: &str, now: u64) -> Option<(InfoHash, SocketAddr, Kept)> {
     let mut words = line.split(' ');
     let (id, address) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);

@@ -56,7 +56,9 @@ impl Roster {
         Self::parse(&bytes, now)
     }
 
-    fn parse(bytes: &[u8], now: u64) -> Self {
+    /// The same of a file's bytes, `now` in seconds since 1970: what makes no sense or is too old is left
+    /// out.
+    pub fn parse(bytes: &[u8], now: u64) -> Self {
         let Ok(mut roster) = serde_json::from_slice::<Self>(bytes) else { return Self::default() };
         // A clock that was set back makes nobody stay for ever.
         roster.people.iter_mut().for_each(|one| one.seen = one.seen.min(now));

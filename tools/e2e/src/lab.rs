@@ -73,6 +73,12 @@ impl Lab {
         Tracker::start(self, self.folder(name), free_address(), Doors::All, None)
     }
 
+    /// A tracker that another program starts, such as `env A=B`, by becoming it.
+    pub fn tracker_through(&self, starter: &[&str]) -> Tracker {
+        let starter = starter.iter().map(|&word| word.to_owned()).collect();
+        Tracker::start_through(self, self.folder("tracker"), free_address(), Doors::All, None, starter)
+    }
+
     /// A tracker that speaks with our peers and nobody else.
     pub fn tracker_without_other_doors(&self) -> Tracker {
         Tracker::start(self, self.folder("tracker"), free_address(), Doors::Json, None)
@@ -149,17 +155,30 @@ pub struct Tracker {
     doors: Doors,
     folder: PathBuf,
     host: Option<Host>,
+    /// The words before its own.
+    starter: Vec<String>,
     program: Program,
 }
 
 impl Tracker {
     fn start(lab: &Lab, folder: PathBuf, address: SocketAddr, doors: Doors, host: Option<Host>) -> Self {
+        Self::start_through(lab, folder, address, doors, host, Vec::new())
+    }
+
+    fn start_through(
+        lab: &Lab,
+        folder: PathBuf,
+        address: SocketAddr,
+        doors: Doors,
+        host: Option<Host>,
+        starter: Vec<String>,
+    ) -> Self {
         let http = match host {
             Some(_) => SocketAddr::new(address.ip(), 6969),
             None => free_address(),
         };
-        let program = start_tracker(&lab.programs, address, (doors, http), &folder, host.as_ref());
-        Self { programs: lab.programs.clone(), address, http, doors, folder, host, program }
+        let program = start_tracker(&lab.programs, address, (doors, http), &folder, host.as_ref(), &starter);
+        Self { programs: lab.programs.clone(), address, http, doors, folder, host, starter, program }
     }
 
     /// Where it listens for clients of other people.
@@ -211,8 +230,8 @@ impl Tracker {
 
     /// Starts it again where it was, after [`Tracker::kill`].
     pub fn restart(&mut self) {
-        let Self { programs, address, http, doors, folder, host, .. } = self;
-        self.program = start_tracker(programs, *address, (*doors, *http), folder, host.as_ref());
+        let Self { programs, address, http, doors, folder, host, starter, .. } = self;
+        self.program = start_tracker(programs, *address, (*doors, *http), folder, host.as_ref(), starter);
     }
 
     /// A session with it under a nick that no peer has.
@@ -231,8 +250,17 @@ fn start_tracker(
     (doors, http): (Doors, SocketAddr),
     folder: &Path,
     host: Option<&Host>,
+    starter: &[String],
 ) -> Program {
-    let mut command = Command::new(programs.join("tracker"));
+    let program = programs.join("tracker");
+    let mut command = match starter {
+        [] => Command::new(program),
+        [first, others @ ..] => {
+            let mut command = Command::new(first);
+            command.args(others).arg(program);
+            command
+        }
+    };
     command.arg("--listen").arg(address.to_string()).arg("--dir").arg(folder);
     match doors {
         Doors::All => command.arg("--http").arg(http.to_string()),

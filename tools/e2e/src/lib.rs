@@ -30,6 +30,7 @@ pub mod program;
 pub mod screen;
 pub mod sentences;
 pub mod skip;
+pub mod small_disk;
 pub mod torrent;
 pub mod tree;
 pub mod wait;

@@ -1,34 +1,10 @@
 //! The disk fills up under a download: it pauses with one line and goes on when there is room again.
 
-use std::fs::File;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
+use e2e::small_disk::{SmallDisk, fill_up};
 use e2e::tree::{assert_same_file, assert_same_tree, make_file};
 use e2e::{Dice, Lab, until};
-
-/// A small disk of its own; unmounted when dropped.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    fn mount(folder: &Path, mib: u32) -> Result<Self, String> {
-        let size = format!("size={mib}m");
-        let output = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(folder).output();
-        match output {
-            Ok(output) if output.status.success() => Ok(Self(folder.to_path_buf())),
-            Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
-            Err(error) => Err(error.to_string()),
-        }
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
-    }
-}
 
 #[test]
 fn a_full_disk_pauses_one_download_until_there_is_room() {
@@ -99,11 +75,4 @@ fn a_download_that_cannot_fit_is_refused_before_its_first_byte() {
     assert_eq!(get.exit_code(Duration::from_secs(30)), 9, "{:?}", get.lines());
     get.line_with(0, &["40.0 MB", "free"], Duration::from_secs(1));
     assert!(!into.join("film.bin").exists());
-}
-
-/// Writes until the disk takes no more.
-fn fill_up(path: &Path) {
-    let mut file = File::create(path).expect("the filler");
-    let block = vec![1; 1 << 16];
-    while file.write_all(&block).is_ok() {}
 }

@@ -26,5 +26,7 @@ mod service;
 mod sizes;
 mod steering;
 mod three_sharers;
+mod tracker_clock;
 mod tracker_killed;
+mod tracker_pressed;
 mod tracker_restart;

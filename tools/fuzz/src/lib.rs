@@ -9,6 +9,7 @@ mod dht;
 mod mse;
 pub mod mutate;
 mod nouns;
+mod private;
 mod swarm;
 mod tracker;
 mod wire;
@@ -46,6 +47,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "bencode", body: nouns::bencode, cost: 1 },
     Target { name: "display", body: nouns::display, cost: 1 },
     Target { name: "metainfo", body: nouns::metainfo, cost: 4 },
+    Target { name: "known_peers", body: private::known_peers, cost: 1 },
+    Target { name: "roster", body: private::roster, cost: 1 },
     Target { name: "path", body: nouns::path, cost: 1 },
     Target { name: "magnet", body: nouns::magnet, cost: 1 },
     Target { name: "lsd", body: nouns::lsd, cost: 1 },

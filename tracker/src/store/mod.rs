@@ -11,7 +11,8 @@
 //! transaction. It decides nothing: what lasts is said by the registry, and the state is made from
 //! the events by the registry alone.
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod damaged;
 mod folder;
 mod gate;

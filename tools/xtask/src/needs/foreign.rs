@@ -12,7 +12,7 @@ use super::{Need, answers, install, is_root, is_there};
 use crate::step::{self, Failed};
 use crate::workspace;
 
-const NEEDS: [Need; 11] = [
+const NEEDS: [Need; 13] = [
     Need { program: "aria2c", package: "aria2", why: "downloads from us and seeds to us" },
     Need {
         program: "transmission-daemon",
@@ -25,6 +25,8 @@ const NEEDS: [Need; 11] = [
     Need { program: "tcpdump", package: "tcpdump", why: "sees which packets leave a host" },
     Need { program: "nft", package: "nftables", why: "the address translation of a router" },
     Need { program: "ip", package: "iproute2", why: "hosts as network namespaces" },
+    Need { program: "nc", package: "netcat-openbsd", why: "speaks the control protocol by hand" },
+    Need { program: "faketime", package: "faketime", why: "makes the clock of a tracker jump" },
     Need { program: "chromium", package: "chromium", why: "looks at the tracker's page" },
     Need { program: "node", package: "nodejs", why: "runs npm packages" },
     Need { program: "npm", package: "npm", why: "fetches npm packages" },
