@@ -246,7 +246,7 @@ async fn the_rest_of_the_names_and_texts() {
         let welcome = client.ask(hello(nick, number)).await;
         let granted = welcome["nick"].as_str().unwrap();
         assert!(granted.ends_with(|last: char| last.is_ascii_digit()), "{welcome}");
-        assert!(welcome["note"].as_str().unwrap().contains("taken"), "{welcome}");
+        assert!(welcome["note"].as_str().unwrap().contains("in use"), "{welcome}");
         client.ask(json!({"type": "bye"})).await;
     }
     // N24: a name that is a device elsewhere is the peer's business, which changes it where it must; it is no
