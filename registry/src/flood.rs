@@ -72,7 +72,7 @@ impl Flood {
         for (meter, rate, amount) in wanted {
             let bucket = self.level(*meter, *rate, now);
             let parts = bucket.parts.saturating_sub(amount * PART);
-            self.buckets.insert(*meter, Bucket { parts, at: now });
+            self.buckets.insert(*meter, Bucket { parts, ..bucket });
         }
         Ok(())
     }
@@ -85,7 +85,10 @@ impl Flood {
         if flown == 0 {
             return *bucket;
         }
-        Bucket { parts: bucket.parts.saturating_add(flown).min(full), at: now }
+        // What is left of a millisecond counts the next time: who comes thousands of times in a second gets
+        // what flows in as well.
+        let at = bucket.at + Duration::from_millis(millis);
+        Bucket { parts: bucket.parts.saturating_add(flown).min(full), at }
     }
 
     /// Drops the buckets of a peer that left. One that comes back at once starts with full ones,
@@ -109,6 +112,19 @@ mod tests {
     use super::*;
 
     const RATE: Rate = Rate { burst: 10, per_second: 2 };
+
+    #[test]
+    fn who_comes_often_gets_what_flows_in_as_well() {
+        let mut flood = Flood::default();
+        let meter = Meter::Requests(PeerId([1; 20]));
+        let rate = Rate { burst: 10, per_second: 1_000 };
+        let taken = (0..10_000).filter(|tenth| {
+            let now = Moment::from_start(Duration::from_micros(tenth * 100));
+            flood.take(&[(meter, rate, 1)], now).is_ok()
+        });
+        // One second: what the bucket held, and what flowed in.
+        assert!((1_000..=1_010).contains(&taken.count()));
+    }
 
     #[test]
     fn a_burst_passes_and_then_the_flow() {
