@@ -117,13 +117,11 @@ mod tests {
     fn who_comes_often_gets_what_flows_in_as_well() {
         let mut flood = Flood::default();
         let meter = Meter::Requests(PeerId([1; 20]));
-        let rate = Rate { burst: 10, per_second: 1_000 };
-        let taken = (0..10_000).filter(|tenth| {
+        let rate = Rate { burst: 10, per_second: 10_000 };
+        for tenth in 0..10_000 {
             let now = Moment::from_start(Duration::from_micros(tenth * 100));
-            flood.take(&[(meter, rate, 1)], now).is_ok()
-        });
-        // One second: what the bucket held, and what flowed in.
-        assert!((1_000..=1_010).contains(&taken.count()));
+            flood.take(&[(meter, rate, 1)], now).unwrap();
+        }
     }
 
     #[test]

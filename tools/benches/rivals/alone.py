@@ -456,7 +456,7 @@ def main():
     parser.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES))
     parser.add_argument("--size-mib", type=int, default=2048)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--connections", type=int, nargs="+", default=[10, 100, 500])
+    parser.add_argument("--connections", type=int, nargs="+", default=[10, 100, 190])
     parser.add_argument("--pieces", type=int, nargs="+", default=[1_000, 10_000, 100_000])
     parser.add_argument("--hold", type=float, default=5, help="seconds that connections are held")
     parser.add_argument("--base", default="/dev/shm", help="a RAM disk with room for twice the size")
