@@ -99,7 +99,9 @@ fn micro(arguments: &[String]) -> Result<(), Failed> {
 /// Runs a script of `tools/benches/rivals` with all the programs that it measures.
 fn rivals(script: &str, also: &[&str], arguments: &[String]) -> Result<(), Failed> {
     if let Some(missing) = also.iter().find(|program| !needs::answers(Command::new(program).arg("-V"))) {
-        return Err(Failed::new(format!("{missing} is missing\n  try: apt-get install iproute2 util-linux")));
+        return Err(Failed::new(format!(
+            "{missing} is missing\n  try: apt-get install iproute2 util-linux e2fsprogs"
+        )));
     }
     let wants_help = arguments.iter().any(|argument| argument == "--help");
     let mut python = PathBuf::from("python3");
