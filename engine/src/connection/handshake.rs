@@ -1,7 +1,8 @@
 //! The first 68 bytes in each direction: who are you, which torrent, what can you do.
 //!
 //! We dial hybrid torrents by their v1 hash with the v2 bit set, and take either hash from others
-//! (BEP 52). Called by the dialer and the listener, under their deadline.
+//! (BEP 52); who sets that bit too is answered under the v2 hash. Called by the dialer and the listener,
+//! under their deadline.
 
 use std::io;
 
@@ -151,6 +152,14 @@ pub(crate) trait Offered {
     }
 }
 
+/// The name under which we answer: who dials a hybrid by its v1 hash with the v2 bit set would rather
+/// speak v2 (BEP 52). It matters beyond taste: libtorrent takes an answer under the v1 hash for that of
+/// another torrent if a tracker told it between call and answer that we are in the v2 swarm as well.
+fn answered_by(hashes: &InfoHashes, theirs: &Handshake) -> InfoHash {
+    let v2 = hashes.get_v2().filter(|_| theirs.reserved.v2());
+    v2.map_or(theirs.hash, |v2| v2.truncated())
+}
+
 /// Shakes hands as the side that was dialled. Who asks for a torrent that is not offered gets no answer.
 pub(crate) async fn incoming<T: Offered>(
     stream: &mut Stream,
@@ -172,7 +181,7 @@ pub(crate) async fn incoming<T: Offered>(
     };
     let (hashes, torrent) = offered.find(&theirs.hash).ok_or(HandshakeError::Unknown(theirs.hash))?;
     let own = Own { peer_id, dht: offered.shows_dht(&torrent) };
-    let ours = ours(&hashes, theirs.hash, own);
+    let ours = ours(&hashes, answered_by(&hashes, &theirs), own);
     stream.write_all(&ours.encode()).await?;
     Ok((greeting(ours, theirs, &hashes), torrent))
 }
@@ -233,6 +242,7 @@ mod tests {
             let (first, (second, found)) = (first.unwrap(), second.unwrap());
             assert_eq!((first.peer_id, second.peer_id, found), (PeerId([8; 20]), PeerId([7; 20]), 5));
             assert!(first.fast && first.extended && first.v2 && second.v2);
+            assert_eq!((first.ours.hash, first.theirs.hash), (InfoHash([1; 20]), InfoHash([2; 20])));
             assert_eq!((one.carrier(), two.carrier()), (carrier, carrier));
             one.write_all(b"words").await.unwrap();
             let mut words = [0; 5];
@@ -265,6 +275,18 @@ mod tests {
             );
             assert!(first.unwrap().v2 && second.unwrap().0.v2);
         }
+    }
+
+    #[tokio::test]
+    async fn who_speaks_v1_only_is_answered_by_the_v1_hash() {
+        let (mut one, mut two) = pair().await;
+        let (v1_only, offered) = (InfoHashes::v1(InfoHash([1; 20])), Only(Some(hybrid())));
+        let (first, second) = tokio::join!(
+            outgoing(&mut one, &v1_only, PeerId([7; 20]), None),
+            incoming(&mut two, PeerId([8; 20]), MseMode::Accept, &offered),
+        );
+        assert_eq!(first.unwrap().theirs.hash, InfoHash([1; 20]));
+        assert!(!second.unwrap().0.v2);
     }
 
     #[tokio::test]
