@@ -1,4 +1,5 @@
-//! Hashing a share on all cores: SHA-1 of pieces and SHA-256 of blocks in one pass over the bytes.
+//! Hashing a share on all cores: SHA-1 of pieces and SHA-256 of blocks in one pass over the bytes, as far
+//! as the torrent's version asks for them.
 
 use std::io;
 use std::sync::Arc;
@@ -6,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sha1::Sha1;
 use sha2::Digest as _;
+use shared::metainfo::Version;
 use shared::{BLOCK_LENGTH, merkle};
 use tokio::sync::mpsc;
 
@@ -25,9 +27,9 @@ pub(crate) struct PieceHashes {
     pub(crate) piece: u64,
     /// Bytes of data.
     pub(crate) length: u64,
-    /// SHA-1, filled up with zeros to a whole piece in a folder.
-    pub(crate) sha1: [u8; 20],
-    /// SHA-256 of each block.
+    /// SHA-1, filled up with zeros to a whole piece in a folder; none where only v2 is wanted.
+    pub(crate) sha1: Option<[u8; 20]>,
+    /// SHA-256 of each block; none where only v1 is wanted.
     pub(crate) leaves: Box<[merkle::Hash]>,
 }
 
@@ -36,6 +38,7 @@ pub(crate) struct PieceHashes {
 pub(crate) struct Work {
     pub(crate) found: Arc<Found>,
     pub(crate) piece_length: u32,
+    version: Version,
     /// Every piece: the file and its number there.
     pieces: Vec<(usize, u64)>,
     next: AtomicUsize,
@@ -43,7 +46,7 @@ pub(crate) struct Work {
 
 impl Work {
     /// Everything that was found, in pieces of this length.
-    pub(crate) fn new(found: Arc<Found>, piece_length: u32) -> Self {
+    pub(crate) fn new(found: Arc<Found>, piece_length: u32, version: Version) -> Self {
         let pieces = found
             .files
             .iter()
@@ -53,7 +56,7 @@ impl Work {
                 (0..count).map(move |piece| (file, piece))
             })
             .collect();
-        Self { found, piece_length, pieces, next: AtomicUsize::new(0) }
+        Self { found, piece_length, version, pieces, next: AtomicUsize::new(0) }
     }
 
     /// Hashes pieces until there are none left or nobody wants them. Runs on a hash thread.
@@ -91,7 +94,7 @@ impl Work {
         let whole = u64::from(self.piece_length);
         let begin = piece * whole;
         let length = entry.stamp.size.saturating_sub(begin).min(whole);
-        let mut sha1 = Sha1::new();
+        let mut sha1 = self.version.has_v1().then(Sha1::new);
         let mut leaves = Vec::new();
         let mut at = 0;
         while at < length {
@@ -102,15 +105,20 @@ impl Work {
                 _ => unreadable(error),
             })?;
             for block in (*part).chunks(BLOCK_LENGTH as usize) {
-                sha1.update(block);
-                leaves.push(merkle::hash_block(block));
+                if let Some(sha1) = &mut sha1 {
+                    sha1.update(block);
+                }
+                if self.version.has_v2() {
+                    leaves.push(merkle::hash_block(block));
+                }
             }
             at += count as u64;
         }
-        if self.found.folder {
-            fill_up(&mut sha1, whole - length, buffer);
+        if let Some(sha1) = sha1.as_mut().filter(|_| self.found.folder) {
+            fill_up(sha1, whole - length, buffer);
         }
-        Ok(PieceHashes { file, piece, length, sha1: sha1.finalize().into(), leaves: leaves.into() })
+        let sha1 = sha1.map(|sha1| sha1.finalize().into());
+        Ok(PieceHashes { file, piece, length, sha1, leaves: leaves.into() })
     }
 }
 

@@ -68,7 +68,9 @@ impl Session {
         }
         let total: u64 = found.files.iter().map(|file| file.stamp.size).sum();
         let piece_length = piece_length_for(total);
-        let hashes = self.hash(&found, piece_length, total, &mut progress).await?;
+        let hashes = self
+            .hash(Work::new(Arc::clone(&found), piece_length, options.version), total, &mut progress)
+            .await?;
         let checked = Arc::clone(&found);
         let unchanged = self.parts().hashers.run(move || walk::unchanged(&checked)).await;
         unchanged.ok_or(ShareError::Stopping)??;
@@ -85,12 +87,11 @@ impl Session {
     /// Hashes on all hash threads.
     async fn hash(
         &self,
-        found: &Arc<Found>,
-        piece_length: u32,
+        work: Work,
         total: u64,
         progress: &mut (impl FnMut(HashProgress) + Send),
     ) -> Result<Vec<PieceHashes>, ShareError> {
-        let work = Arc::new(Work::new(Arc::clone(found), piece_length));
+        let work = Arc::new(work);
         let (sender, mut receiver) = mpsc::channel(64);
         for _ in 0..self.parts().hashers.count() {
             let (work, sender) = (Arc::clone(&work), sender.clone());
@@ -161,7 +162,9 @@ impl Session {
         let now: Vec<_> =
             storage::stamps(&root, &found.top, &shape.files).into_iter().map(Result::ok).collect();
         let source = self.source_in_place(root, &found.top, &shape, stamps, &now);
-        source.remember_leaves(leaves_by_piece(hashes));
+        if metainfo.info.version().has_v2() {
+            source.remember_leaves(leaves_by_piece(hashes));
+        }
         let notes = found.notes.iter().cloned().chain(renamed(&metainfo.info)).collect();
         let result = shared(&metainfo, notes, false);
         self.begin_seeding(metainfo, shape, Arc::new(source), true, false);
@@ -253,8 +256,10 @@ fn build(
     for piece in hashes {
         if let Some(file) = files.get_mut(piece.file) {
             let blocks = file.length.div_ceil(u64::from(shared::BLOCK_LENGTH));
-            file.piece_roots.push(merkle::piece_root(&piece.leaves, blocks, piece_length));
-            file.piece_hashes_v1.push(piece.sha1);
+            if options.version.has_v2() {
+                file.piece_roots.push(merkle::piece_root(&piece.leaves, blocks, piece_length));
+            }
+            file.piece_hashes_v1.extend(piece.sha1);
         }
     }
     let recipe = Recipe {

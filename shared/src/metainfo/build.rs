@@ -108,8 +108,8 @@ impl Recipe {
 
     fn check(&self, file: &HashedFile) -> Result<(), BuildError> {
         let pieces = file.length.div_ceil(u64::from(self.piece_length.max(1)));
-        let v2 = (self.version != Version::V1).then_some(file.piece_roots.len());
-        let v1 = (self.version != Version::V2).then_some(file.piece_hashes_v1.len());
+        let v2 = self.version.has_v2().then_some(file.piece_roots.len());
+        let v1 = self.version.has_v1().then_some(file.piece_hashes_v1.len());
         match v2.into_iter().chain(v1).find(|hashes| *hashes as u64 != pieces) {
             Some(hashes) => Err(BuildError::Hashes { path: file.path.to_string(), pieces, hashes }),
             None => Ok(()),

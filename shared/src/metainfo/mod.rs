@@ -35,6 +35,18 @@ pub enum Version {
     Hybrid,
 }
 
+impl Version {
+    /// Whether pieces have a SHA-1 (BEP 3).
+    pub const fn has_v1(self) -> bool {
+        !matches!(self, Self::V2)
+    }
+
+    /// Whether blocks have a SHA-256 (BEP 52).
+    pub const fn has_v2(self) -> bool {
+        !matches!(self, Self::V1)
+    }
+}
+
 /// One file of a torrent, or the padding between two.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileEntry {
