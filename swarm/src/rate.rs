@@ -59,6 +59,11 @@ impl Rate {
         self.since.is_none()
     }
 
+    /// Whether it counts for less than one slot of time: what it gives until then is too little.
+    pub(crate) fn is_young(&self, now: Moment) -> bool {
+        self.since.is_none_or(|since| now.since(since) < Duration::from_nanos(self.slot_nanos))
+    }
+
     /// All bytes ever counted.
     pub(crate) fn total(&self) -> u64 {
         self.total
@@ -113,7 +118,9 @@ mod tests {
     fn silence_brings_it_down_to_nothing() {
         let mut rate = Rate::new(Duration::from_millis(100));
         assert!(rate.per_second(at(0)).abs() < 0.1);
+        assert!(rate.is_young(at(7)));
         rate.add(1_000_000, at(50));
+        assert!(rate.is_young(at(149)) && !rate.is_young(at(150)));
         assert!(rate.per_second(at(100)) > 1_000_000.0);
         assert!(rate.per_second(at(600)) < 2_000_000.0);
         assert!(rate.per_second(at(1100)).abs() < 0.1);

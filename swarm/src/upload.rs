@@ -291,10 +291,8 @@ impl Upload {
 
     /// Bytes that may be handed to the network and not be out yet.
     fn window(&self, now: Moment) -> u64 {
-        if self.rate.is_new() {
-            return FIRST_WINDOW;
-        }
-        LEAST_WINDOW.max(whole(self.rate.per_second(now)) * WINDOW_MILLIS / 1000)
+        let least = if self.rate.is_young(now) { FIRST_WINDOW } else { LEAST_WINDOW };
+        least.max(whole(self.rate.per_second(now)) * WINDOW_MILLIS / 1000)
     }
 
     /// When something may have to be done although nothing happens.

@@ -9,13 +9,15 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use runtime::unacknowledged::{Standing, Unacknowledged};
 use shared::Span;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// How often to look while something waits.
+/// How often to look while something waits and nothing comes.
 pub(crate) const LOOK: Duration = Duration::from_millis(4);
 /// What the connection carries in this time and a round trip may be on its way and counts as sent:
 /// acknowledgements wait in the far side's queue as our blocks do in ours.
@@ -24,6 +26,28 @@ const ON_ITS_WAY: Duration = Duration::from_millis(12);
 const MEASURE: Duration = Duration::from_millis(20);
 /// After so long without a block the last answers say nothing of the link any more.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// How the reader of a connection tells its writer that something came: acknowledgements come with it.
+#[derive(Debug, Default)]
+pub(crate) struct Heard {
+    wanted: AtomicBool,
+    came: Notify,
+}
+
+impl Heard {
+    /// Something came.
+    pub(crate) fn came(&self) {
+        if self.wanted.swap(false, Ordering::Relaxed) {
+            self.came.notify_one();
+        }
+    }
+
+    /// Waits until something comes.
+    pub(crate) async fn wait(&self) {
+        self.wanted.store(true, Ordering::Relaxed);
+        self.came.notified().await;
+    }
+}
 
 /// The blocks of one connection that the system holds.
 #[derive(Debug)]

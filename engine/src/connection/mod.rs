@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use wire::Range;
 
 use crate::bandwidth::Bucket;
-use crate::connection::departures::Departures;
+use crate::connection::departures::{Departures, Heard};
 use crate::connection::handshake::Greeting;
 use crate::connection::outbox::Outbox;
 use crate::connection::reader::Reader;
@@ -149,8 +149,10 @@ impl Connection {
         let (write_inbox, write_place) = (inbox.clone(), Arc::clone(&place));
         let write_end = end.clone();
         let departures = Departures::new(place.unacknowledged.clone(), write_half.ends());
+        let heard = Arc::<Heard>::default();
         let mut writer = Writer {
             departures,
+            heard: Arc::clone(&heard),
             half: write_half,
             peer,
             outbox,
@@ -167,7 +169,7 @@ impl Connection {
             }
             writer.end().await;
         });
-        let mut reader = Reader { half: read_half, peer, inbox: inbox.clone(), place, rest, tap };
+        let mut reader = Reader { half: read_half, peer, inbox: inbox.clone(), place, rest, tap, heard };
         let read_end = end;
         let _detached = runtime::spawn("connection reader", async move {
             let guard = read_end.clone().drop_guard();

@@ -10,6 +10,7 @@ use swarm::{Input, PeerKey};
 use thiserror::Error;
 use wire::{Message, Range};
 
+use crate::connection::departures::Heard;
 use crate::connection::stream::ReadHalf;
 use crate::connection::trace::Tap;
 use crate::connection::{Event, Inbox, Place};
@@ -42,6 +43,7 @@ pub(crate) struct Reader {
     /// The head of a message that has not arrived whole.
     pub(crate) rest: Vec<u8>,
     pub(crate) tap: Arc<Tap>,
+    pub(crate) heard: Arc<Heard>,
 }
 
 impl Reader {
@@ -73,6 +75,7 @@ impl Reader {
         } else {
             self.read().await?
         };
+        self.heard.came();
         self.place.down.pay(came).await;
         self.hand_on(bytes).await
     }

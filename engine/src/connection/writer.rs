@@ -9,7 +9,7 @@ use swarm::{Input, PeerKey};
 use thiserror::Error;
 use wire::codec::PIECE_HEADER_LENGTH;
 
-use crate::connection::departures::{Departures, LOOK};
+use crate::connection::departures::{Departures, Heard, LOOK};
 use crate::connection::outbox::{Batch, Item, Outbox};
 use crate::connection::stream::WriteHalf;
 use crate::connection::trace::Tap;
@@ -41,6 +41,7 @@ pub(crate) struct Writer {
     pub(crate) buffer: Vec<u8>,
     pub(crate) tap: Arc<Tap>,
     pub(crate) departures: Departures,
+    pub(crate) heard: Arc<Heard>,
 }
 
 /// Items that go out together, with the bytes of their blocks.
@@ -59,15 +60,19 @@ impl Writer {
     /// Never returns while the connection is good.
     pub(crate) async fn run(&mut self) -> WriteEnd {
         loop {
-            let wait = if self.departures.is_waiting() { LOOK } else { IDLE };
-            let outcome = match tokio::time::timeout(wait, self.outbox.take()).await {
-                Ok(batch) => self.send(batch).await,
-                Err(_) if self.departures.is_waiting() => self.report(Vec::new()).await,
-                Err(_) => {
-                    self.buffer = Vec::new();
-                    let batch = self.outbox.take().await;
-                    self.send(batch).await
+            let outcome = if self.departures.is_waiting() {
+                tokio::select! {
+                    biased;
+                    batch = self.outbox.take() => self.send(batch).await,
+                    () = self.heard.wait() => self.report(Vec::new()).await,
+                    () = tokio::time::sleep(LOOK) => self.report(Vec::new()).await,
                 }
+            } else if let Ok(batch) = tokio::time::timeout(IDLE, self.outbox.take()).await {
+                self.send(batch).await
+            } else {
+                self.buffer = Vec::new();
+                let batch = self.outbox.take().await;
+                self.send(batch).await
             };
             if let Err(end) = outcome {
                 return end;
