@@ -64,7 +64,7 @@ impl State {
                 self.share(*peer, *key, *have, *at);
             }
             Event::Unshared { peer, key, .. } => {
-                let seen = self.ledger.shares.get(*key).map_or(0, |holding| holding.seen);
+                let seen = self.ledger.seen(*key);
                 self.drop_source(*peer, *key, seen);
                 if self.catalog.get(*key).is_some_and(|item| item.swarm.sources.is_empty()) {
                     if self.ledger.shares.is_held(*key) {

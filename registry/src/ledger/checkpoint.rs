@@ -18,11 +18,11 @@ impl Ledger {
                 is_named: self.of_nick(&known.nick).is_some_and(|owner| owner.peer == known.peer),
             })
             .collect();
-        events.extend(self.shares.iter().map(|(_, holding)| Event::Catalogued {
+        events.extend(self.shares.iter().map(|(key, holding)| Event::Catalogued {
             new: Box::new(holding.about.clone()),
             names: holding.names.clone(),
             holders: holding.holders.iter().copied().collect(),
-            seen: holding.seen,
+            seen: self.seen(*key),
         }));
         events.extend(self.standing.events());
         let letters = self.mailboxes().flat_map(|(peer, mailbox)| {

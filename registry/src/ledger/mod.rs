@@ -61,7 +61,7 @@ impl Ledger {
             }
             Event::Left { peer, at, .. } => {
                 if let Some(peer) = person(*peer) {
-                    self.left(peer, *at);
+                    self.people.leave(peer, *at);
                 }
             }
             Event::Restarted { at } => self.restart(*at),
@@ -89,7 +89,7 @@ impl Ledger {
             Event::Unshared { peer, key, sources, .. } => {
                 if let Some(peer) = person(*peer) {
                     self.people.drop_share(peer, *key);
-                    self.shares.drop_holder(*key, peer);
+                    self.shares.drop_holder(*key, peer, self.people.seen(peer));
                 }
                 // Somebody who is away may still have it.
                 if *sources == 0 && !self.shares.is_held(*key) {
@@ -175,18 +175,22 @@ impl Ledger {
         }
     }
 
-    fn left(&mut self, peer: PeerId, at: u64) {
-        for key in self.people.leave(peer, at) {
-            self.shares.saw(key, at);
-        }
+    /// When somebody who has or had a share was here last: milliseconds since 1970. It is not written down for
+    /// each share each time somebody goes, who may have thousands.
+    pub(crate) fn seen(&self, key: InfoHash) -> u64 {
+        self.shares.get(key).map_or(0, |holding| {
+            let last = holding.holders.iter().map(|peer| self.people.seen(*peer)).max();
+            holding.seen.max(last.unwrap_or(0))
+        })
     }
 
     /// Nobody is here any more; what nobody holds is gone, and so is mail that nobody fetched in time.
     fn restart(&mut self, at: u64) {
         for peer in self.people.here() {
-            self.left(peer, at);
+            self.people.leave(peer, at);
         }
         self.shares.drop_unheld();
+        self.shares.note_seen(|peer| self.people.seen(peer));
         self.standing.expire(at);
         self.mail.retain(|_, mailbox| {
             mailbox.drop_before(at.saturating_sub(MAX_LETTER_AGE));
@@ -216,7 +220,7 @@ impl Ledger {
 
     fn forget_person(&mut self, known: Known) {
         for key in known.shares {
-            self.shares.drop_holder(key, known.peer);
+            self.shares.drop_holder(key, known.peer, known.seen);
         }
         self.mail_bytes -= self.mail.remove(&known.peer).map_or(0, |mailbox| mailbox.bytes());
         self.rooms.forget(known.peer);

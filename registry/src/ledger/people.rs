@@ -58,6 +58,11 @@ impl People {
         nearest(nick, self.all.values().take(2_000).map(|known| known.nick.as_str()), 3)
     }
 
+    /// When someone came or went last; 0 for nobody.
+    pub(crate) fn seen(&self, peer: PeerId) -> u64 {
+        self.get(peer).map_or(0, |known| known.seen)
+    }
+
     /// Those who are here now.
     pub(crate) fn here(&self) -> Vec<PeerId> {
         self.all.values().filter(|known| known.here).map(|known| known.peer).collect()
@@ -118,14 +123,13 @@ impl People {
         }
     }
 
-    /// Someone went. Gives back what it shares.
-    pub(crate) fn leave(&mut self, peer: PeerId, at: u64) -> Vec<InfoHash> {
-        let Some(known) = self.all.get_mut(&peer) else { return Vec::new() };
+    /// Someone went.
+    pub(crate) fn leave(&mut self, peer: PeerId, at: u64) {
+        let Some(known) = self.all.get_mut(&peer) else { return };
         self.away.remove(&(known.seen, peer));
         known.here = false;
         known.seen = known.seen.max(at);
         self.away.insert((known.seen, peer));
-        known.shares.iter().copied().collect()
     }
 
     pub(crate) fn add_share(&mut self, peer: PeerId, key: InfoHash) {

@@ -20,7 +20,8 @@ pub(crate) struct Holding {
     /// Its other names.
     pub(crate) names: Vec<String>,
     pub(crate) holders: BTreeSet<PeerId>,
-    /// When somebody who has it was here last: milliseconds since 1970.
+    /// When somebody got it, or somebody who had it was here last: milliseconds since 1970. When those who still
+    /// have it were here is known of them themselves.
     pub(crate) seen: u64,
 }
 
@@ -72,16 +73,20 @@ impl Shares {
         true
     }
 
-    pub(crate) fn drop_holder(&mut self, key: InfoHash, peer: PeerId) {
-        if let Some(holding) = self.all.get_mut(&key) {
-            holding.holders.remove(&peer);
+    /// Someone who was here last at `seen` has it no longer.
+    pub(crate) fn drop_holder(&mut self, key: InfoHash, peer: PeerId, seen: u64) {
+        if let Some(holding) = self.all.get_mut(&key)
+            && holding.holders.remove(&peer)
+        {
+            holding.seen = holding.seen.max(seen);
         }
     }
 
-    /// Somebody who has it was here.
-    pub(crate) fn saw(&mut self, key: InfoHash, at: u64) {
-        if let Some(holding) = self.all.get_mut(&key) {
-            holding.seen = holding.seen.max(at);
+    /// Brings the times up to date with those of the holders, which `seen` tells.
+    pub(crate) fn note_seen(&mut self, seen: impl Fn(PeerId) -> u64) {
+        for holding in self.all.values_mut() {
+            let last = holding.holders.iter().map(|peer| seen(*peer)).max();
+            holding.seen = holding.seen.max(last.unwrap_or(0));
         }
     }
 
