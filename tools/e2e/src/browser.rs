@@ -1,4 +1,4 @@
-//! Chromium at the tracker's page, steered by playwright-core from Node.js.
+//! Chromium at the tracker's page or at a peer's own, steered by playwright-core from Node.js.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,8 +9,10 @@ use crate::lab::target_folder;
 use crate::program::Program;
 use crate::skip;
 
-/// The script: prints what it saw as JSON lines, and ends.
+/// The script at the tracker's page: prints what it saw as JSON lines, and ends.
 const SCRIPT: &str = include_str!("browser.mjs");
+/// The same at a peer's own page; after each thing that it did it waits for a line.
+const OWN: &str = include_str!("own.mjs");
 
 /// Are Chromium, Node.js and both packages here? If not, that is said.
 pub fn is_here() -> bool {
@@ -31,9 +33,18 @@ pub fn pictures() -> PathBuf {
 }
 
 /// Starts it; `order` has `url`, `folder`, `file`, `nick`, `token` and `kick`.
-pub fn start(folder: &Path, mut order: Value) -> Program {
+pub fn start(folder: &Path, order: Value) -> Program {
+    run(folder, SCRIPT, order)
+}
+
+/// Starts it at a peer's own page; `order` has `url`, `folder`, `file` and `cancel`.
+pub fn start_own(folder: &Path, order: Value) -> Program {
+    run(folder, OWN, order)
+}
+
+fn run(folder: &Path, text: &str, mut order: Value) -> Program {
     let script = folder.join("browser.mjs");
-    std::fs::write(&script, SCRIPT).expect("a script");
+    std::fs::write(&script, text).expect("a script");
     order["chromium"] =
         skip::find("chromium").map_or_else(String::new, |path| path.display().to_string()).into();
     let mut command = Command::new("node");

@@ -129,6 +129,7 @@ impl Lab {
             tracker: Some(tracker),
             listen: free_address(),
             options: Vec::new(),
+            prompt_options: Vec::new(),
             executable: self.program("peer"),
             host: None,
             program: None,
@@ -289,6 +290,8 @@ pub struct Peer {
     tracker: Option<SocketAddr>,
     listen: SocketAddr,
     options: Vec<String>,
+    /// Options of the prompt alone, and not of verbs beside it.
+    prompt_options: Vec<String>,
     executable: PathBuf,
     host: Option<Host>,
     program: Option<Program>,
@@ -309,6 +312,13 @@ impl Peer {
         self
     }
 
+    /// Adds an option that its prompt has, and no verb beside that.
+    #[must_use]
+    pub fn with_prompt_flag(mut self, option: &str) -> Self {
+        self.prompt_options.push(option.to_owned());
+        self
+    }
+
     /// The same peer, not running: another life in the same folder at the same address.
     #[must_use]
     pub fn clone_stopped(&self) -> Self {
@@ -318,6 +328,7 @@ impl Peer {
             tracker: self.tracker,
             listen: self.listen,
             options: self.options.clone(),
+            prompt_options: self.prompt_options.clone(),
             executable: self.executable.clone(),
             host: self.host.clone(),
             program: None,
@@ -354,6 +365,7 @@ impl Peer {
     /// Starts the prompt, fed through a pipe that stays open.
     pub fn start(&mut self) {
         let mut command = self.command();
+        command.args(&self.prompt_options);
         self.program = Some(Program::start(self.nick.clone(), &mut command));
     }
 

@@ -14,6 +14,7 @@ mod halfway;
 mod killed;
 mod many_files;
 mod messages;
+mod own_page;
 mod package;
 mod page;
 mod poison;
