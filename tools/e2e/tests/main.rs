@@ -28,6 +28,7 @@ mod sizes;
 mod steering;
 mod three_sharers;
 mod tracker_clock;
+mod tracker_disk;
 mod tracker_killed;
 mod tracker_pressed;
 mod tracker_restart;
