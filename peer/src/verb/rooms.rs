@@ -74,9 +74,10 @@ fn join<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
             context.screen.say(&format!("{name} is new, and you are in it.   say {name} TEXT"));
         } else {
             let (members, here) = (joined.members, joined.here);
+            let word = if members == 1 { "member" } else { "members" };
             context
                 .screen
-                .say(&format!("You are in {name}: {members} members, {here} here.   say {name} TEXT"));
+                .say(&format!("You are in {name}: {members} {word}, {here} here.   say {name} TEXT"));
         }
         Ok(())
     })

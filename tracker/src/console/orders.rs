@@ -124,7 +124,8 @@ fn rooms(rooms: &[RoomEntry]) -> String {
         let pad = " ".repeat(20_usize.saturating_sub(columns(&name)));
         let kept = if entry.kept { "  stays when it is empty" } else { "" };
         let closed = if entry.closed { "  closed with a key" } else { "" };
-        format!("{name}{pad} {} members, {} here{kept}{closed}", entry.members, entry.here)
+        let members = if entry.members == 1 { "member" } else { "members" };
+        format!("{name}{pad} {} {members}, {} here{kept}{closed}", entry.members, entry.here)
     });
     rows.collect::<Vec<_>>().join("\n")
 }
