@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use shared::control::{Entry, EntryId, Find};
 use shared::{InfoHash, InfoHashV2, InfoHashes};
 
+use crate::crowd::Crowd;
 use crate::event::NewEntry;
 use crate::fold::{nearest, search_key};
 use crate::swarm::Swarm;
@@ -64,6 +65,11 @@ impl Item {
             comment: self.about.comment.clone(),
             private: self.about.private,
         }
+    }
+
+    /// Downloads that completed, with those of clients that have no name.
+    pub(crate) fn completed(&self, crowd: &Crowd) -> u64 {
+        self.swarm.completed.saturating_add(crowd.counts(self.hashes.primary()).2.into())
     }
 
     /// How many pieces it has.

@@ -14,7 +14,7 @@ use shared::control::{
 use shared::{InfoHash, Moment};
 
 use crate::addresses::Asker;
-use crate::catalog::{Located, names};
+use crate::catalog::{Item, Located, names};
 use crate::command::{Announced, Command, Decision, SessionKey};
 use crate::config::Config;
 use crate::crowd::{Crowd, Told};
@@ -380,10 +380,21 @@ impl Registry {
         people
     }
 
+    /// An entry as it is told.
+    pub(crate) fn entry(&self, item: &Item) -> Entry {
+        self.state.entry(item, &self.crowd)
+    }
+
+    pub(crate) fn crowded(&self) -> &Crowd {
+        &self.crowd
+    }
+
     /// The entries that a name leads to, and of the only one what its .torrent file is made of.
     pub fn locate(&self, name: &str) -> Result<Torrent, Vec<Entry>> {
         let find = Find::Name { name: name.to_owned() };
-        let entry = |key: InfoHash| self.state.catalog.get(key).map(|item| (self.state.entry(item), item));
+        let entry = |key: InfoHash| {
+            self.state.catalog.get(key).map(|item| (self.state.entry(item, &self.crowd), item))
+        };
         match self.state.catalog.locate(&find) {
             Located::One(key) => entry(key).ok_or_else(Vec::new).map(|(entry, item)| Torrent {
                 entry,
@@ -400,7 +411,7 @@ impl Registry {
     /// What is shared, for the operator, by name.
     pub fn entries(&self) -> Vec<Entry> {
         let mut entries: Vec<Entry> =
-            self.state.catalog.iter().map(|(_, item)| self.state.entry(item)).collect();
+            self.state.catalog.iter().map(|(_, item)| self.state.entry(item, &self.crowd)).collect();
         entries.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| a.entry.cmp(&b.entry)));
         entries
     }

@@ -252,11 +252,11 @@ impl Registry {
             })
         });
         SceneShare {
-            entry: self.state().entry(item),
+            entry: self.entry(item),
             pieces: item.pieces(),
             holders: holders.take(MAX_HOLDERS).collect(),
             rate,
-            completed: item.swarm.completed,
+            completed: item.completed(self.crowded()),
             delivered: item.swarm.downloaded,
             from_origin: item.swarm.from_origin,
         }

@@ -6,6 +6,7 @@ use shared::control::{Entry, Have, Source};
 
 use crate::addresses::{Asker, for_asker};
 use crate::catalog::{Catalog, Item};
+use crate::crowd::Crowd;
 use crate::event::{Event, Milestone, NewEntry};
 use crate::identity::MemberId;
 use crate::ledger::Ledger;
@@ -249,11 +250,21 @@ impl State {
         }
     }
 
-    /// An entry as it is told.
-    pub(crate) fn entry(&self, item: &Item) -> Entry {
+    /// An entry as it is told, with those who have no name.
+    pub(crate) fn entry(&self, item: &Item, crowd: &Crowd) -> Entry {
         let sharers = item.swarm.sources.iter().filter(|(_, source)| source.sharer || source.have.is_full());
         let nicks = sharers.filter_map(|(peer, _)| self.members.get(*peer)).map(|member| member.nick.clone());
-        item.entry(nicks.take(MAX_BY).collect())
+        let mut entry = item.entry(nicks.take(MAX_BY).collect());
+        let (full, others, _) = crowd.counts(item.hashes.primary());
+        if full > 0 || others > 0 {
+            if entry.sources == 0 {
+                // Somebody has it: who had it last says nothing any more.
+                (entry.by, entry.seen) = (Vec::new(), None);
+            }
+            entry.full += u64::from(full);
+            entry.sources += u64::from(full) + u64::from(others);
+        }
+        entry
     }
 
     /// A source as it is told to `asker`.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use registry::{Action, Command, Door, Unannounced, Unknown};
 use room::{Client, Room, peer_id, share};
 use shared::announce::Event as Why;
-use shared::control::{Answer, Who};
+use shared::control::{Answer, Departure, Search, SourcesOf, Stats, StatsOf, Who};
 use shared::{InfoHash, InfoHashV2, InfoHashes};
 
 /// Client `number` with a port of its own.
@@ -169,4 +169,58 @@ fn both_hashes_of_a_hybrid_torrent_lead_to_one_crowd() {
     }
     let by_udp = Client { door: Door::Udp, hash: v2.truncated(), ..client(3, "192.168.1.52:9", 9) };
     assert_eq!(ports(&room.announce(&by_udp).unwrap()), BTreeSet::from([1_001, 1_002, 6_881]));
+}
+
+#[test]
+fn those_without_a_name_are_counted_and_told_over_a_connection_too() {
+    let mut room = room(0);
+    room.join(1, "ana");
+    room.join(2, "bob");
+    let entry = room.share(1, "linux.iso", 7);
+    for number in 0..6 {
+        let left = Some(if number < 4 { 5 } else { 0 });
+        room.announce(&Client { left, ..client(number, "192.168.1.50:9", 7) }).unwrap();
+    }
+    room.announce(&Client { port: 0, ..client(9, "192.168.1.50:9", 7) }).unwrap();
+    room.announce(&Client { left: Some(5), ..client(8, "[fe80::7]:9", 7) }).unwrap();
+    let ask = |want| SourcesOf { entry: entry.clone(), want, subscribe: false };
+    let Ok(Answer::Sources(told)) = room.ask(2, ask(200)) else { panic!("sources") };
+    assert_eq!((told.total, told.full), (9, 4), "ana, six, one that cannot be dialled, and one by IPv6");
+    let ports: BTreeSet<u16> = told.sources.iter().map(|source| source.addresses[0].port()).collect();
+    assert_eq!(ports, (1_000..1_006).chain([1_008, 6_881]).collect());
+    assert_eq!(told.sources.len(), 8);
+    for source in told.sources.iter().filter(|source| source.nick.is_empty()) {
+        let full = (1_004..1_006).contains(&source.addresses[0].port());
+        assert_eq!((source.have.is_full(), source.agent.as_str()), (full, "qBittorrent 5.0.3"), "{source:?}");
+    }
+    let mut unnamed = 0;
+    for _ in 0..20 {
+        let Ok(Answer::Sources(few)) = room.ask(2, ask(3)) else { panic!("sources") };
+        assert!(few.sources.len() <= 3);
+        unnamed += few.sources.iter().filter(|source| source.nick.is_empty()).count();
+    }
+    assert!(unnamed >= 20, "{unnamed}");
+
+    let Ok(Answer::Matches(found)) = room.ask(2, Search { query: "linux".to_owned(), ..Search::default() })
+    else {
+        panic!("search")
+    };
+    assert_eq!((found.entries[0].sources, found.entries[0].full), (9, 4));
+    let ask = room.ask(2, StatsOf { entry: Some(entry.clone()) });
+    let Ok(Answer::Stats(Stats::Swarm { swarm })) = ask else { panic!("stats") };
+    assert_eq!((swarm.full, swarm.partial), (4, 5));
+    let Ok(Answer::Stats(Stats::Tracker { tracker })) = room.ask(2, StatsOf { entry: None }) else {
+        panic!("stats")
+    };
+    assert_eq!((tracker.online, tracker.unnamed), (2, 8));
+    assert_eq!(room.registry.entries()[0].sources, 9);
+
+    // Whoever shared it is gone; somebody has it still.
+    room.gone(1, Departure::Left);
+    let Ok(Answer::Matches(found)) = room.ask(2, Search { query: "linux".to_owned(), ..Search::default() })
+    else {
+        panic!("search")
+    };
+    let left = &found.entries[0];
+    assert_eq!((left.sources, left.full, left.seen, left.by.len()), (8, 3, None, 0));
 }

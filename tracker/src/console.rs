@@ -106,8 +106,12 @@ async fn obey(tracker: &Tracker, shutdown: &Shutdown, line: &str) -> String {
 
 fn status(counters: &Counters, dropped: u64) -> String {
     let uptime = Elapsed(Duration::from_secs(counters.uptime));
+    let unnamed = match counters.unnamed {
+        0 => String::new(),
+        unnamed => format!(" and {unnamed} without a name"),
+    };
     format!(
-        "up {uptime}   {} online (most {}, {} connects)\n{} entries, {}   {} downloads done, {} received\n\
+        "up {uptime}   {} online{unnamed} (most {}, {} connects)\n{} entries, {}   {} downloads done, {} received\n\
          {} messages   {} requests refused   {dropped} datagrams dropped",
         counters.online,
         counters.most_online,

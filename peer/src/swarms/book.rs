@@ -88,7 +88,9 @@ impl Book {
         if source.peer_id == own {
             return Vec::new();
         }
-        self.meet(source.peer_id, &source.nick);
+        if !source.nick.is_empty() {
+            self.meet(source.peer_id, &source.nick);
+        }
         for address in &source.addresses {
             if self.homes.len() < MOST_PEERS || self.homes.contains_key(address) {
                 self.homes.insert(*address, source.peer_id);

@@ -154,7 +154,7 @@ fn sources<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
         if context.screen.is_json() {
             for source in &answer.sources {
                 context.screen.json(json!({
-                    "type": "source", "nick": source.nick, "peer_id": source.peer_id.to_string(), "full": source.have.is_full(),
+                    "type": "source", "nick": Some(&source.nick).filter(|nick| !nick.is_empty()), "peer_id": source.peer_id.to_string(), "full": source.have.is_full(),
                     "addresses": source.addresses.iter().map(ToString::to_string).collect::<Vec<_>>(), "agent": source.agent, "source": "tracker",
                 }));
             }
@@ -181,10 +181,13 @@ fn sources<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
         for source in &answer.sources {
             let has = match source.have {
                 Have::Full => "all".to_owned(),
+                // How much one without a name has is not known.
+                Have::Pieces(_) if source.nick.is_empty() => "a part".to_owned(),
                 Have::Pieces(count) => format!("{} %", (count * 100 / pieces.max(1)).min(100)),
             };
             let address = source.addresses.first().map_or_else(|| "-".to_owned(), ToString::to_string);
-            table.row([source.nick.clone(), has, address, "T".to_owned(), source.agent.clone()]);
+            let nick = if source.nick.is_empty() { "-".to_owned() } else { source.nick.clone() };
+            table.row([nick, has, address, "T".to_owned(), source.agent.clone()]);
         }
         for peer in &others {
             let has = format!("{} %", (u64::from(peer.pieces) * 100 / pieces.max(1)).min(100));

@@ -26,6 +26,7 @@ use shared::{InfoHash, Moment, PeerId};
 pub(crate) use self::arriving::Arrival;
 use self::arriving::{seconds, who};
 use self::swarm::Swarm;
+pub(crate) use self::telling::Stranger;
 pub use self::told::{Told, hasty};
 use crate::command::Announcement;
 use crate::members::network;
@@ -130,6 +131,11 @@ impl Crowd {
         if let Some(swarm) = self.swarms.get(&key) {
             swarm.tell(said, want, rng.random(), told);
         }
+    }
+
+    /// At most `want` of those in a torrent that can be dialled, each equally likely. `draw` is random.
+    pub(crate) fn sample(&self, key: InfoHash, want: usize, draw: u64) -> Vec<Stranger> {
+        self.swarms.get(&key).map_or_else(Vec::new, |swarm| swarm.strangers(want, draw))
     }
 
     /// Puts the counts of a torrent into `told`, and, unless its client is hasty, whom it is told of;

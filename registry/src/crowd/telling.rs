@@ -2,17 +2,53 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use shared::PeerId;
+
 use super::arriving::contact;
-use super::places::Place;
+use super::places::{FULL, Place, TWIN};
+use super::share;
 use super::swarm::{Swarm, V4, address_v6, ip_v4};
 use super::told::Told;
 use crate::command::{Announcement, Door};
 
+/// One without a name, for those who ask over a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stranger {
+    pub(crate) peer_id: PeerId,
+    pub(crate) address: SocketAddr,
+    pub(crate) is_full: bool,
+}
+
+/// Two draws out of one random number.
+fn dice(draw: u64) -> (usize, usize) {
+    let half = |shift: u32| usize::try_from(draw >> shift & u64::from(u32::MAX)).unwrap_or(0);
+    (half(0), half(32))
+}
+
 impl Swarm {
+    /// At most `want` that can be dialled, whatever kind of address they have; `draw` is a random number.
+    pub(super) fn strangers(&self, want: usize, draw: u64) -> Vec<Stranger> {
+        let stranger = |peer_id, address, is_full| Stranger { peer_id, address, is_full };
+        // Who is there by both is told by the address that more can use.
+        let v6 = self.v6().into_iter().flat_map(|v6| v6.sample(want, dice(draw.rotate_left(17))));
+        let v6 = v6.filter(|place| place.is_dialable() && !place.has(TWIN));
+        let v6 = v6.map(|place| stranger(place.id, address_v6(&place.contact), place.has(FULL)));
+        let alone: Vec<Stranger> = v6.collect();
+        let v4 = self.v4.sample(want, dice(draw)).filter(|place| place.is_dialable());
+        let v4 = v4.map(|place| {
+            let port = u16::from_be_bytes([place.contact[4], place.contact[5]]);
+            stranger(place.id, SocketAddr::new(ip_v4(place.contact), port), place.has(FULL))
+        });
+        let first = share(self.v4.list().len(), alone.len(), want);
+        let mut told: Vec<Stranger> = v4.take(first).collect();
+        told.extend(alone);
+        told.truncate(want);
+        told
+    }
+
     /// At most `want` others of each kind of address that the client can use; `draw` is a random number.
     pub(super) fn tell(&self, said: &Announcement, want: usize, draw: u64, told: &mut Told) {
-        let half = |shift: u32| usize::try_from(draw >> shift & u64::from(u32::MAX)).unwrap_or(0);
-        let dice = (half(0), half(32));
+        let dice = dice(draw);
         let (is_v4, any) = (said.from.is_ipv4(), said.door != Door::Udp);
         if is_v4 || any {
             self.tell_v4(said, want, dice, told);

@@ -40,7 +40,7 @@ impl Decider<'_> {
         items.sort_by(|a, b| (&a.search_names, &a.about.entry).cmp(&(&b.search_names, &b.about.entry)));
         let start = browse.after.map_or(0, |after| usize::try_from(after).unwrap_or(usize::MAX));
         let limit = browse.limit.map_or(PAGE, |limit| usize::try_from(limit).unwrap_or(PAGE));
-        let page = items.iter().skip(start).take(limit).map(|item| self.state.entry(item));
+        let page = items.iter().skip(start).take(limit).map(|item| self.entry(item));
         let entries = fitting(page, entry_weight);
         let end = start.saturating_add(entries.len());
         Decision::answer(Answer::Shelf(Shelf {

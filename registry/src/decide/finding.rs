@@ -2,27 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rand::Rng;
 use shared::InfoHash;
 use shared::control::{
-    Answer, Code, Counters, EntryId, Find, Found, Matches, Refusal, Search, Sources, SourcesOf, Stats,
-    SwarmCounters,
+    Answer, Code, Counters, Entry, EntryId, Find, Found, Matches, Refusal, Search, Stats, SwarmCounters,
 };
 
 use super::{Decider, count};
 use crate::catalog::{Item, Located};
 use crate::command::Decision;
-use crate::event::Event;
 use crate::fold::search_key;
 use crate::listing::{Candidate, Candidates, Cursor, MAX_RANKED};
-use crate::members::Member;
 use crate::page::{entry_weight, fitting, weight};
 use crate::state::State;
 
 /// Entries of a page when nobody says how many.
 const PAGE: usize = 50;
-/// Sources that one answer tells at most.
-const MAX_WANT: usize = 200;
 
 impl Decider<'_> {
     /// What somebody shares who is here or away, by first hash; everything when nobody is named.
@@ -54,7 +48,7 @@ impl Decider<'_> {
         };
         // What is gone since the index was asked takes its place in the order with it.
         let page = found.page.iter().take(limit).map(|candidate| (candidate, listed(candidate.key)));
-        let page = page.map(|(candidate, item)| (item.map(|item| self.state.entry(item)), &candidate.path));
+        let page = page.map(|(candidate, item)| (item.map(|item| self.entry(item)), &candidate.path));
         let page = fitting(page, |(entry, path)| {
             let Some(entry) = entry else { return 0 };
             entry_weight(entry) + path.as_deref().map_or(0, |path| weight(path) + 80)
@@ -117,7 +111,7 @@ impl Decider<'_> {
         match located {
             Located::One(key) => match item(key) {
                 Some(item) => Decision::answer(Answer::Found(Box::new(Found {
-                    entry: self.state.entry(item),
+                    entry: self.entry(item),
                     root: item.about.root,
                     info: item.about.info.clone(),
                 }))),
@@ -126,8 +120,7 @@ impl Decider<'_> {
             Located::Several(keys) => {
                 let text = format!("{} entries fit {}", keys.len(), asked(find));
                 let mut refusal = Refusal::new(Code::Ambiguous, text).advise("find by entry");
-                refusal.candidates =
-                    keys.into_iter().filter_map(item).map(|item| self.state.entry(item)).collect();
+                refusal.candidates = keys.into_iter().filter_map(item).map(|item| self.entry(item)).collect();
                 Decision::refuse(refusal)
             }
             Located::None(near) => {
@@ -138,37 +131,6 @@ impl Decider<'_> {
         }
     }
 
-    pub(super) fn sources(&self, member: &Member, ask: &SourcesOf, rng: &mut impl Rng) -> Decision {
-        let (key, item) = match self.item(&ask.entry) {
-            Ok(found) => found,
-            Err(refusal) => return Decision::refuse(refusal),
-        };
-        let subscribed = member.subscriptions.contains(&key);
-        if ask.subscribe && !subscribed && member.subscriptions.len() >= self.config.max_subscriptions {
-            let text =
-                format!("you follow {} entries already, which is the limit", member.subscriptions.len());
-            return Decision::refuse(Refusal::new(Code::TooMany, text));
-        }
-        let want = usize::try_from(ask.want).unwrap_or(MAX_WANT).min(MAX_WANT);
-        let sample = item.swarm.sample(want, member.id, rng);
-        let sources = sample.iter().filter_map(|peer| {
-            let (other, source) = (self.state.members.get(*peer)?, item.swarm.sources.get(peer)?);
-            Some(State::source(other, source.have, member.asker()))
-        });
-        let mut decision = Decision::answer(Answer::Sources(Sources {
-            entry: item.about.entry.clone(),
-            sources: sources.collect(),
-            total: count(item.swarm.sources.len()),
-            full: count(item.swarm.full()),
-            subscribed: ask.subscribe,
-        }));
-        if ask.subscribe != subscribed {
-            let (peer, wants) = (member.id, ask.subscribe);
-            decision.events.push(Event::Subscribed { peer, key, wants });
-        }
-        decision
-    }
-
     pub(super) fn stats(&self, entry: Option<&EntryId>) -> Decision {
         let Some(entry) = entry else {
             return Decision::answer(Answer::Stats(Stats::Tracker { tracker: self.counters() }));
@@ -176,12 +138,12 @@ impl Decider<'_> {
         match self.item(entry) {
             Err(refusal) => Decision::refuse(refusal),
             Ok((_, item)) => {
-                let full = item.swarm.full();
+                let Entry { entry, sources, full, .. } = self.entry(item);
                 let swarm = SwarmCounters {
-                    entry: item.about.entry.clone(),
-                    full: count(full),
-                    partial: count(item.swarm.sources.len() - full),
-                    completed: item.swarm.completed,
+                    entry,
+                    full,
+                    partial: sources - full,
+                    completed: item.completed(self.crowd),
                     downloaded: item.swarm.downloaded,
                     uploaded: item.swarm.uploaded,
                 };
@@ -195,6 +157,7 @@ impl Decider<'_> {
         Counters {
             uptime: self.now.since_start().as_secs(),
             online: count(members.len()),
+            unnamed: count(self.crowd.places()),
             most_online: count(sums.most_online),
             connects: sums.connects,
             entries: count(catalog.len()),

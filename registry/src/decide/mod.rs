@@ -9,6 +9,7 @@ mod presence;
 mod replying;
 mod rooms;
 mod sharing;
+mod sources;
 mod talking;
 
 use rand::Rng;

@@ -3,7 +3,7 @@
 use rand::Rng;
 use shared::InfoHash;
 use shared::control::{
-    Answer, Change, Code, EntryId, Have, Progress, ProgressEvent, Push, Refusal, Share, Shared, Source,
+    Answer, Change, Code, EntryId, Have, Progress, ProgressEvent, Push, Refusal, Share, Shared,
 };
 
 use super::{Decider, count, done};
@@ -12,7 +12,7 @@ use crate::command::Decision;
 use crate::event::{Event, Milestone, NewEntry};
 use crate::identity::MemberId;
 use crate::members::Member;
-use crate::state::{State, percent_of};
+use crate::state::percent_of;
 use crate::swarm::SourceState;
 
 /// Sources that the answer to `share` tells.
@@ -57,7 +57,7 @@ impl Decider<'_> {
             name: item.about.name.clone(),
             joined: true,
             hashes: item.hashes,
-            sources: self.some_sources(item, member, rng),
+            sources: self.some_sources(item, member, SAMPLE, rng),
         }));
         if before.is_some_and(|before| before.sharer && before.have == share.have) {
             return decision;
@@ -70,7 +70,7 @@ impl Decider<'_> {
             Some(_) => {}
         }
         if item.swarm.sources.is_empty() {
-            let push = Push::Shared { nick: member.nick.clone(), entry: self.state.entry(item) };
+            let push = Push::Shared { nick: member.nick.clone(), entry: self.entry(item) };
             self.tell_others(&mut decision, member.id, push);
         }
         let same_hash = share.hashes.matches(&key);
@@ -132,7 +132,7 @@ impl Decider<'_> {
                 known.push(item);
             }
         }
-        let sources = known.iter().flat_map(|item| self.some_sources(item, member, rng)).take(SAMPLE);
+        let sources = known.iter().flat_map(|item| self.some_sources(item, member, SAMPLE, rng)).take(SAMPLE);
         let mut decision = Decision::answer(Answer::Shared(Shared {
             entry: entry.clone(),
             name: new.name.clone(),
@@ -167,15 +167,6 @@ impl Decider<'_> {
             at: self.at,
         });
         decision
-    }
-
-    fn some_sources(&self, item: &Item, member: &Member, rng: &mut impl Rng) -> Vec<Source> {
-        let sample = item.swarm.sample(SAMPLE, member.id, rng);
-        let sources = sample.iter().filter_map(|peer| {
-            let (other, source) = (self.state.members.get(*peer)?, item.swarm.sources.get(peer)?);
-            Some(State::source(other, source.have, member.asker()))
-        });
-        sources.collect()
     }
 
     /// What of an info dictionary and its piece layers still fits into the catalog.

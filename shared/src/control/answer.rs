@@ -281,6 +281,11 @@ fn is_true(value: &bool) -> bool {
     *value
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_zero(value: &u64) -> bool {
+    *value == 0
+}
+
 /// Counters of the tracker or of one swarm.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -304,6 +309,9 @@ pub struct Counters {
     pub uptime: u64,
     /// Peers here.
     pub online: u64,
+    /// Clients without a name, each counted in each of its torrents.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unnamed: u64,
     /// The most peers that were here at once.
     pub most_online: u64,
     /// Sessions that began.

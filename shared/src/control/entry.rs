@@ -129,7 +129,7 @@ pub enum ProgressEvent {
 /// A peer that has all or part of an entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
-    /// What the peer is called.
+    /// What the peer is called; empty for a client that has no name.
     pub nick: String,
     /// Who it is.
     pub peer_id: PeerId,

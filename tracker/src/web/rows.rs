@@ -27,6 +27,8 @@ pub(super) struct TrackerRow {
     /// Where peers connect.
     pub(super) port: u16,
     pub(super) online: u64,
+    /// Clients without a name, each counted in each of its torrents.
+    pub(super) unnamed: u64,
     pub(super) most_online: u64,
     pub(super) entries: u64,
     pub(super) bytes: u64,
@@ -44,6 +46,7 @@ impl TrackerRow {
             started: about.started,
             port: about.port,
             online: counters.online,
+            unnamed: counters.unnamed,
             most_online: counters.most_online,
             entries: counters.entries,
             bytes: counters.bytes,

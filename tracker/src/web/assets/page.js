@@ -82,7 +82,7 @@ setInterval(() => {
 function figures() {
   const { tracker } = state;
   say($("join"), `peer --tracker ${location.hostname}${tracker.port === 5000 ? "" : `:${tracker.port}`}`);
-  say($("online"), number(tracker.online));
+  say($("online"), tracker.unnamed > 0 ? t("and_unnamed", { named: number(tracker.online), n: number(tracker.unnamed) }) : number(tracker.online));
   say($("entries"), `${number(tracker.entries)} · ${bytes(tracker.bytes)}`);
   say($("moving"), rate(state.rate));
   let [all, source] = [0, 0];
