@@ -3,16 +3,16 @@
 //! The programs are those that stand in `target/release` beside the tests, built by `cargo xtask e2e`, or in
 //! the folder that `E2E_BIN_DIR` names, which must be an absolute path.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
 use crate::control::Control;
 use crate::hosts::Host;
+use crate::ports::free_address;
 use crate::program::Program;
 use crate::wait::until;
 use crate::web;
@@ -22,9 +22,6 @@ const START: Duration = Duration::from_secs(20);
 
 /// Where nothing listens, on any host (the port "discard").
 const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9);
-
-/// Below the range that systems take for outgoing connections, so a port that was free stays free.
-const FIRST_PORT: u16 = 20_000;
 
 /// One experiment.
 #[derive(Debug)]
@@ -421,24 +418,6 @@ impl Peer {
     pub fn kill(&mut self) {
         self.program().kill();
         self.program = None;
-    }
-}
-
-/// An address on the loopback interface where nobody listens.
-pub fn free_address() -> SocketAddr {
-    let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    SocketAddr::new(ip, free_port(ip))
-}
-
-/// A port where nobody listens, neither for connections nor for datagrams.
-pub fn free_port(ip: IpAddr) -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let own = u16::try_from(std::process::id() % 97).unwrap_or(0) * 100;
-    loop {
-        let port = FIRST_PORT + (own + NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000;
-        if TcpListener::bind((ip, port)).is_ok() && UdpSocket::bind((ip, port)).is_ok() {
-            return port;
-        }
     }
 }
 

@@ -26,6 +26,7 @@ pub mod js;
 pub mod lab;
 pub mod naming_tracker;
 pub mod poisoner;
+pub mod ports;
 pub mod program;
 pub mod screen;
 pub mod sentences;

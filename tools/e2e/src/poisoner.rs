@@ -15,7 +15,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::control::Control;
-use crate::lab::free_address;
+use crate::ports::free_address;
 
 /// The 19 letters behind their own length.
 const PROTOCOL: &[u8; 20] = b"\x13BitTorrent protocol";

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use e2e::lab::free_address;
+use e2e::ports::free_address;
 use e2e::program::json;
 use e2e::torrent::Torrent;
 use e2e::tree::{assert_same_file, make_file};

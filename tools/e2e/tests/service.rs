@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use e2e::control::Control;
-use e2e::lab::free_address;
+use e2e::ports::free_address;
 use e2e::sentences::SOON;
 use e2e::{Lab, Program, until};
 use serde_json::json;

@@ -19,7 +19,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use crate::hosts::Host;
-use crate::lab::{Lab, free_port};
+use crate::lab::Lab;
+use crate::ports::free_port;
 use crate::program::Program;
 use crate::skip;
 use crate::tree;
