@@ -113,7 +113,7 @@ impl SessionConfig {
             pex: true,
             max_connections: 200,
             max_dials: 30,
-            max_open_files: 256,
+            max_open_files: 208,
             receive_memory: 16 * 1024 * 1024,
             disk_threads: 2,
             hash_threads: 0,
