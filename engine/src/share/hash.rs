@@ -16,7 +16,7 @@ use crate::error::ShareError;
 use crate::share::walk::Found;
 
 /// How much is read at a time, in bytes: what stays in a core's cache while it is hashed twice.
-const READ: usize = 256 * 1024;
+const READ: usize = 64 * 1024;
 
 /// The hashes of one piece.
 #[derive(Debug, Clone)]
