@@ -50,7 +50,8 @@ struct Group<'batch> {
     items: &'batch [Item],
     /// The encoded messages among them.
     bytes: &'batch [u8],
-    /// The blocks of the uploads that could be read, one behind the other.
+    /// The blocks of the uploads that could be read, one behind the other; without uploads, whatever was
+    /// sent before.
     blocks: Vec<u8>,
     /// Which of the uploads those are.
     readable: Vec<bool>,
@@ -106,8 +107,6 @@ impl Writer {
                 readable
             };
             let group = Group { items: now, bytes: now_bytes, blocks: buffer, readable };
-            let total = encoded + group.blocks.len();
-            self.place.up.pay(total).await;
             self.write(&group).await?;
             self.tap.sent(group.items, group.bytes, &group.readable);
             let unreadable = self.depart(&group);
@@ -118,10 +117,11 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes a whole group.
+    /// Pays for a whole group and writes it.
     async fn write(&mut self, group: &Group<'_>) -> Result<(), WriteEnd> {
         let headers = group.headers();
         let mut slices = group.slices(&headers);
+        self.place.up.pay(slices.iter().map(|slice| slice.len()).sum()).await;
         let Self { half, departures, inbox, peer, .. } = self;
         let mut write = std::pin::pin!(half.write_all(&mut slices));
         loop {
@@ -271,5 +271,13 @@ mod tests {
             sent,
             [b"ab".to_vec(), header(0), b"123".to_vec(), b"c".to_vec(), header(6), b"789".to_vec()].concat()
         );
+    }
+
+    #[test]
+    fn messages_without_uploads_are_alone_although_blocks_were_sent_before() {
+        let blocks = b"sent before".to_vec();
+        let group = Group { items: &[Item::Bytes(3)], bytes: b"abc", blocks, readable: Vec::new() };
+        let lengths: Vec<usize> = group.slices(&[]).iter().map(|slice| slice.len()).collect();
+        assert_eq!(lengths, [3]);
     }
 }
