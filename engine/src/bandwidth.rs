@@ -18,6 +18,8 @@ const TURNS_PER_SECOND: u64 = 50;
 /// The least and the most bytes that one payment should be about.
 const QUANTUM: std::ops::RangeInclusive<u64> = 16 * 1024..=256 * 1024;
 
+/// How much may be owed when something small goes first.
+const CREDIT: Duration = Duration::from_secs(1);
 /// The most seconds that a debt lasts after the limit was changed.
 const MOST_DEBT: f64 = 5.0;
 
@@ -79,6 +81,11 @@ impl Bucket {
         self.changed.notify_waiters();
     }
 
+    /// Whether there is a limit, here or above.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.rate().is_some() || self.parent.as_ref().is_some_and(|parent| parent.is_limited())
+    }
+
     /// The most bytes that one payment should be about.
     pub(crate) fn quantum(&self) -> usize {
         let own = self
@@ -97,13 +104,28 @@ impl Bucket {
         }
     }
 
+    /// Pays for a few bytes that shall not wait behind many: later ones wait longer instead. Only when much
+    /// is owed already it waits until less is.
+    pub(crate) async fn pay_ahead(&self, bytes: usize) {
+        let mut level = Some(self);
+        while let Some(bucket) = level {
+            bucket.pay_within(bytes, CREDIT).await;
+            level = bucket.parent.as_deref();
+        }
+    }
+
     async fn pay_here(&self, bytes: usize) {
+        self.pay_within(bytes, Duration::ZERO).await;
+    }
+
+    /// Pays, and waits until no more than `credit` was owed before.
+    async fn pay_within(&self, bytes: usize, credit: Duration) {
         let changed = self.changed.notified();
         let now = Instant::now();
         let begin = self.account().pay(bytes, now);
-        if begin > now {
+        if begin > now + credit {
             tokio::select! {
-                () = tokio::time::sleep_until(begin) => {}
+                () = tokio::time::sleep_until(begin - credit) => {}
                 () = changed => {}
             }
         }
@@ -135,6 +157,23 @@ mod tests {
         tokio::join!(run(), run(), run(), run(), run());
         let took = start.elapsed().as_secs_f64();
         assert!((4.8..5.1).contains(&took), "40 MB at 8 MB/s took {took} s");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_small_goes_ahead_and_is_paid_all_the_same() {
+        let bucket = Bucket::new(Some(100_000), None);
+        let start = Instant::now();
+        bucket.pay(80_000).await;
+        bucket.pay_ahead(10_000).await;
+        assert!(start.elapsed().is_zero(), "0.8 s were owed");
+        bucket.pay_ahead(100_000).await;
+        assert!(start.elapsed().is_zero(), "0.9 s were owed");
+        bucket.pay_ahead(1).await;
+        let took = start.elapsed().as_secs_f64();
+        assert!((0.89..0.92).contains(&took), "{took}: 1.9 s were owed");
+        bucket.pay(1).await;
+        let took = start.elapsed().as_secs_f64();
+        assert!((1.89..1.92).contains(&took), "{took}: all of it");
     }
 
     #[tokio::test(start_paused = true)]

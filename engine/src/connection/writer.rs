@@ -29,6 +29,9 @@ pub(crate) enum WriteEnd {
 /// A connection that sends nothing for this long holds no memory for blocks.
 const IDLE: std::time::Duration = std::time::Duration::from_secs(1);
 
+/// Messages of so many bytes together do not wait for blocks that were paid for before.
+const SMALL: usize = 1024;
+
 /// Writes to one peer until the connection ends.
 #[derive(Debug)]
 pub(crate) struct Writer {
@@ -94,7 +97,11 @@ impl Writer {
         let mut buffer = std::mem::take(&mut self.buffer);
         while !items.is_empty() {
             let quantum = self.place.up.quantum();
-            let (count, encoded) = group_length(items, quantum);
+            let (count, encoded) = match items.first() {
+                // A request or a `have` is worth more to both sides than the block behind it.
+                Some(Item::Bytes(bytes)) if *bytes <= SMALL && self.place.up.is_limited() => (1, *bytes),
+                _ => group_length(items, quantum),
+            };
             let (now, later) = items.split_at(count);
             let (now_bytes, later_bytes) = bytes.split_at(encoded.min(bytes.len()));
             (items, bytes) = (later, later_bytes);
@@ -121,7 +128,12 @@ impl Writer {
     async fn write(&mut self, group: &Group<'_>) -> Result<(), WriteEnd> {
         let headers = group.headers();
         let mut slices = group.slices(&headers);
-        self.place.up.pay(slices.iter().map(|slice| slice.len()).sum()).await;
+        let length = slices.iter().map(|slice| slice.len()).sum();
+        if group.readable.is_empty() && length <= SMALL {
+            self.place.up.pay_ahead(length).await;
+        } else {
+            self.place.up.pay(length).await;
+        }
         let Self { half, departures, inbox, peer, .. } = self;
         let mut write = std::pin::pin!(half.write_all(&mut slices));
         loop {
