@@ -8,6 +8,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+/// For an answer. A tracker that has just started takes connections while it still reads what it kept,
+/// which after many lives takes seconds, on a busy machine many of them.
+const SOON: Duration = Duration::from_secs(60);
+
 /// One session with a tracker.
 #[derive(Debug)]
 pub struct Control {
@@ -42,7 +46,7 @@ impl Control {
     pub fn ask(&mut self, request: Value) -> Value {
         let id = self.send(request);
         loop {
-            let line = self.read(Duration::from_secs(20));
+            let line = self.read(SOON);
             if line["id"] == id {
                 return line;
             }

@@ -36,6 +36,7 @@ pub mod torrent;
 pub mod tree;
 pub mod wait;
 pub mod web;
+pub mod witness;
 
 pub use dice::Dice;
 pub use foreign::{Foreign, Kind};
