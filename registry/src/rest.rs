@@ -51,6 +51,7 @@ impl State {
 
     /// Nobody is here; the catalog lists what the ledger has, with those who had it last.
     pub(crate) fn restart(&mut self) {
+        self.ledger.note_seen();
         let mut catalog = Catalog::default();
         for (key, holding) in self.ledger.shares.iter() {
             let before = self.catalog.get(*key).map(|item| &item.about);

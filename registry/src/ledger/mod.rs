@@ -184,13 +184,17 @@ impl Ledger {
         })
     }
 
+    /// Writes down for each share what [`Self::seen`] says: at the end of a replay, as it looks at all of them.
+    pub(crate) fn note_seen(&mut self) {
+        self.shares.note_seen(|peer| self.people.seen(peer));
+    }
+
     /// Nobody is here any more; what nobody holds is gone, and so is mail that nobody fetched in time.
     fn restart(&mut self, at: u64) {
         for peer in self.people.here() {
             self.people.leave(peer, at);
         }
         self.shares.drop_unheld();
-        self.shares.note_seen(|peer| self.people.seen(peer));
         self.standing.expire(at);
         self.mail.retain(|_, mailbox| {
             mailbox.drop_before(at.saturating_sub(MAX_LETTER_AGE));

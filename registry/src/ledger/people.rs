@@ -104,6 +104,8 @@ impl People {
 
     fn put(&mut self, peer: PeerId, nick: &str, (first, seen): (u64, u64), here: bool) {
         let old = self.all.remove(&peer);
+        // A clock that was put back makes nobody older.
+        let seen = old.as_ref().map_or(seen, |old| seen.max(old.seen));
         if let Some(old) = &old {
             self.away.remove(&(old.seen, peer));
             self.drop_nick(old);

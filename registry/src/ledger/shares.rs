@@ -29,6 +29,9 @@ pub(crate) struct Holding {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Shares {
     all: BTreeMap<InfoHash, Holding>,
+    /// Entries that came or lost a holder since the last restart: a journal has many restarts, and looking at all
+    /// entries at each of them would make a start take ever longer.
+    changed: BTreeSet<InfoHash>,
 }
 
 impl Shares {
@@ -50,6 +53,7 @@ impl Shares {
         let key = new.hashes()?.primary();
         let about = NewEntry { info: None, layers: None, ..new.clone() };
         let before = self.all.remove(&key);
+        self.changed.insert(key);
         let holders = before.map(|before| before.holders).unwrap_or_default();
         self.all.insert(key, Holding { about, names: Vec::new(), holders, seen: 0 });
         Some(key)
@@ -79,6 +83,7 @@ impl Shares {
             && holding.holders.remove(&peer)
         {
             holding.seen = holding.seen.max(seen);
+            self.changed.insert(key);
         }
     }
 
@@ -90,13 +95,18 @@ impl Shares {
         }
     }
 
-    /// It is gone; who had it.
-    pub(crate) fn remove(&mut self, key: InfoHash) -> BTreeSet<PeerId> {
-        self.all.remove(&key).map(|holding| holding.holders).unwrap_or_default()
-    }
-
     /// What nobody has is gone.
     pub(crate) fn drop_unheld(&mut self) {
-        self.all.retain(|_, holding| !holding.holders.is_empty());
+        for key in std::mem::take(&mut self.changed) {
+            if !self.is_held(key) {
+                self.all.remove(&key);
+            }
+        }
+    }
+
+    /// It is gone; who had it.
+    pub(crate) fn remove(&mut self, key: InfoHash) -> BTreeSet<PeerId> {
+        self.changed.remove(&key);
+        self.all.remove(&key).map(|holding| holding.holders).unwrap_or_default()
     }
 }
