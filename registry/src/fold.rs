@@ -16,14 +16,15 @@ pub fn search_key(text: &str) -> String {
 pub(crate) fn nick_key(nick: &str) -> String {
     if nick.is_ascii() {
         // Nothing to compose, and asked for with each message.
-        return nick.chars().map(|c| looks_like(c.to_ascii_lowercase())).collect();
+        let key = nick.bytes().map(|byte| byte_looks_like(byte.to_ascii_lowercase()));
+        return String::from_utf8(key.collect()).unwrap_or_default();
     }
     let lower: String = nick.nfkc().flat_map(char::to_lowercase).collect();
     lower.nfkc().map(looks_like).collect()
 }
 
 /// Letters and what is taken for them: Cyrillic, Greek, and Latin ones of another shape. Those of ASCII stand in
-/// [`looks_like`].
+/// [`byte_looks_like`].
 const LOOK_ALIKES: [(char, &str); 18] = [
     ('a', "аα"),
     ('b', "вβ"),
@@ -45,12 +46,18 @@ const LOOK_ALIKES: [(char, &str); 18] = [
     ('y', "у"),
 ];
 
+/// A byte of ASCII stays one.
+fn byte_looks_like(byte: u8) -> u8 {
+    match byte {
+        b'l' | b'1' | b'|' => b'i',
+        b'0' => b'o',
+        other => other,
+    }
+}
+
 fn looks_like(c: char) -> char {
-    match c {
-        'l' | '1' | '|' => return 'i',
-        '0' => return 'o',
-        _ if c.is_ascii() => return c,
-        _ => {}
+    if let Some(byte) = u8::try_from(c).ok().filter(u8::is_ascii) {
+        return char::from(byte_looks_like(byte));
     }
     LOOK_ALIKES.iter().find(|(_, others)| others.contains(c)).map_or(c, |(letter, _)| *letter)
 }
