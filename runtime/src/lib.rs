@@ -20,6 +20,6 @@ pub mod unacknowledged;
 
 pub use clock::Clock;
 pub use lines::{LineError, LineReader};
-pub use outbox::{Outbox, Overflow, SharedLine};
+pub use outbox::{Left, Outbox, Overflow, SharedLine};
 pub use shutdown::Shutdown;
 pub use spawn::spawn;

@@ -3,11 +3,16 @@
 //! Whoever has a line puts it in and goes on; the task that owns the socket takes all that is there
 //! and writes it. A reader that does not keep up overflows its outbox, and is to be cut.
 
+mod flush;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
+use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
+
+pub use flush::{Flushed, Left};
 
 /// Room for lines that an empty outbox keeps: most of the time nothing waits, in thousands of them.
 const KEEP: usize = 32;
@@ -73,6 +78,12 @@ struct State {
     pending: usize,
     taken: usize,
     closed: bool,
+    /// Where lines go, of an outbox that writes them itself.
+    socket: Option<Arc<OwnedWriteHalf>>,
+    /// Bytes of the first line that are written.
+    begun: usize,
+    /// Somebody will call [`Outbox::flush_due`].
+    due: bool,
 }
 
 impl Outbox {
@@ -169,8 +180,11 @@ impl Outbox {
     pub fn close_with(&self, last: Bytes) {
         let mut state = self.state();
         if !state.closed {
-            state.lines.clear();
-            state.pending = state.taken + last.len();
+            // A line of which a part is written already goes on to its end.
+            let begun = usize::from(state.begun > 0);
+            state.lines.truncate(begun);
+            let rest: usize = state.lines.iter().map(|line| line.0.bytes.len()).sum();
+            state.pending = state.taken + rest - state.begun + last.len();
             state.lines.push_back(last.into());
             state.closed = true;
         }
@@ -269,10 +283,15 @@ impl State {
             }
         };
         self.taken = length;
+        self.shrink();
+        Some(batch)
+    }
+
+    /// An empty queue gives back what a long one took.
+    fn shrink(&mut self) {
         if self.lines.is_empty() && self.lines.capacity() > KEEP {
             self.lines = VecDeque::new();
         }
-        Some(batch)
     }
 }
 

@@ -4,19 +4,21 @@
 //! the console and the log see one order. Nothing waits while the lock is held: an outbox takes a
 //! line or its reader is cut.
 
+mod courier;
 mod finding;
 mod keeping;
 mod meeting;
 mod view;
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::BuildHasherDefault;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
 use rand::rngs::StdRng;
-use registry::{Ban, Command, Decision, Event, Mute, Order, Registry, Removal, SessionKey, Torrent, Urgency};
-use runtime::{Clock, Outbox, SharedLine, Shutdown};
+use registry::{Ban, Command, Decision, Event, Mute, Order, Registry, Removal, SessionKey, Torrent};
+use runtime::{Clock, Outbox, Shutdown};
 use shared::control::{
     Answer, Code, Counters, Departure, Entry, Person, Push, Receipt, ReceiptState, Refusal, Request,
     RoomEntry, Sent, write_answer, write_answer_unkept, write_push, write_refusal,
@@ -27,6 +29,7 @@ use crate::feed::Feed;
 use crate::search::Index;
 use crate::store::{self, Folder, Journal, Kept, StoreConfig, StoreError};
 
+use self::courier::{Couriers, KeyHasher};
 pub(crate) use self::view::View;
 
 /// How a connection that the peer closed in good order ends.
@@ -67,7 +70,7 @@ struct Inner {
     registry: Registry,
     rng: StdRng,
     /// Found thousands of times for each thing that is said to all: no order is needed.
-    outboxes: HashMap<SessionKey, Outbox>,
+    outboxes: HashMap<SessionKey, Outbox, BuildHasherDefault<KeyHasher>>,
     last_key: u64,
     stopping: bool,
     /// Where what lasts goes, for a tracker that has a folder.
@@ -79,6 +82,7 @@ struct Inner {
     written: BTreeMap<SessionKey, u64>,
     /// What happened last, for the page.
     feed: Feed,
+    couriers: Couriers,
 }
 
 impl Hub {
@@ -94,7 +98,7 @@ impl Hub {
             clock,
             registry,
             rng: rand::make_rng(),
-            outboxes: HashMap::new(),
+            outboxes: HashMap::default(),
             last_key: 0,
             stopping: false,
             journal: None,
@@ -102,6 +106,7 @@ impl Hub {
             index: None,
             written: BTreeMap::new(),
             feed: Feed::default(),
+            couriers: Couriers::default(),
         };
         let (inner, writer) = (Mutex::new(inner), Mutex::default());
         let hub = match (store, opened) {
@@ -304,29 +309,7 @@ impl Inner {
             decision.events.iter().any(|event| matches!(event, Event::Messaged { to, .. } if to != "*"));
         let mut slow = Vec::new();
         for delivery in decision.deliveries {
-            let bytes = Bytes::from(write_push(&delivery.push));
-            let line = SharedLine::from(bytes.clone());
-            let is_for_one = delivery.to.len() == 1;
-            for session in delivery.to {
-                let Some(outbox) = self.outboxes.get(&session) else { continue };
-                let is_advisory = delivery.urgency == Urgency::Advisory;
-                let pushed = match promise {
-                    // What one person is told must be true also after a crash.
-                    Some(Kept::At(_)) if is_for_one && is_advisory && outbox.pending() > LAGGING => continue,
-                    Some(Kept::At(number)) if is_for_one => {
-                        let pushed = outbox.push_after(bytes.clone(), number);
-                        self.wait_for(promise, outbox);
-                        pushed
-                    }
-                    _ if is_advisory => outbox.push_unless(line.clone(), LAGGING),
-                    _ => outbox.push(line.clone()),
-                };
-                if let Err(overflow) = pushed {
-                    let reason = format!("too slow a reader: {overflow}");
-                    outbox.close_with(Bytes::from(write_push(&Push::Bye { reason })));
-                    slow.push(session);
-                }
-            }
+            self.hand_over(delivery, promise, &mut slow);
         }
         let mut reply = decision.reply;
         if let Some(Ok(Answer::Sent(sent))) = &mut reply {

@@ -162,6 +162,7 @@ impl Tracker {
                 }
             });
         }
+        hub.start_couriers(&shutdown);
         runtime::spawn("silence", hub.clone().watch_silence(shutdown.clone()));
         runtime::spawn(
             "listener",

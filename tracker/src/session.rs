@@ -6,15 +6,16 @@
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use registry::{Command, SessionKey};
-use runtime::{LineError, LineReader, Outbox};
+use runtime::{Left, LineError, LineReader, Outbox};
 use shared::control::{
     Code, ControlError, Departure, Fault, LINE_AFTER_LOGIN, LINE_BEFORE_LOGIN, Refusal, Request,
     parse_request, write_refusal,
 };
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::{Duration, Instant, timeout, timeout_at};
@@ -24,7 +25,7 @@ use crate::config::TrackerConfig;
 use crate::doors;
 use crate::hub::{self, Hub};
 
-/// Bytes that are written at once.
+/// Bytes that a full socket must take in the time that is allowed, or all that waits.
 const BATCH: usize = 64 * 1024;
 /// The next request is read when no more than this waits for the reader.
 const TAKEN: usize = 256 * 1024;
@@ -64,7 +65,9 @@ pub(crate) async fn serve(stream: TcpStream, address: SocketAddr, hub: Hub, conf
         hub.disconnect(session, Departure::Lost, String::new());
         return doors::answer(stream, line).await;
     }
-    let (from, mut to) = stream.into_split();
+    let (from, to) = stream.into_split();
+    let to = Arc::new(to);
+    outbox.attach(Arc::clone(&to));
     let mut reader = Reader {
         lines: LineReader::new(from, LINE_BEFORE_LOGIN, config.line_deadline),
         hub: &hub,
@@ -76,7 +79,7 @@ pub(crate) async fn serve(stream: TcpStream, address: SocketAddr, hub: Hub, conf
         errors: VecDeque::new(),
     };
     let ending = {
-        let writing = write_all(&mut to, &outbox, config.write_deadline);
+        let writing = write_all(&to, &outbox, config.write_deadline);
         tokio::pin!(writing);
         tokio::select! {
             ending = reader.read_all(deadline) => {
@@ -93,7 +96,9 @@ pub(crate) async fn serve(stream: TcpStream, address: SocketAddr, hub: Hub, conf
         }
     };
     hub.disconnect(session, ending.how, ending.detail);
-    let _ = to.shutdown().await;
+    // With the last that holds it, this half of the connection ends.
+    outbox.detach();
+    drop(to);
     discard(reader.lines.into_inner()).await;
 }
 
@@ -118,12 +123,30 @@ async fn discard(mut from: OwnedReadHalf) {
     .await;
 }
 
-async fn write_all(to: &mut OwnedWriteHalf, outbox: &Outbox, patience: Duration) -> Ending {
-    while let Some(bytes) = outbox.take(BATCH).await {
-        match timeout(patience, to.write_all(&bytes)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return Ending::lost(format!("connection broke: {error}")),
-            Err(_) => return Ending::lost(format!("took nothing for {} s", patience.as_secs())),
+/// Writes what nobody else has written: answers, and what a slow reader did not take at once.
+async fn write_all(to: &OwnedWriteHalf, outbox: &Outbox, patience: Duration) -> Ending {
+    // Since when the socket is full, and what it took meanwhile.
+    let (mut until, mut taken) = (None, 0);
+    while outbox.ready().await {
+        let flushed = match outbox.flush() {
+            Ok(flushed) => flushed,
+            Err(error) => return Ending::lost(format!("connection broke: {error}")),
+        };
+        taken += flushed.bytes;
+        if flushed.left != Left::Stuck || taken >= BATCH {
+            (until, taken) = (None, 0);
+        }
+        match flushed.left {
+            Left::Nothing => {}
+            Left::Something => tokio::task::yield_now().await,
+            Left::Stuck => {
+                let until = *until.get_or_insert_with(|| Instant::now() + patience);
+                match timeout_at(until, to.writable()).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => return Ending::lost(format!("connection broke: {error}")),
+                    Err(_) => return Ending::lost(format!("took nothing for {} s", patience.as_secs())),
+                }
+            }
         }
     }
     Ending::lost("ended by the tracker")
