@@ -4,16 +4,18 @@
 //! Nothing is known here of what a line says. Used by the tracker's sessions, the peer's link to
 //! its tracker, and the peer's local control socket.
 
+use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::{Instant, timeout_at};
 
-/// Free room that a read is given at least; an idle stream holds no more than this. A stream that fills what
-/// it is given is given twice as much, up to the most.
-const ROOM: usize = 512;
-const MOST_ROOM: usize = 16 * 1024;
+/// Bytes that one read takes at most. They come by way of the stack, so that a stream that waits holds no memory.
+const ROOM: usize = 8 * 1024;
 
 /// Why there is no next line.
 #[derive(Debug, thiserror::Error)]
@@ -50,8 +52,6 @@ pub struct LineReader<R> {
     used: usize,
     /// Bytes of `buffer`, from its start, in which no further line feed is.
     searched: usize,
-    /// Free room for the next read.
-    room: usize,
     limit: usize,
     patience: Duration,
     /// When the line that is now coming must be whole.
@@ -61,7 +61,7 @@ pub struct LineReader<R> {
 impl<R: AsyncRead + Unpin> LineReader<R> {
     /// A reader of lines of at most `limit` bytes, each whole within `patience` from its first byte.
     pub fn new(stream: R, limit: usize, patience: Duration) -> Self {
-        Self { stream, buffer: Vec::new(), used: 0, searched: 0, room: ROOM, limit, patience, deadline: None }
+        Self { stream, buffer: Vec::new(), used: 0, searched: 0, limit, patience, deadline: None }
     }
 
     /// From the next line on, lines may hold `limit` bytes.
@@ -113,11 +113,14 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
     }
 
     async fn read(&mut self) -> Result<usize, LineError> {
-        if self.buffer.capacity() - self.buffer.len() < self.room {
-            self.buffer.reserve(self.room);
-        }
-        let room = self.buffer.capacity() - self.buffer.len();
-        let read = self.stream.read_buf(&mut self.buffer);
+        let Self { stream, buffer, .. } = self;
+        let read = poll_fn(|context| {
+            let mut bytes = [const { MaybeUninit::uninit() }; ROOM];
+            let mut bytes = ReadBuf::uninit(&mut bytes);
+            let read = ready!(Pin::new(&mut *stream).poll_read(context, &mut bytes));
+            buffer.extend_from_slice(bytes.filled());
+            Poll::Ready(read.map(|()| bytes.filled().len()))
+        });
         let read = match self.deadline {
             None => read.await?,
             Some(deadline) => match timeout_at(deadline, read).await {
@@ -125,7 +128,6 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
                 Err(_) => return Err(LineError::TooSlow { limit: self.patience }),
             },
         };
-        self.room = if read == room { (2 * room).min(MOST_ROOM) } else { ROOM.max(self.room / 2) };
         Ok(read)
     }
 
@@ -143,7 +145,7 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
             self.searched -= self.used;
             self.used = 0;
         }
-        if self.buffer.is_empty() && self.buffer.capacity() > self.room {
+        if self.buffer.is_empty() {
             self.buffer = Vec::new();
         }
     }

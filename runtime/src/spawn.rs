@@ -11,6 +11,8 @@ pub fn spawn<F>(name: &'static str, future: F) -> JoinHandle<F::Output>
 where
     F: Future<Output: Send + 'static> + Send + 'static,
 {
+    // In a place of its own: a future that is moved into another one before it is awaited takes twice its size there.
+    let future = Box::pin(future);
     tokio::spawn(
         async move {
             let _report = ReportPanic { name };

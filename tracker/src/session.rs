@@ -63,7 +63,8 @@ pub(crate) async fn serve(stream: TcpStream, address: SocketAddr, hub: Hub, conf
     let deadline = Instant::now() + config.login_deadline;
     if let Some(line) = doors::foreign(&stream, deadline).await {
         hub.disconnect(session, Departure::Lost, String::new());
-        return doors::answer(stream, line).await;
+        // Rare and large: no session is to have room for it.
+        return Box::pin(doors::answer(stream, line)).await;
     }
     let (from, to) = stream.into_split();
     let to = Arc::new(to);
