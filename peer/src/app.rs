@@ -57,6 +57,9 @@ impl App {
         config.listen = settings.listen;
         config.limit_up = settings.limit_up;
         config.limit_down = settings.limit_down;
+        if let Some(connections) = settings.connections {
+            config.max_connections = connections.into();
+        }
         config.classic_choke = settings.classic_choke;
         config.super_seed = settings.super_seed;
         config.lsd = settings.lsd;

@@ -29,6 +29,9 @@ pub struct Cli {
     /// Most bytes received per second
     #[arg(long, value_name = "RATE")]
     pub limit_down: Option<String>,
+    /// Most connections to other peers at once, 8 to 700 [default: 200]
+    #[arg(long, value_name = "COUNT")]
+    pub connections: Option<u16>,
     /// Exactly 4 upload slots every 10 s and an optimistic one every 30 s
     #[arg(long)]
     pub classic_choke: bool,
@@ -77,6 +80,7 @@ impl Cli {
             into: None,
             limit_up: self.limit_up.clone(),
             limit_down: self.limit_down.clone(),
+            connections: self.connections,
             classic_choke: self.classic_choke.then_some(true),
             super_seed: self.super_seed.clone(),
             lsd: self.no_lsd.then_some(false),

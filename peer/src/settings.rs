@@ -17,6 +17,7 @@ const KEYS: &[&str] = &[
     "into",
     "limit_up",
     "limit_down",
+    "connections",
     "classic_choke",
     "super_seed",
     "lsd",
@@ -55,6 +56,9 @@ pub struct Written {
     /// Most bytes received per second, such as 8MB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit_down: Option<String>,
+    /// Most connections to other peers at once, 8 to 700.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connections: Option<u16>,
     /// Exactly 4 upload slots every 10 s and an optimistic one every 30 s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classic_choke: Option<bool>,
@@ -98,6 +102,8 @@ pub struct Settings {
     pub limit_up: Option<u64>,
     /// Most bytes received per second.
     pub limit_down: Option<u64>,
+    /// Most connections to other peers at once, when not the usual number.
+    pub connections: Option<u16>,
     /// Exactly 4 upload slots every 10 s and an optimistic one every 30 s.
     pub classic_choke: bool,
     /// Whether a seed reveals its pieces one by one (BEP 16).
@@ -127,6 +133,7 @@ impl Settings {
             into: None,
             limit_up: None,
             limit_down: None,
+            connections: None,
             classic_choke: false,
             super_seed: SuperSeed::default(),
             lsd: true,
@@ -182,6 +189,7 @@ fn read_with(
         into: written.into,
         limit_up: written.limit_up.as_deref().map(rate).transpose()?.flatten(),
         limit_down: written.limit_down.as_deref().map(rate).transpose()?.flatten(),
+        connections: written.connections.map(connections).transpose()?,
         classic_choke: written.classic_choke.unwrap_or(false),
         super_seed: written.super_seed.as_deref().map(super_seed).transpose()?.unwrap_or_default(),
         lsd: written.lsd.unwrap_or(true),
@@ -191,6 +199,15 @@ fn read_with(
         utp: written.utp.unwrap_or(false),
         mse: written.mse.as_deref().map(mse).transpose()?.unwrap_or_default(),
     })
+}
+
+/// How many connections: a few there must be, and with our files they must fit into the 1,024 handles that a
+/// program usually has.
+fn connections(count: u16) -> Result<u16, BadSettings> {
+    if (8..=700).contains(&count) {
+        return Ok(count);
+    }
+    Err(BadSettings::Value { what: "number of connections from 8 to 700", value: count.to_string() })
 }
 
 /// HOST or HOST:PORT with the usual port filled in. IPv6 addresses stand in brackets with a port.
@@ -324,6 +341,9 @@ mod tests {
         let dht = |text: &str| with(&[("PEER_DHT", text)], &Written::default()).map(|settings| settings.dht);
         assert_eq!((dht("off").unwrap(), dht("public").unwrap()), (DhtMode::Off, DhtMode::Public));
         assert!(dht("on").is_err());
+        let few = |text: &str| with(&[("PEER_CONNECTIONS", text), ("PEER_UTP", "true")], &Written::default());
+        assert!(few("500").is_ok_and(|settings| settings.utp && settings.connections == Some(500)));
+        assert!(few("7").is_err() && few("701").is_err() && few("many").is_err());
         let nodes = |text: &str| nodes(text).map(|nodes| nodes.len()).ok();
         assert_eq!((nodes("10.0.0.1:5000"), nodes("10.0.0.1:5000, [fd00::1]:6881")), (Some(1), Some(2)));
         assert_eq!((nodes("10.0.0.1"), nodes("10.0.0.1:5000,"), nodes("host:1")), (None, None, None));

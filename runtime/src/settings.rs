@@ -95,8 +95,7 @@ pub fn resolve<T: Serialize + DeserializeOwned + Default>(
     environment: impl Fn(&str) -> Option<String>,
     flags: Table,
 ) -> Result<Resolved<T>, SettingsError> {
-    let defaults = Table::try_from(T::default())?;
-    let mut table = defaults.clone();
+    let mut table = Table::try_from(T::default())?;
     let mut origins = BTreeMap::new();
     let mut lay = |layer: Table, origin: Origin| {
         for (key, value) in layer {
@@ -111,7 +110,7 @@ pub fn resolve<T: Serialize + DeserializeOwned + Default>(
     for key in keys {
         let name = format!("{prefix}_{}", key.to_uppercase());
         if let Some(text) = environment(&name).filter(|text| !text.is_empty()) {
-            layer.insert((*key).to_owned(), typed(&text, defaults.get(*key)));
+            layer.insert((*key).to_owned(), typed::<T>(key, &text));
         }
     }
     lay(layer, Origin::Environment);
@@ -134,15 +133,20 @@ fn read_file(path: &Path) -> Result<Table, SettingsError> {
     text.parse().map_err(|source| SettingsError::NotToml { path: path.to_owned(), source: Box::new(source) })
 }
 
-/// The environment only has text: it becomes what the default is, if it can.
-fn typed(text: &str, default: Option<&Value>) -> Value {
-    let value = match default {
-        Some(Value::Integer(_)) => text.parse().ok().map(Value::Integer),
-        Some(Value::Boolean(_)) => text.parse().ok().map(Value::Boolean),
-        Some(Value::Float(_)) => text.parse().ok().map(Value::Float),
-        _ => None,
+/// The environment only has text: it becomes the first kind of value that fits this setting. What fits
+/// nowhere stays text, and is refused by name.
+fn typed<T: DeserializeOwned>(key: &str, text: &str) -> Value {
+    let kinds = [
+        Some(Value::String(text.to_owned())),
+        text.parse().ok().map(Value::Boolean),
+        text.parse().ok().map(Value::Integer),
+        text.parse().ok().map(Value::Float),
+    ];
+    let fits = |value: &Value| {
+        let alone = Table::from_iter([(key.to_owned(), value.clone())]);
+        alone.try_into::<T>().is_ok()
     };
-    value.unwrap_or_else(|| Value::String(text.to_owned()))
+    kinds.into_iter().flatten().find(fits).unwrap_or_else(|| Value::String(text.to_owned()))
 }
 
 #[cfg(test)]
@@ -192,6 +196,29 @@ mod tests {
         assert_eq!(origin("listen"), Origin::Flag);
         assert_eq!(origin("sessions"), Origin::Environment);
         assert_eq!(origin("quiet"), Origin::File);
+    }
+
+    #[test]
+    fn the_environment_also_sets_what_has_no_default() {
+        #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        struct Optional {
+            #[serde(skip_serializing_if = "Option::is_none")]
+            nick: Option<String>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            utp: Option<bool>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            connections: Option<u16>,
+        }
+        let keys = ["nick", "utp", "connections"];
+        let environment = |key: &str| match key {
+            "P_NICK" | "P_CONNECTIONS" => Some("7".to_owned()),
+            "P_UTP" => Some("true".to_owned()),
+            _ => None,
+        };
+        let found: Resolved<Optional> = resolve("P", &keys, None, environment, Table::new()).unwrap();
+        let expected = Optional { nick: Some("7".to_owned()), utp: Some(true), connections: Some(7) };
+        assert_eq!(found.settings, expected);
     }
 
     #[test]

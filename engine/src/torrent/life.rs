@@ -83,6 +83,7 @@ impl Task {
             client: self.parts.config.client.clone(),
             classic_choke: self.parts.config.classic_choke,
             super_seed: self.parts.config.super_seed,
+            max_connections: self.parts.config.max_connections,
             ..swarm::TorrentConfig::default()
         };
         let start = swarm::TorrentStart { hashes: self.hashes, content, have, paused: self.paused };

@@ -390,7 +390,7 @@ def costs(alone):
             info_hash, _ = zero_torrent(folder / "zero.torrent", "zero.bin", pieces * 16384, 16384)
             words = [word for word in alone.words("ana", folder) if word not in ("--listen", "127.0.0.1:0")]
             port = free_port()
-            peer = Measured([*words, "--listen", f"127.0.0.1:{port}", "get", folder / "zero.torrent", "--into", folder], folder / "log")
+            peer = Measured([*words, "--listen", f"127.0.0.1:{port}", "--connections", "600", "get", folder / "zero.torrent", "--into", folder], folder / "log")
             wait_for(lambda: True if (folder / "zero.bin.part").exists() else None, 60, "a download", [peer])
             time.sleep(1)
             alone_kib = private_kib(peer)
@@ -407,7 +407,13 @@ def costs(alone):
                              + struct.pack(">IB", 1 + len(bits), 5) + bits)
                 held.append(wire)
             alive = sum(1 for wire in held if wire.recv(68))
-            wait_for(lambda: True if all(settled(wire) for wire in held) else None, 30, "an answer at each connection", [peer])
+            silent = set(held)
+
+            def all_answered():
+                silent.difference_update([wire for wire in silent if settled(wire)])
+                return None if silent else True
+
+            wait_for(all_answered, 60, "an answer at each connection", [peer])
             joined = peer.cpu() - before
             before, begun = peer.cpu(), time.time()
             time.sleep(alone.options.hold)
@@ -456,7 +462,7 @@ def main():
     parser.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES))
     parser.add_argument("--size-mib", type=int, default=2048)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--connections", type=int, nargs="+", default=[10, 100, 190])
+    parser.add_argument("--connections", type=int, nargs="+", default=[10, 100, 500])
     parser.add_argument("--pieces", type=int, nargs="+", default=[1_000, 10_000, 100_000])
     parser.add_argument("--hold", type=float, default=5, help="seconds that connections are held")
     parser.add_argument("--base", default="/dev/shm", help="a RAM disk with room for twice the size")
