@@ -1,5 +1,7 @@
 //! Nothing but a home for the benchmarks in `benches/`, for `rivals/`, which measures whole programs, and for the
-//! words that several of them share.
+//! words and figures that several of them share.
+
+pub mod figures;
 
 #[cfg(feature = "vocabulary")]
 pub mod vocabulary;

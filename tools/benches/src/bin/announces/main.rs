@@ -111,7 +111,7 @@ fn measure(words: &[&str]) -> ExitCode {
         let ours = words.contains(&"ours");
         programs.iter().copied().filter(|program| !ours || *program == Program::Ours).collect()
     };
-    let mut paper = format!("{HEAD}\nMeasured on {}.\n\n", paper::machine());
+    let mut paper = format!("{HEAD}\nMeasured on {}.\n\n", benches::figures::machine());
     let mut notes = Vec::new();
     let all: BTreeSet<Program> = Program::HTTP.into_iter().chain(Program::UDP).collect();
     let all: Vec<Program> = all.into_iter().collect();

@@ -1,40 +1,12 @@
 //! What was measured, as Markdown.
 
 use std::fmt::Write as _;
-use std::fs;
+
+use benches::figures::whole;
 
 use crate::cases::{Row, Way};
 use crate::load::Shape;
 use crate::servers::{Folders, Program};
-
-/// The machine in one line.
-pub(crate) fn machine() -> String {
-    let read = |file: &str| fs::read_to_string(file).unwrap_or_default();
-    let cpu = read("/proc/cpuinfo");
-    let name = cpu
-        .lines()
-        .find_map(|line| line.strip_prefix("model name"))
-        .unwrap_or("")
-        .trim_matches([':', '\t', ' ']);
-    let cores = cpu.lines().filter(|line| line.starts_with("processor")).count();
-    let memory = read("/proc/meminfo");
-    let kilobytes: u64 = memory.split_whitespace().nth(1).and_then(|number| number.parse().ok()).unwrap_or(0);
-    let kernel = read("/proc/sys/kernel/osrelease");
-    format!("{cores} cores of {name}, {} GiB, Linux {}", kilobytes / 1_048_576, kernel.trim())
-}
-
-/// `1,234,567`.
-pub(crate) fn thousands(number: f64) -> String {
-    let digits = format!("{number:.0}");
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
 
 fn rate(rows: &[Row], program: Program, shape: Shape, way: Way) -> Option<f64> {
     let row = rows.iter().find(|row| (row.program, row.shape, row.way) == (program, shape, way))?;
@@ -61,7 +33,7 @@ pub(crate) fn rates(rows: &[Row], programs: &[Program], cases: &[(Shape, Way, &s
                 Some(row) => write!(
                     text,
                     " {} (p99 {:.1} ms) |",
-                    thousands(row.seen.rate),
+                    whole(row.seen.rate),
                     row.seen.p99.as_secs_f64() * 1_000.0
                 ),
                 None => write!(text, " - |"),

@@ -9,9 +9,9 @@ use crate::by_udp::datagram;
 use crate::cases::{Way, load};
 use crate::churn;
 use crate::load::{Seen, Shape};
-use crate::paper::thousands;
 use crate::servers::{CORES, Folders, Program, Server};
 use crate::strain::{BAD, HALF_OPEN, HONEST};
+use benches::figures::whole;
 
 /// How long each strain lasts, and the churn at the real tracker.
 const STRAIN: Duration = Duration::from_secs(10);
@@ -37,7 +37,7 @@ pub(crate) fn memory(folders: &Folders) -> Result<String, String> {
             "| {} | {each:.1} | {} MiB for {} announces |",
             program.name(),
             grown / 1_048_576,
-            thousands(seen.right as f64)
+            whole(seen.right as f64)
         );
     }
     Ok(text)
@@ -112,9 +112,9 @@ pub(crate) fn floods(folders: &Folders) -> Result<String, String> {
         let _ = writeln!(
             text,
             "| {title} | {}{unit} | {:.2} % of {} | {:.2} ms | {:.2} ms |",
-            thousands(trouble),
+            whole(trouble),
             seen.percent(),
-            thousands((seen.right + seen.lost) as f64),
+            whole((seen.right + seen.lost) as f64),
             seen.p50.as_secs_f64() * 1_000.0,
             seen.p99.as_secs_f64() * 1_000.0
         );
@@ -129,7 +129,7 @@ pub(crate) fn churn(folders: &Folders) -> Result<String, String> {
     let mut text = format!(
         "## Churn\n\nA day in virtual time at the registry: {} announces of clients that come, go and fall silent \
          in 2,000 torrents, in {:.1} s.\n\n| hour | memory | clients without a name |\n|---:|---:|---:|\n",
-        thousands(announces as f64),
+        whole(announces as f64),
         begun.elapsed().as_secs_f64()
     );
     for held in &held {
@@ -138,7 +138,7 @@ pub(crate) fn churn(folders: &Folders) -> Result<String, String> {
             "| {} | {:.1} MiB | {} |",
             held.at / 3_600,
             held.memory as f64 / 1_048_576.0,
-            thousands(held.count as f64)
+            whole(held.count as f64)
         );
     }
     let server = Server::start(Program::Ours, folders)?;
@@ -149,7 +149,7 @@ pub(crate) fn churn(folders: &Folders) -> Result<String, String> {
         "\nThe real tracker for {} s, filled with 100,000 clients: {} announces answered, by UDP and by a connection \
          each.\n\n| second | memory | handles |\n|---:|---:|---:|\n",
         CHURN.as_secs(),
-        thousands(answered as f64)
+        whole(answered as f64)
     );
     for held in &held {
         let _ =

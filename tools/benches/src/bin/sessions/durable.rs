@@ -5,12 +5,13 @@ use std::fs::File;
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::time::{Duration, Instant};
 
+use benches::figures::{median, spread_whole};
 use serde_json::json;
 
 use crate::crowd::{Crowd, is_answer};
 use crate::idle::hello;
 use crate::programs::{self, Program, Tracker};
-use crate::table::{Table, median, spread_whole};
+use crate::table::Table;
 
 /// People who are away, each with room for 200 messages.
 const AWAY: usize = 2_000;

@@ -5,10 +5,12 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use benches::figures::{median, spread, spread_whole};
+
 use crate::crowd::Crowd;
 use crate::idle::hello;
 use crate::programs::{self, Program, Tracker};
-use crate::table::{Table, median, spread, spread_whole};
+use crate::table::Table;
 
 /// Messages that are on their way at once.
 const WINDOW: u64 = 8;

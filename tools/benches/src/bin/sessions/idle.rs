@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use benches::figures::spread;
+
 use crate::crowd::{Crowd, is_answer};
 use crate::programs::Tracker;
-use crate::table::{Table, spread};
+use crate::table::Table;
 
 /// Sessions that stay.
 const SESSIONS: usize = 10_000;

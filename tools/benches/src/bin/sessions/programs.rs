@@ -21,6 +21,12 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Ticks of `/proc/PID/stat` in a second.
 const TICKS: f64 = 100.0;
 
+/// Until another process is asked again how it stands, which it has no way to tell by itself.
+#[expect(clippy::disallowed_methods, reason = "what is waited for is another process")]
+pub(crate) fn pause(time: Duration) {
+    std::thread::sleep(time);
+}
+
 /// A program that listens. It ends when this is dropped.
 pub(crate) struct Program {
     child: Child,
@@ -56,7 +62,7 @@ impl Program {
                 panic!("{} ended: {status}", program.display());
             }
             assert!(begin.elapsed() < PATIENCE, "{} does not listen", program.display());
-            std::thread::sleep(Duration::from_millis(1));
+            pause(Duration::from_millis(1));
         }
         Self { child, address, started_in: begin.elapsed(), folder }
     }
@@ -87,7 +93,7 @@ impl Program {
         let begin = Instant::now();
         while self.child.try_wait().unwrap().is_none() {
             assert!(begin.elapsed() < PATIENCE, "it does not end");
-            std::thread::sleep(Duration::from_millis(5));
+            pause(Duration::from_millis(5));
         }
     }
 

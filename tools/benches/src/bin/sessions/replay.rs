@@ -5,7 +5,9 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
+use benches::figures::{median, spread};
 use benches::vocabulary::Vocabulary;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -16,7 +18,7 @@ use shared::{InfoHash, InfoHashes, Moment, PeerId};
 use tempfile::TempDir;
 
 use crate::programs::{self, Tracker};
-use crate::table::{Table, median, spread};
+use crate::table::Table;
 
 const SEED: u64 = 20_261_121;
 const EVENTS: u64 = 1_000_000;
@@ -60,7 +62,7 @@ impl Past {
 
     fn execute(&mut self, command: Command) {
         self.at += 10;
-        let now = Moment::default() + std::time::Duration::from_millis(self.at - BEGIN);
+        let now = Moment::default() + Duration::from_millis(self.at - BEGIN);
         let decision = self.registry.execute(command, now, self.at, &mut self.rng);
         if let Some(Err(refusal)) = &decision.reply {
             panic!("{}", refusal.text);
@@ -163,12 +165,11 @@ fn term() -> (TempDir, u64) {
                 let other = (person + past.rng.random_range(1..PEOPLE)) % PEOPLE;
                 past.say(person, &format!("n{other}"));
             }
-            14 | 15 => past.say(person, "*"),
             16 | 17 if shares < 100_000 => {
                 past.share(person, shares);
                 shares += 1;
             }
-            16 | 17 => past.say(person, "*"),
+            14..18 => past.say(person, "*"),
             _ => {
                 past.go(person);
                 past.come(person);
@@ -193,7 +194,7 @@ pub(crate) fn starts(rounds: usize, table: &mut Table) {
         memory.push(tracker.resident() / 1e6);
         tracker.stop();
     }
-    let shown = crate::table::whole(events as f64);
+    let shown = benches::figures::whole(events as f64);
     let what = format!("{shown} events: s from the start of the process until it takes connections");
     table.row(&[&what, &spread(&seconds, 2), "below 5"]);
     table.row(&["... processor time until then: s", &spread(&processor, 2), ""]);
@@ -207,7 +208,7 @@ fn memory_of(folder: &Path, rounds: usize) -> f64 {
         // The index is made after the start.
         let mut used = tracker.processor();
         loop {
-            std::thread::sleep(std::time::Duration::from_millis(700));
+            programs::pause(Duration::from_millis(700));
             let now = tracker.processor();
             if now - used < 0.02 {
                 break;

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use benches::figures::{median, spread, spread_whole};
 use benches::vocabulary::{Vocabulary, question};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -11,7 +12,7 @@ use serde_json::json;
 use crate::crowd::{Crowd, is_answer};
 use crate::idle::hello;
 use crate::programs::{Program, Tracker};
-use crate::table::{Table, median, spread, spread_whole};
+use crate::table::Table;
 
 const SEED: u64 = 20_261_121;
 /// Those who share.
@@ -92,7 +93,7 @@ pub(crate) fn searches(shares: usize, rounds: usize, table: &mut Table) {
             known[(place as usize).min(KNOWN - 1)].clone()
         });
     }
-    let shown = crate::table::whole(shares as f64);
+    let shown = benches::figures::whole(shares as f64);
     for (what, rates) in [("new questions", new), ("as people ask", often)] {
         let per_second = spread_whole(&rates.per_second);
         let cells = [
