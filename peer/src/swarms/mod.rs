@@ -6,6 +6,7 @@
 
 mod book;
 mod company;
+mod latecomers;
 mod news;
 mod picture;
 mod reach;
@@ -15,7 +16,7 @@ mod wishing;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use engine::{Alert, Session, State, TorrentStatus};
 use shared::control::{
@@ -28,6 +29,7 @@ use tokio::sync::mpsc;
 
 use self::book::{Book, quarters};
 use self::company::Company;
+use self::latecomers::{Latecomers, waits};
 pub use self::news::News;
 pub use self::picture::piece_map;
 use self::wishing::Wishing;
@@ -48,6 +50,8 @@ pub struct Swarms {
     book: Arc<Mutex<Book>>,
     company: Arc<Mutex<Company>>,
     wishing: Arc<Mutex<Wishing>>,
+    latecomers: Arc<Mutex<Latecomers>>,
+    begun: Instant,
 }
 
 impl Swarms {
@@ -66,10 +70,15 @@ impl Swarms {
             book.meet(one.peer_id, &one.nick);
         }
         let (book, company) = (Arc::new(Mutex::new(book)), Arc::new(Mutex::new(company)));
-        let swarms = Self { session, link, book, company, wishing };
+        let latecomers = Arc::default();
+        let swarms = Self { session, link, book, company, wishing, latecomers, begun: Instant::now() };
         let (news, read) = mpsc::channel(NEWS);
         drop(runtime::spawn("swarms", swarms.clone().run(alerts, events, news)));
         (swarms, read)
+    }
+
+    fn latecomers(&self) -> MutexGuard<'_, Latecomers> {
+        self.latecomers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
@@ -145,6 +154,7 @@ impl Swarms {
                     self.paint();
                     self.look_around();
                     self.look_for_wishes(&news);
+                    self.fetch_latecomers();
                     None
                 }
             };
@@ -209,6 +219,7 @@ impl Swarms {
         match event {
             LinkEvent::Connected(welcome) => {
                 self.book().tracker_is_new();
+                self.latecomers().tracker_is_new();
                 self.something_appeared();
                 let swarms = self.clone();
                 Self::aside(async move {
@@ -241,7 +252,16 @@ impl Swarms {
                 let addresses = self.book().meet_source(peer, self.session.peer_id());
                 let id = self.book().id_of(entry);
                 if let (Some(id), Change::Joined | Change::Completed) = (id, change) {
-                    self.hand_over(id, addresses);
+                    let status = self.session.status(id);
+                    let has_all = status.filter(|status| status.state == State::Seeding);
+                    match has_all.map(|status| status.is_share) {
+                        Some(is_share) if waits(is_share, peer) => {
+                            self.latecomers().wants(id, peer, self.begun.elapsed());
+                        }
+                        _ => self.hand_over(id, addresses),
+                    }
+                } else if let Some(id) = id {
+                    self.latecomers().left(id, peer.peer_id);
                 }
             }
             Push::Dial { nick, peer_id, addresses, entry } => {
@@ -298,6 +318,11 @@ impl Swarms {
             let sources = self.link.ask(sources).await?;
             self.take_sources(id, &sources.sources);
             self.progress(id, Some(ProgressEvent::Started));
+        } else if self.latecomers().may_follow() {
+            let sources = SourcesOf { entry: shared.entry.clone(), want: WANT, subscribe: true };
+            let sources = self.link.ask(sources).await?;
+            let (now, mut latecomers) = (self.begun.elapsed(), self.latecomers());
+            sources.sources.iter().for_each(|source| latecomers.wants(id, source, now));
         }
         Ok(shared)
     }

@@ -12,6 +12,7 @@ mod foreign;
 mod foreign_trackers;
 mod halfway;
 mod killed;
+mod latecomer;
 mod many_files;
 mod messages;
 mod own_page;
