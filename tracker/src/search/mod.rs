@@ -173,8 +173,12 @@ impl Index {
         }
         let question = Question::new(search);
         let page = Page::of(search);
+        // What is remembered is told at once, however many others wait for a reader.
+        if let Some(found) = self.shared.known(&question, page, among.is_some(), false) {
+            return Some(found);
+        }
         if let Ok(_free) = self.shared.free.try_acquire() {
-            if let Some(found) = self.shared.known(&question, page, among.is_some()) {
+            if let Some(found) = self.shared.known(&question, page, among.is_some(), true) {
                 return Some(found);
             }
             // Sooner done here than handed to another thread and back.
@@ -183,6 +187,10 @@ impl Index {
             }
         }
         let _free = self.shared.free.acquire().await.ok()?;
+        // Meanwhile somebody else may have asked the same.
+        if let Some(found) = self.shared.known(&question, page, among.is_some(), true) {
+            return Some(found);
+        }
         let shared = Arc::clone(&self.shared);
         let looking = tokio::task::spawn_blocking(move || shared.answer(&question, page, among.as_ref()));
         looking.await.ok().flatten()
@@ -191,7 +199,7 @@ impl Index {
     /// The same at once, on this thread: for measuring.
     pub fn answer(&self, search: &Search) -> Option<Candidates> {
         let (question, page) = (Question::new(search), Page::of(search));
-        self.shared.known(&question, page, false).or_else(|| self.shared.answer(&question, page, None))
+        self.shared.known(&question, page, false, true).or_else(|| self.shared.answer(&question, page, None))
     }
 
     /// What it holds.
@@ -224,8 +232,9 @@ impl Shared {
     }
 
     /// The page of an order that is remembered: of the one that the cursor names, or for a first page of
-    /// one that is as good as new.
-    fn known(&self, question: &Question, page: Page, among: bool) -> Option<Candidates> {
+    /// one that is as good as new. Without a reader, whose turn somebody else may have, only what is told
+    /// without one.
+    fn known(&self, question: &Question, page: Page, among: bool, has_reader: bool) -> Option<Candidates> {
         let texts = self.read();
         let orders = lock(&self.orders);
         let (number, order) = if page.at.place > 0 {
@@ -235,6 +244,9 @@ impl Shared {
         };
         drop(orders);
         drop(texts);
+        if !has_reader && order.needs_reader(page.at.place, page.limit) {
+            return None;
+        }
         self.page(question, &order, number, page)
     }
 
@@ -258,7 +270,7 @@ impl Shared {
             return None;
         }
         if page.at.place > 0
-            && let Some(found) = self.known(question, page, among.is_some())
+            && let Some(found) = self.known(question, page, among.is_some(), true)
         {
             return Some(found);
         }
