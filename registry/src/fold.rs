@@ -64,10 +64,15 @@ fn looks_like(c: char) -> char {
 
 /// How near two texts are, from 0 to 1: few slips of the finger, or the same beginning.
 fn nearness(a: &str, b: &str) -> f64 {
-    let longest = u32::try_from(a.chars().count().max(b.chars().count())).unwrap_or(u32::MAX);
-    let slips = u32::try_from(strsim::osa_distance(a, b)).unwrap_or(u32::MAX);
-    let typed = 1.0 - f64::from(slips) / (f64::from(longest) + 1.0);
-    typed.max(strsim::jaro_winkler(a, b) - 0.1)
+    let letters = |text: &str| u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
+    let (a_letters, b_letters) = (letters(a), letters(b));
+    let typed = |slips: u32| 1.0 - f64::from(slips) / (f64::from(a_letters.max(b_letters)) + 1.0);
+    let beginning = strsim::jaro_winkler(a, b) - 0.1;
+    // Each letter that one has more is a slip: of texts so unequal in length the others need not be counted.
+    if typed(a_letters.abs_diff(b_letters)) < NEAR {
+        return beginning;
+    }
+    typed(u32::try_from(strsim::osa_distance(a, b)).unwrap_or(u32::MAX)).max(beginning)
 }
 
 /// From this nearness on a name is worth a "did you mean".

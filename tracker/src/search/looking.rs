@@ -1,7 +1,8 @@
 //! How a question is answered anew: the table names rows, the texts decide, and what fits is put in
 //! order. Called by the index only.
 
-use std::collections::{BTreeSet, HashMap};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Instant;
 
 use registry::{MAX_RANKED, nearest};
@@ -17,6 +18,8 @@ use super::{MANY, PAGE, Shared};
 const COMMON: usize = 4;
 /// Trigrams by which near names are found, and entries that are looked at for each.
 const NEAR: (usize, usize) = (6, 150);
+/// Of these, those that are compared letter by letter: the ones that have most of the trigrams.
+const MAX_COMPARED: usize = 100;
 
 impl Shared {
     /// The paths that have the words, of those whose names have not all of them.
@@ -92,14 +95,20 @@ impl Shared {
         asked.retain(|(count, _)| *count > 0);
         asked.sort_unstable();
         asked.dedup();
-        let mut rows = BTreeSet::new();
+        let mut counts = BTreeMap::new();
         for (_, trigram) in asked.into_iter().take(NEAR.0) {
-            rows.extend(reader.rows(&[trigram], NEAR.1)?);
+            for row in reader.rows(&[trigram], NEAR.1)? {
+                *counts.entry(row).or_insert(0) += 1;
+            }
         }
+        let mut rows: Vec<(Reverse<u32>, u32)> =
+            counts.into_iter().map(|(row, count)| (Reverse(count), row)).collect();
+        rows.sort_unstable();
+        rows.truncate(MAX_COMPARED);
         let texts = self.read();
         let names: HashMap<&str, InfoHash> = rows
             .into_iter()
-            .filter_map(|row| texts.documents.get(row))
+            .filter_map(|(_, row)| texts.documents.get(row))
             .map(|document| (document.name(), document.key))
             .collect();
         let nearest = nearest(&question.query, names.keys().copied(), 3);
