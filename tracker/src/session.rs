@@ -191,6 +191,7 @@ impl Reader<'_> {
             if let ControlFlow::Break(ending) = self.answer(parsed, &mut registered).await {
                 return ending;
             }
+            self.hub.give_way().await;
         }
     }
 

@@ -92,6 +92,15 @@ impl Couriers {
 }
 
 impl Hub {
+    /// Lets the couriers work before the next request, if they have something to do: whoever speaks fast must not
+    /// fill the outboxes of those who would read in time.
+    pub(crate) async fn give_way(&self) {
+        let owes = !self.lock().couriers.due().is_empty();
+        if owes {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Starts those who write what many are told, until the tracker stops.
     pub(crate) fn start_couriers(&self, shutdown: &Shutdown) {
         let couriers = self.lock().couriers.clone();
