@@ -27,6 +27,8 @@ use crate::hub::{self, Hub};
 
 /// Bytes that a full socket must take in the time that is allowed, or all that waits.
 const BATCH: usize = 64 * 1024;
+/// Bytes of requests after which others get their turn.
+const BURST: usize = 32 * 1024;
 /// The next request is read when no more than this waits for the reader.
 const TAKEN: usize = 256 * 1024;
 /// How long a connection that ends may take to read its last lines.
@@ -168,6 +170,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     async fn read_all(&mut self, login: Instant) -> Ending {
         let mut registered = false;
+        let mut said = 0;
         loop {
             self.outbox.drained(TAKEN).await;
             let next = if registered {
@@ -187,11 +190,16 @@ impl Reader<'_> {
                 self.hub.heard(self.session);
                 continue;
             }
+            let length = line.len();
             let parsed = parse_request(line);
             if let ControlFlow::Break(ending) = self.answer(parsed, &mut registered).await {
                 return ending;
             }
-            self.hub.give_way().await;
+            said += length;
+            if said > BURST {
+                said = 0;
+                self.hub.give_way().await;
+            }
         }
     }
 
