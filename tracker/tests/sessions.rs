@@ -243,6 +243,45 @@ async fn a_thousand_requests_at_once_are_answered_in_order() {
     tracker.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_reads_hears_all_that_one_person_says_at_once() {
+    const MESSAGES: usize = 3_000;
+    let tracker = tracker_with(|config| {
+        let unlimited = registry::Rate { burst: 1 << 40, per_second: 1 << 40 };
+        config.registry.message_bytes = unlimited;
+        config.registry.messages = unlimited;
+        config.registry.requests = unlimited;
+    })
+    .await;
+    let address = tracker.local_addr();
+    let mut ana = Client::login(address, "ana", 1).await;
+    let mut listening = Vec::new();
+    for number in 2..5 {
+        let mut listener = Client::login(address, &format!("listener{number}"), number).await;
+        listening.push(runtime::spawn("listener", async move {
+            for expected in 0..MESSAGES {
+                let heard = listener.push("message").await;
+                let number = heard["text"].as_str().unwrap().split_once(' ').unwrap().0;
+                assert_eq!(number, expected.to_string(), "in order");
+            }
+        }));
+    }
+    // Nine times what may wait for one reader.
+    let rest = "x".repeat(3_000);
+    let lines: String = (0..MESSAGES)
+        .map(|number| {
+            json!({"type": "message", "id": number, "to": "*", "text": format!("{number} {rest}")})
+                .to_string()
+                + "\n"
+        })
+        .collect();
+    ana.send(lines.as_bytes()).await;
+    for listener in listening {
+        timeout(PATIENCE * 4, listener).await.unwrap().unwrap();
+    }
+    tracker.stop().await;
+}
+
 #[tokio::test]
 async fn a_reader_that_takes_nothing_is_cut_and_no_one_else_suffers() {
     let tracker = tracker_with(|config| {

@@ -17,9 +17,11 @@ use tokio::sync::Notify;
 use super::{Hub, Inner, LAGGING};
 use crate::store::Kept;
 
-/// Outboxes that are written at least before others get their turn; of many, half of them, so that what is said to
-/// thousands is not asked for faster than it is written.
+/// Outboxes that are written before others get their turn.
 const ROUND: usize = 32;
+/// When so many are due, half of them are written at once: what is said to thousands must not be asked for faster than
+/// it is written.
+const MANY: usize = 2_000;
 /// Couriers at most; one for each core.
 const MOST: usize = 4;
 
@@ -73,7 +75,7 @@ impl Couriers {
         loop {
             let (round, more) = {
                 let mut due = self.due();
-                let count = due.len().min(ROUND.max(due.len() / 2));
+                let count = if due.len() > MANY { due.len() / 2 } else { due.len().min(ROUND) };
                 (due.drain(..count).collect::<Vec<Outbox>>(), !due.is_empty())
             };
             if more {
