@@ -7,6 +7,7 @@
 mod courier;
 mod finding;
 mod keeping;
+mod key_hasher;
 mod meeting;
 mod view;
 
@@ -29,7 +30,8 @@ use crate::feed::Feed;
 use crate::search::Index;
 use crate::store::{self, Folder, Journal, Kept, StoreConfig, StoreError};
 
-use self::courier::{Couriers, KeyHasher};
+use self::courier::Couriers;
+use self::key_hasher::KeyHasher;
 pub(crate) use self::view::View;
 
 /// How a connection that the peer closed in good order ends.

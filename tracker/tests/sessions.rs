@@ -10,6 +10,15 @@ use lab::{Client, PATIENCE, hello, peer_id, tracker, tracker_with};
 use serde_json::json;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tracker::TrackerConfig;
+
+/// Whoever speaks may speak as fast as the tracker hears.
+fn without_rates(config: &mut TrackerConfig) {
+    let unlimited = registry::Rate { burst: 1 << 40, per_second: 1 << 40 };
+    config.registry.message_bytes = unlimited;
+    config.registry.messages = unlimited;
+    config.registry.requests = unlimited;
+}
 
 #[tokio::test]
 async fn two_peers_share_find_follow_talk_and_leave() {
@@ -246,13 +255,7 @@ async fn a_thousand_requests_at_once_are_answered_in_order() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_reads_hears_all_that_one_person_says_at_once() {
     const MESSAGES: usize = 3_000;
-    let tracker = tracker_with(|config| {
-        let unlimited = registry::Rate { burst: 1 << 40, per_second: 1 << 40 };
-        config.registry.message_bytes = unlimited;
-        config.registry.messages = unlimited;
-        config.registry.requests = unlimited;
-    })
-    .await;
+    let tracker = tracker_with(without_rates).await;
     let address = tracker.local_addr();
     let mut ana = Client::login(address, "ana", 1).await;
     let mut listening = Vec::new();
@@ -284,13 +287,7 @@ async fn whoever_reads_hears_all_that_one_person_says_at_once() {
 
 #[tokio::test]
 async fn a_reader_that_takes_nothing_is_cut_and_no_one_else_suffers() {
-    let tracker = tracker_with(|config| {
-        let unlimited = registry::Rate { burst: 1 << 40, per_second: 1 << 40 };
-        config.registry.message_bytes = unlimited;
-        config.registry.messages = unlimited;
-        config.registry.requests = unlimited;
-    })
-    .await;
+    let tracker = tracker_with(without_rates).await;
     let address = tracker.local_addr();
     let mut ana = Client::login(address, "ana", 1).await;
     let lazy = Client::login(address, "lazy", 2).await;
@@ -324,7 +321,7 @@ async fn a_reader_that_takes_nothing_is_cut_and_no_one_else_suffers() {
 async fn a_reader_that_is_cut_can_read_why() {
     let tracker = tracker_with(|config| {
         config.outbox_bytes = 2_000;
-        config.registry.message_bytes = registry::Rate { burst: 1 << 40, per_second: 1 << 40 };
+        without_rates(config);
     })
     .await;
     let address = tracker.local_addr();

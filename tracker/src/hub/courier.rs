@@ -5,7 +5,6 @@
 //! tracker.
 
 use std::collections::VecDeque;
-use std::hash::Hasher;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -36,26 +35,6 @@ pub(super) struct Couriers {
 struct Shared {
     due: Mutex<VecDeque<Outbox>>,
     changed: Notify,
-}
-
-/// For keys of sessions, which are counted here and chosen by nobody: spread by one multiplication.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct KeyHasher(u64);
-
-impl Hasher for KeyHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        self.0 = (self.0.rotate_left(5) ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
 }
 
 impl Couriers {
