@@ -21,7 +21,14 @@ pub(crate) fn fitting<T>(items: impl Iterator<Item = T>, weigh: impl Fn(&T) -> u
 
 /// Bytes of a text inside JSON.
 pub(crate) fn weight(text: &str) -> usize {
-    text.bytes().map(|byte| if byte < 0x20 { 6 } else { 1 + usize::from(b"\"\\".contains(&byte)) }).sum()
+    text.len() + 5 * count(text, |byte| byte < 0x20) + count(text, |byte| byte == b'"' || byte == b'\\')
+}
+
+/// How many bytes are so. Without a branch, so that many are looked at at once: each message is weighed when it
+/// comes and when it goes.
+fn count(text: &str, is: impl Fn(u8) -> bool) -> usize {
+    let of = |part: &[u8]| part.iter().fold(0_u8, |sum, byte| sum + u8::from(is(*byte)));
+    text.as_bytes().chunks(128).map(|part| usize::from(of(part))).sum()
 }
 
 /// Bytes of an entry inside a list.

@@ -79,7 +79,7 @@ impl Registry {
 
     /// Takes in an event that a journal kept. To be called for all of them in order, before the first
     /// command, and then [`Self::restart`].
-    pub fn replay(&mut self, event: &Event) {
+    pub fn replay(&mut self, event: Event) {
         self.state.replay(event);
     }
 

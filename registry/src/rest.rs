@@ -20,25 +20,27 @@ impl State {
     }
 
     /// An event of a journal: changes only what lasts. [`Event::Restarted`] ends the replay.
-    pub(crate) fn replay(&mut self, event: &Event) {
-        self.ledger.apply(event);
+    pub(crate) fn replay(&mut self, event: Event) {
+        self.ledger.apply(&event);
         self.forget_rooms();
         match event {
             Event::Joined { online, .. } => {
                 self.sums.connects += 1;
-                self.sums.most_online = self.sums.most_online.max(*online);
+                self.sums.most_online = self.sums.most_online.max(online);
             }
             Event::Progressed { milestone: Some(Milestone::Done { .. }), .. } => self.sums.completed += 1,
             Event::Messaged { .. } => self.say(event),
-            Event::Numbered { last } => self.talk.go_on_from(*last),
-            Event::Tallied { sums } => self.sums = *sums,
+            Event::Numbered { last } => self.talk.go_on_from(last),
+            Event::Tallied { sums } => self.sums = sums,
             _ => {}
         }
     }
 
     /// Something was said.
-    pub(crate) fn say(&mut self, event: &Event) {
-        self.talk.add(event);
+    pub(crate) fn say(&mut self, event: Event) {
+        if let Some((Some(receiver), past)) = self.talk.add(event) {
+            self.ledger.deliver(receiver, past);
+        }
         self.sums.messages += 1;
     }
 

@@ -83,7 +83,7 @@ impl State {
             Event::Forgotten { key } => self.forget(*key),
             Event::Subscribed { peer, key, wants } => self.subscribe(*peer, *key, *wants),
             Event::Progressed { .. } => self.progress(event),
-            Event::Messaged { .. } => self.say(event),
+            Event::Messaged { .. } => self.say(event.clone()),
             Event::Away { peer, text } => self.members.set_away(*peer, text.as_deref()),
             Event::Numbered { last } => self.talk.go_on_from(*last),
             Event::Restarted { .. } => self.restart(),

@@ -4,7 +4,10 @@
 //! what a person wrote or got. A lane holds the newest; a message that fell out of its lanes is gone, and
 //! so are the oldest of all when there are too many.
 
+mod backlog;
+
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use shared::PeerId;
 use shared::control::{History, MessageLog, Past};
@@ -12,6 +15,8 @@ use shared::control::{History, MessageLog, Past};
 use crate::event::Event;
 use crate::ledger::room_key;
 use crate::page::{fitting, weight};
+
+use self::backlog::Backlog;
 
 /// Messages to all that `history` can tell.
 const MAX_TO_ALL: usize = 500;
@@ -34,7 +39,8 @@ pub(crate) struct Counts {
 /// One message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Said {
-    pub(crate) past: Past,
+    /// The same that lies in a mailbox.
+    pub(crate) past: Arc<Past>,
     pub(crate) from: PeerId,
     /// The one receiver; `None` for a room and for all.
     pub(crate) receiver: Option<PeerId>,
@@ -63,7 +69,7 @@ enum Lane {
 /// The last messages.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Talk {
-    said: BTreeMap<u64, Said>,
+    said: Backlog,
     lanes: BTreeMap<Lane, VecDeque<u64>>,
     bytes: usize,
     marks: VecDeque<Mark>,
@@ -82,8 +88,8 @@ impl Talk {
         found.map(|mark| (mark.message, mark.counts))
     }
 
-    /// Someone said something.
-    pub(crate) fn add(&mut self, event: &Event) {
+    /// Someone said something. Gives back the one receiver, if it has only one, and what lies here.
+    pub(crate) fn add(&mut self, event: Event) -> Option<(Option<PeerId>, Arc<Past>)> {
         let Event::Messaged {
             message,
             peer,
@@ -99,45 +105,46 @@ impl Talk {
             ..
         } = event
         else {
-            return;
+            return None;
         };
-        let mut counts = Counts { delivered: *delivered, stored: *stored, refused: *refused };
+        let mut counts = Counts { delivered, stored, refused };
         if receiver.is_some() && counts == Counts::default() {
             // Events of old told only who got it.
             counts.stored = 1;
         }
-        self.last = self.last.max(*message);
+        self.last = self.last.max(message);
         if let Some(nonce) = nonce {
             if self.marks.len() == MAX_MARKS {
                 self.marks.pop_front();
             }
-            self.marks.push_back(Mark { peer: *peer, nonce: nonce.clone(), message: *message, counts });
+            self.marks.push_back(Mark { peer, nonce, message, counts });
         }
         let lanes = match receiver {
-            Some(receiver) if receiver == peer => vec![Lane::Person(*peer)],
-            Some(receiver) => vec![Lane::Person(*peer), Lane::Person(*receiver)],
-            None if to.starts_with('@') => vec![Lane::Room(room_key(to))],
-            None => vec![Lane::All],
+            Some(receiver) if receiver == peer => [Some(Lane::Person(peer)), None],
+            Some(receiver) => [Some(Lane::Person(peer)), Some(Lane::Person(receiver))],
+            None if to.starts_with('@') => [Some(Lane::Room(room_key(&to))), None],
+            None => [Some(Lane::All), None],
         };
-        let (from, to, text) = (from.clone(), to.clone(), text.clone());
-        let past = Past { message: *message, from, to, text, at: *at };
+        let count = 1 + u8::from(lanes.last().is_some_and(Option::is_some));
+        let past = Arc::new(Past { message, from, to, text, at });
         self.bytes += cost_of(&past);
-        let said = Said { past, from: *peer, receiver: *receiver, counts, lanes: 0 };
-        if let Some(same) = self.said.insert(*message, said) {
+        let said = Said { past: Arc::clone(&past), from: peer, receiver, counts, lanes: count };
+        if let Some(same) = self.said.insert(message, said) {
             self.bytes -= cost_of(&same.past);
         }
-        for lane in lanes {
-            self.put(lane, *message);
+        for lane in lanes.into_iter().flatten() {
+            self.put(lane, message);
         }
         while self.said.len() > MAX_SAID || self.bytes > MAX_BYTES {
-            let Some((_, oldest)) = self.said.pop_first() else { break };
+            let Some(oldest) = self.said.pop_first() else { break };
             self.bytes -= cost_of(&oldest.past);
         }
+        Some((receiver, past))
     }
 
     fn put(&mut self, lane: Lane, message: u64) {
         let limit = if lane == Lane::All { MAX_TO_ALL } else { MAX_LANE };
-        let oldest = self.said.first_key_value().map_or(0, |(id, _)| *id);
+        let oldest = self.said.first().unwrap_or(0);
         let ids = self.lanes.entry(lane).or_default();
         // Those that are gone from everywhere.
         while ids.front().is_some_and(|id| *id < oldest) {
@@ -145,9 +152,6 @@ impl Talk {
         }
         ids.push_back(message);
         let out = if ids.len() > limit { ids.pop_front() } else { None };
-        if let Some(said) = self.said.get_mut(&message) {
-            said.lanes += 1;
-        }
         if let Some(out) = out {
             self.drop_one(out);
         }
@@ -155,10 +159,10 @@ impl Talk {
 
     /// A message fell out of one lane.
     fn drop_one(&mut self, message: u64) {
-        let Some(said) = self.said.get_mut(&message) else { return };
+        let Some(said) = self.said.get_mut(message) else { return };
         said.lanes = said.lanes.saturating_sub(1);
         if said.lanes == 0
-            && let Some(said) = self.said.remove(&message)
+            && let Some(said) = self.said.remove(message)
         {
             self.bytes -= cost_of(&said.past);
         }
@@ -179,23 +183,23 @@ impl Talk {
     /// What points to messages that are gone is gone too.
     pub(crate) fn restart(&mut self) {
         let Self { said, lanes, marks, .. } = self;
-        marks.retain(|mark| said.contains_key(&mark.message));
+        marks.retain(|mark| said.has(mark.message));
         lanes.retain(|_, ids| {
-            ids.retain(|id| said.contains_key(id));
+            ids.retain(|id| said.has(*id));
             !ids.is_empty()
         });
     }
 
     /// Whether a message is among the last ones.
     pub(crate) fn has(&self, message: u64) -> bool {
-        self.said.contains_key(&message)
+        self.said.has(message)
     }
 
     /// The messages of a room that are newer than `has`, newest first.
     pub(crate) fn newer(&self, room: &str, has: u64) -> impl Iterator<Item = &Said> {
         let lane = self.lanes.get(&Lane::Room(room.to_owned()));
         let ids = lane.into_iter().flatten().rev().take_while(move |id| **id > has);
-        ids.filter_map(|id| self.said.get(id))
+        ids.filter_map(|id| self.said.get(*id))
     }
 
     /// A kept message as the event that it was; who sent it is no longer known.
@@ -209,7 +213,7 @@ impl Talk {
         let marks: BTreeMap<u64, &str> =
             self.marks.iter().map(|mark| (mark.message, mark.nonce.as_str())).collect();
         self.said
-            .values()
+            .iter()
             .map(|said| {
                 let mark = marks.get(&said.past.message).copied();
                 Self::event(&said.past, said.from, said.receiver, mark, said.counts)
@@ -262,7 +266,7 @@ impl Talk {
         let mut found: Vec<&Said> = Vec::new();
         for lane in lanes {
             let ids = self.lanes.get(&lane).into_iter().flatten().rev();
-            let said = ids.filter_map(|id| self.said.get(id)).filter(|said| {
+            let said = ids.filter_map(|id| self.said.get(*id)).filter(|said| {
                 // What a journal kept without its text cannot be told.
                 !said.past.text.is_empty()
                     && ask.before.is_none_or(|before| said.past.message < before)
@@ -275,7 +279,7 @@ impl Talk {
         }
         found.sort_by_key(|said| std::cmp::Reverse(said.past.message));
         found.truncate(limit);
-        let found = found.into_iter().map(|said| said.past.clone());
+        let found = found.into_iter().map(|said| Past::clone(&said.past));
         let mut found =
             fitting(found, |past| 200 + weight(&past.from) + weight(&past.to) + weight(&past.text));
         found.reverse();

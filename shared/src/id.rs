@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha1::{Digest as _, Sha1};
 use sha2::Sha256;
@@ -26,18 +27,50 @@ fn from_hex<const N: usize>(text: &str, what: &'static str) -> Result<[u8; N], H
         return Err(error());
     }
     let mut bytes = [0; N];
-    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        let digit = |c: u8| (c as char).to_digit(16).and_then(|d| u8::try_from(d).ok());
-        *byte = match pair {
-            &[high, low] => digit(high).zip(digit(low)).map(|(h, l)| h << 4 | l).ok_or_else(error)?,
-            _ => return Err(error()),
-        };
+    // A tracker that starts reads millions of them: one look for a digit, and one at the end whether all were.
+    let mut wrong = 0;
+    let (pairs, _) = text.as_bytes().as_chunks::<2>();
+    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+        let (high, low) = (digit(*high), digit(*low));
+        wrong |= high | low;
+        *byte = high << 4 | low & 0x0f;
     }
-    Ok(bytes)
+    if wrong > 0x0f { Err(error()) } else { Ok(bytes) }
 }
 
-fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
-    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+/// The value of a hexadecimal digit in either case; above 15 for anything else.
+fn digit(byte: u8) -> u8 {
+    match byte {
+        b'0'..=b'9' => byte - b'0',
+        b'a'..=b'f' => byte - b'a' + 10,
+        b'A'..=b'F' => byte - b'A' + 10,
+        _ => u8::MAX,
+    }
+}
+
+/// The digits of `bytes`, of which there are half as many as places in `digits`.
+fn write_hex<'a>(bytes: &[u8], digits: &'a mut [u8]) -> &'a str {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let (pairs, _) = digits.as_chunks_mut::<2>();
+    for (pair, byte) in pairs.iter_mut().zip(bytes) {
+        *pair = [byte >> 4, byte & 0x0f].map(|digit| DIGITS.get(usize::from(digit)).copied().unwrap_or(b'?'));
+    }
+    str::from_utf8(digits).unwrap_or_default()
+}
+
+/// Reads an id where it stands: a copy of each would be a good part of a tracker's start.
+struct Hex<const N: usize>(&'static str);
+
+impl<const N: usize> Visitor<'_> for Hex<N> {
+    type Value = [u8; N];
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} hexadecimal digits", self.0, 2 * N)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        from_hex(text, self.0).map_err(E::custom)
+    }
 }
 
 macro_rules! hex_id {
@@ -48,12 +81,12 @@ macro_rules! hex_id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write_hex(f, &self.0)
+                f.write_str(write_hex(&self.0, &mut [0; 2 * $length]))
             }
         }
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write_hex(f, &self.0)
+                fmt::Display::fmt(self, f)
             }
         }
         impl FromStr for $name {
@@ -64,13 +97,12 @@ macro_rules! hex_id {
         }
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                serializer.serialize_str(write_hex(&self.0, &mut [0; 2 * $length]))
             }
         }
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-                text.parse().map_err(serde::de::Error::custom)
+                deserializer.deserialize_str(Hex($what)).map(Self)
             }
         }
     };

@@ -100,7 +100,7 @@ impl Decider<'_> {
         let oldest = self.at.saturating_sub(MAX_LETTER_AGE);
         let private = self.state.ledger.mail(peer).into_iter().flat_map(Mailbox::iter);
         let private = private.map(|letter| (letter, nick));
-        let mut said: Vec<&Past> = self.state.missed(peer).map(|said| &said.past).collect();
+        let mut said: Vec<&Past> = self.state.missed(peer).map(|said| &*said.past).collect();
         said.sort_by_key(|past| std::cmp::Reverse(past.message));
         let mut bytes = 0;
         let said = said.into_iter().take_while(|past| {

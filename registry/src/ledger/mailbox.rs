@@ -3,7 +3,8 @@
 //! What waits is always the newest of what was written: when there is no room, or time is over, the
 //! oldest go. Whether a message for somebody who is away is taken at all is decided before.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
+use std::sync::Arc;
 
 use shared::control::Past;
 
@@ -19,7 +20,8 @@ pub(crate) const MAX_LETTER_AGE: u64 = 30 * 24 * 3_600 * 1_000;
 /// The mail of one person.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Mailbox {
-    letters: BTreeMap<u64, Past>,
+    /// By id. Each is the same that lies in [`crate::talk::Talk`].
+    letters: VecDeque<Arc<Past>>,
     bytes: usize,
 }
 
@@ -29,22 +31,22 @@ impl Mailbox {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Past> {
-        self.letters.values()
+        self.letters.iter().map(|letter| &**letter)
     }
 
     /// The id of the oldest that waits.
     pub(crate) fn first(&self) -> Option<u64> {
-        self.letters.first_key_value().map(|(id, _)| *id)
+        self.letters.front().map(|letter| letter.message)
     }
 
     /// The id of the newest that waits.
     pub(crate) fn last(&self) -> Option<u64> {
-        self.letters.last_key_value().map(|(id, _)| *id)
+        self.letters.back().map(|letter| letter.message)
     }
 
     /// Whether a message waits.
     pub(crate) fn has(&self, message: u64) -> bool {
-        self.letters.contains_key(&message)
+        self.find(message).is_ok()
     }
 
     /// Bytes of all of it.
@@ -58,11 +60,16 @@ impl Mailbox {
     }
 
     /// One more; the oldest make room.
-    pub(crate) fn put(&mut self, letter: Past) {
+    pub(crate) fn put(&mut self, letter: Arc<Past>) {
         self.drop_before(letter.at.saturating_sub(MAX_LETTER_AGE));
         self.bytes += cost_of(&letter.text);
-        if let Some(same) = self.letters.insert(letter.message, letter) {
-            self.bytes -= cost_of(&same.text);
+        match self.find(letter.message) {
+            Err(place) => self.letters.insert(place, letter),
+            Ok(place) => {
+                if let Some(same) = self.letters.get_mut(place) {
+                    self.bytes -= cost_of(&std::mem::replace(same, letter).text);
+                }
+            }
         }
         while self.letters.len() > MAX_LETTERS || self.bytes > MAX_LETTER_BYTES {
             self.drop_first();
@@ -78,21 +85,29 @@ impl Mailbox {
 
     /// The time of those before `at` is over.
     pub(crate) fn drop_before(&mut self, at: u64) {
-        while self.letters.first_key_value().is_some_and(|(_, letter)| letter.at < at) {
+        while self.letters.front().is_some_and(|letter| letter.at < at) {
             self.drop_first();
         }
     }
 
     /// Those whose text was not kept cannot be told any more.
     pub(crate) fn drop_empty(&mut self) {
-        self.letters.retain(|_, letter| !letter.text.is_empty());
-        self.bytes = self.letters.values().map(|letter| cost_of(&letter.text)).sum();
+        self.letters.retain(|letter| !letter.text.is_empty());
+        self.bytes = self.letters.iter().map(|letter| cost_of(&letter.text)).sum();
     }
 
     fn drop_first(&mut self) {
-        if let Some((_, letter)) = self.letters.pop_first() {
+        if let Some(letter) = self.letters.pop_front() {
             self.bytes -= cost_of(&letter.text);
         }
+    }
+
+    /// The place of an id, or where it would go: nearly always behind all others.
+    fn find(&self, message: u64) -> Result<usize, usize> {
+        if self.last().is_none_or(|last| last < message) {
+            return Err(self.letters.len());
+        }
+        self.letters.binary_search_by_key(&message, |letter| letter.message)
     }
 }
 
@@ -105,9 +120,9 @@ fn cost_of(text: &str) -> usize {
 mod tests {
     use super::*;
 
-    fn letter(message: u64, bytes: usize, at: u64) -> Past {
+    fn letter(message: u64, bytes: usize, at: u64) -> Arc<Past> {
         let (from, to, text) = ("ana".to_owned(), "bob".to_owned(), "x".repeat(bytes));
-        Past { message, from, to, text, at }
+        Arc::new(Past { message, from, to, text, at })
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! The ledger is the fold of the lasting events alone ([`Event::lasting`]), so a journal that holds
 //! only those brings it back. Connections, swarms and subscriptions are not in it: peers bring them
-//! again within seconds. Read by the decisions; written only by [`Ledger::apply`].
+//! again within seconds. Read by the decisions; written only by
+//! [`Ledger::apply`] and [`Ledger::deliver`].
 
 mod checkpoint;
 mod ignores;
@@ -14,6 +15,7 @@ mod shares;
 mod standing;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use shared::control::Past;
 use shared::{InfoHash, PeerId};
@@ -97,16 +99,6 @@ impl Ledger {
                 }
             }
             Event::Forgotten { key } => self.forget_share(*key),
-            Event::Messaged { message, from, to, receiver: Some(receiver), text, at, .. }
-                if self.people.get(*receiver).is_some() =>
-            {
-                let (from, to, text) = (from.clone(), to.clone(), text.clone());
-                let letter = Past { message: *message, from, to, text, at: *at };
-                let mailbox = self.mail.entry(*receiver).or_default();
-                let before = mailbox.bytes();
-                mailbox.put(letter);
-                self.mail_bytes = self.mail_bytes + mailbox.bytes() - before;
-            }
             Event::Collected { peer, up_to } => self.collected(*peer, *up_to),
             Event::Operated { order } => {
                 match &order.deed {
@@ -129,6 +121,16 @@ impl Ledger {
                 self.standing.set(motd.as_deref(), mutes, bans, removals);
             }
             _ => {}
+        }
+    }
+
+    /// Somebody wrote to `receiver`, who may be somebody of whom nothing is kept.
+    pub(crate) fn deliver(&mut self, receiver: PeerId, letter: Arc<Past>) {
+        if self.people.get(receiver).is_some() {
+            let mailbox = self.mail.entry(receiver).or_default();
+            let before = mailbox.bytes();
+            mailbox.put(letter);
+            self.mail_bytes = self.mail_bytes + mailbox.bytes() - before;
         }
     }
 

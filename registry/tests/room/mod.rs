@@ -123,10 +123,10 @@ impl Room {
         let at = self.at();
         let start = |events: Vec<Event>| {
             let mut registry = Registry::new(Config::default());
-            for event in &events {
+            for event in events {
                 registry.replay(event);
             }
-            registry.replay(&self.registry.tally());
+            registry.replay(self.registry.tally());
             registry.restart(at);
             registry
         };
@@ -141,7 +141,7 @@ impl Room {
         let at = self.at();
         let mut registry = Registry::new(self.registry.config().clone());
         for event in &self.journal {
-            registry.replay(event);
+            registry.replay(event.clone());
         }
         registry.restart(at);
         self.journal.push(Event::Restarted { at });

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::id::{InfoHash, InfoHashV2, InfoHashes, PeerId};
@@ -46,17 +47,25 @@ impl Serialize for Have {
 
 impl<'de> Deserialize<'de> for Have {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Said {
-            Count(u64),
-            Word(String),
-        }
-        match Said::deserialize(deserializer)? {
-            Said::Count(count) => Ok(Self::Pieces(count)),
-            Said::Word(word) if word == "full" => Ok(Self::Full),
-            Said::Word(word) => Err(serde::de::Error::unknown_variant(&word, &["full"])),
-        }
+        deserializer.deserialize_any(HaveVisitor)
+    }
+}
+
+struct HaveVisitor;
+
+impl Visitor<'_> for HaveVisitor {
+    type Value = Have;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("\"full\" or a number of pieces")
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, count: u64) -> Result<Have, E> {
+        Ok(Have::Pieces(count))
+    }
+
+    fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<Have, E> {
+        if word == "full" { Ok(Have::Full) } else { Err(E::unknown_variant(word, &["full"])) }
     }
 }
 

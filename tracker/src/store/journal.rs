@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use registry::Lasting;
-use runtime::Outbox;
+use runtime::{Clock, Outbox};
 
 use super::gate::Gate;
 use super::{Store, StoreError};
@@ -20,6 +20,9 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// Events since the last checkpoint after which the journal is shortened, unless the checkpoint is
 /// nearly as long.
 const SHORTEN_AFTER: u64 = 500_000;
+/// How long a journal that is long already stays so when the tracker starts: the first moments belong to those
+/// who come back.
+const CALM: Duration = Duration::from_secs(30);
 /// Bytes that may be queued: beyond it, who asks for more is told to come again.
 const CROWDED: usize = 64 * 1024 * 1024;
 
@@ -130,8 +133,9 @@ impl Journal {
         store: Result<Box<dyn Store>, StoreError>,
         (snapshot, reopen): (Snapshot, Reopen),
     ) -> std::io::Result<JoinHandle<()>> {
+        let clock = Clock::start();
         let mut writer =
-            Writer { journal: self.clone(), store: None, snapshot, reopen, shorten: SHORTEN_AFTER };
+            Writer { journal: self.clone(), store: None, snapshot, reopen, shorten: SHORTEN_AFTER, clock };
         match store {
             Ok(store) => writer.store = Some(store),
             Err(error) => writer.settle(Err(error), 0),
@@ -163,6 +167,7 @@ struct Writer {
     snapshot: Snapshot,
     reopen: Reopen,
     shorten: u64,
+    clock: Clock,
 }
 
 impl Writer {
@@ -194,7 +199,8 @@ impl Writer {
                 return;
             }
             let result = store.append(&batch);
-            let is_long = store.len() > self.shorten && !stopping;
+            let is_calm = self.clock.now().since_start() >= CALM;
+            let is_long = store.len() > self.shorten && is_calm && !stopping;
             let is_kept = result.is_ok();
             self.settle(result, number);
             if is_kept && is_long {

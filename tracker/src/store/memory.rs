@@ -33,12 +33,12 @@ impl Memory {
 }
 
 impl Store for Memory {
-    fn events(&mut self, take: &mut dyn FnMut(&Event)) -> Result<Loaded, StoreError> {
+    fn events(&mut self, take: &mut dyn FnMut(Event)) -> Result<Loaded, StoreError> {
         let mut loaded = Loaded::default();
         for text in &self.rows().events {
             let event: Event = serde_json::from_str(text)?;
             loaded = Loaded { events: loaded.events + 1, last: loaded.last.max(event.at()) };
-            take(&event);
+            take(event);
         }
         Ok(loaded)
     }

@@ -155,7 +155,7 @@ pub(crate) struct Loaded {
 /// A place that keeps lasting events in their order, and info dictionaries beside them.
 pub(crate) trait Store: Send {
     /// Gives every event in order. An event that this program does not know is left out.
-    fn events(&mut self, take: &mut dyn FnMut(&Event)) -> Result<Loaded, StoreError>;
+    fn events(&mut self, take: &mut dyn FnMut(Event)) -> Result<Loaded, StoreError>;
     /// Gives every info dictionary; those that `take` refuses are dropped from the store.
     fn infos(&mut self, take: &mut dyn FnMut(&Dictionary) -> bool) -> Result<(), StoreError>;
     /// Adds events at the end, or with `anew` puts them in the place of all others; all or none. When this

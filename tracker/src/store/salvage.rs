@@ -51,7 +51,7 @@ pub(super) fn salvage(path: &Path, registry: &mut Registry) -> Salvaged {
     for body in rows.values() {
         let Ok(event) = serde_json::from_slice::<Event>(body) else { continue };
         loaded = Loaded { events: loaded.events + 1, last: loaded.last.max(event.at()) };
-        registry.replay(&event);
+        registry.replay(event);
     }
     registry.restart(loaded.last);
     for (hash, (info, layers)) in infos {

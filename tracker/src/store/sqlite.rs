@@ -131,18 +131,19 @@ fn insert(
 }
 
 impl Store for Sqlite {
-    fn events(&mut self, take: &mut dyn FnMut(&Event)) -> Result<Loaded, StoreError> {
+    fn events(&mut self, take: &mut dyn FnMut(Event)) -> Result<Loaded, StoreError> {
         let failed = self.failed();
         let mut loaded = Loaded::default();
         let mut unknown = 0_u64;
         let mut statement = self.connection.prepare("SELECT body FROM event ORDER BY seq").map_err(failed)?;
         let mut rows = statement.query([]).map_err(failed)?;
         while let Some(row) = rows.next().map_err(failed)? {
-            let body = row.get_ref(0).map_err(failed)?.as_bytes().unwrap_or_default();
-            match serde_json::from_slice::<Event>(body) {
+            // As text: it is looked through once for letters that are none, and not word by word.
+            let body = row.get_ref(0).map_err(failed)?.as_str().unwrap_or_default();
+            match serde_json::from_str::<Event>(body) {
                 Ok(event) => {
                     loaded = Loaded { events: loaded.events + 1, last: loaded.last.max(event.at()) };
-                    take(&event);
+                    take(event);
                 }
                 Err(_) => unknown += 1,
             }

@@ -79,7 +79,7 @@ fn lively() -> (Registry, Vec<Lasting>) {
 
 fn read(store: &mut dyn Store) -> (Vec<Event>, Vec<Dictionary>) {
     let (mut events, mut infos) = (Vec::new(), Vec::new());
-    let loaded = store.events(&mut |event| events.push(event.clone())).unwrap();
+    let loaded = store.events(&mut |event| events.push(event)).unwrap();
     assert_eq!(loaded.events, u64::try_from(events.len()).unwrap());
     store
         .infos(&mut |kept| {
