@@ -12,8 +12,8 @@ use shared::control::{Refusal, Search, write_refusal};
 use super::{Hub, Inner};
 use crate::search::Index;
 
-/// Readers of the index at most.
-const MAX_READERS: usize = 4;
+/// Questions that take long and are answered at once, at most.
+const MAX_SLOW: usize = 4;
 /// Entries that are read from the registry at once, while everybody else waits.
 const AT_ONCE: usize = 16;
 
@@ -30,9 +30,9 @@ impl Hub {
             }
             listings
         });
-        let readers = std::thread::available_parallelism().map_or(1, NonZero::get).min(MAX_READERS);
+        let slow = std::thread::available_parallelism().map_or(1, NonZero::get).min(MAX_SLOW);
         let keys = self.lock().registry.follow();
-        match Index::start(keys, readers, pull) {
+        match Index::start(keys, slow, pull) {
             Ok(index) => self.lock().index = Some(index),
             Err(error) => tracing::warn!(%error, "no index: searches look through names only"),
         }

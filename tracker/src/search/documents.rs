@@ -1,19 +1,23 @@
-//! The texts that are searched, in memory: the folded names and paths of each entry, with what results
-//! are filtered and ranked by. The table of words says which of them to look at; here is the truth.
+//! The entries that are searched, in memory: the folded names and paths of each, with what results are
+//! filtered and ranked by. The terms say which of them have a word; here is what a text really says.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use registry::Listing;
+use roaring::RoaringBitmap;
 use shared::InfoHash;
 use shared::control::Kind;
 use shared::metainfo::Info;
 
-use super::question::{Question, Word, fold};
+use super::question::{Question, Word, fold, terms};
 
 /// Paths of one entry that are searched.
 const MAX_PATHS: usize = 5_000;
 /// Bytes of these.
 const MAX_PATH_BYTES: usize = 256 * 1024;
+/// Letters of a name by which equals are put in order, in bytes.
+const FIRST: usize = 11;
 /// Changes that are remembered, to tell whether an older result still holds.
 const MAX_RECENT: usize = 64;
 
@@ -24,9 +28,9 @@ pub(super) enum Fit {
     Exact,
     /// Its name begins so.
     Start,
-    /// Its name has all words, each whole.
+    /// Its names have all words, each whole.
     Whole,
-    /// Its name has all words.
+    /// Its names have all words.
     Part,
     /// A path has those words that its name has not, each whole.
     PathWhole,
@@ -42,22 +46,40 @@ pub(super) struct Document {
     names: Box<str>,
     /// Folded, one on each line, in the order of the files.
     paths: Box<str>,
+    /// The same as they are shown.
+    shown: Box<str>,
     kind: Kind,
     size: u64,
-    pub(super) sources: u32,
-    /// The first letters of its name, for an order among equals.
-    order: [u8; 12],
 }
 
-/// A document on its way in, with its paths as they are shown.
-pub(super) struct Prepared {
-    pub(super) document: Document,
-    pub(super) shown: String,
+/// What decides among entries that fit equally well. These lie side by side, as a question may look at
+/// those of many thousand entries.
+#[derive(Debug, Clone, Copy, Default)]
+struct Place {
+    sources: u32,
+    /// The first letters of its first name.
+    first: [u8; FIRST],
+    has_more_names: bool,
+}
+
+impl Place {
+    fn new(names: &str, sources: usize) -> Self {
+        let mut first = [0; FIRST];
+        let letters = names.lines().next().unwrap_or_default().bytes();
+        first.iter_mut().zip(letters).for_each(|(to, letter)| *to = letter);
+        let sources = u32::try_from(sources).unwrap_or(u32::MAX);
+        Self { sources, first, has_more_names: names.contains('\n') }
+    }
+
+    /// Whether a name may begin with what was asked: that it does not is told without looking at it.
+    fn may_begin(&self, question: &Question) -> bool {
+        self.has_more_names || self.first.iter().zip(question.query.bytes()).all(|(has, asked)| *has == asked)
+    }
 }
 
 impl Document {
     /// What is searched of an entry.
-    pub(super) fn prepare(listing: &Listing) -> Prepared {
+    pub(super) fn new(listing: &Listing) -> Self {
         let (mut paths, mut shown) = (String::new(), String::new());
         let info = listing.info.as_deref().and_then(|info| Info::parse(info).ok());
         if let Some(info) = info.filter(|info| !info.is_single_file()) {
@@ -75,24 +97,20 @@ impl Document {
             }
         }
         let names: Vec<String> = listing.names.iter().map(|name| fold(name)).collect();
-        let mut order = [0; 12];
-        let first = names.first().map(String::as_bytes).unwrap_or_default();
-        order.iter_mut().zip(first).for_each(|(to, byte)| *to = *byte);
-        let document = Self {
+        Self {
             key: listing.key,
             names: names.join("\n").into_boxed_str(),
             paths: paths.into_boxed_str(),
+            shown: shown.into_boxed_str(),
             kind: listing.kind,
             size: listing.size,
-            sources: u32::try_from(listing.sources).unwrap_or(u32::MAX),
-            order,
-        };
-        Prepared { document, shown }
+        }
     }
 
-    /// All that is searched.
-    pub(super) fn text(&self) -> String {
-        format!("{}\n{}", self.names, self.paths)
+    /// Its terms, each with whether it is one of a path; some more than once.
+    pub(super) fn terms(&self) -> impl Iterator<Item = (&str, bool)> {
+        let names = terms(&self.names).map(|term| (term, false));
+        names.chain(terms(&self.paths).map(|term| (term, true)))
     }
 
     /// The folded name that is shown.
@@ -100,68 +118,58 @@ impl Document {
         self.names.lines().next().unwrap_or_default()
     }
 
-    /// Whether it fits, and how well.
-    pub(super) fn fit(&self, question: &Question) -> Option<Fit> {
-        if self.size < question.min
-            || self.size > question.max
-            || question.kind.is_some_and(|kind| kind != self.kind)
-        {
-            return None;
-        }
-        let in_name = |word: &Word| word.is_in(&self.names);
-        if question.words.iter().all(in_name) {
-            return Some(self.fit_of_names(question));
-        }
-        let mut missing = question.words.iter().filter(|word| !in_name(word));
-        if self.paths.is_empty() || !missing.clone().all(|word| word.is_in(&self.paths)) {
-            return None;
-        }
-        let whole = missing.all(|word| word.stands_in(&self.paths));
-        Some(if whole { Fit::PathWhole } else { Fit::PathPart })
+    /// Whether it is of the kind and size that is asked for.
+    pub(super) fn is_wanted(&self, question: &Question) -> bool {
+        (question.min..=question.max).contains(&self.size)
+            && question.kind.is_none_or(|kind| kind == self.kind)
     }
 
-    /// How well the names have words that they all have.
-    fn fit_of_names(&self, question: &Question) -> Fit {
+    /// Whether it fits.
+    pub(super) fn fits(&self, question: &Question) -> bool {
+        let has = |word: &Word| word.is_in(&self.names) || word.is_in(&self.paths);
+        self.is_wanted(question) && question.words.iter().all(has)
+    }
+
+    /// Where a word is: in the names, whole there, in the paths, whole there.
+    pub(super) fn places(&self, word: &Word) -> [bool; 4] {
+        let [names, paths] = [&self.names, &self.paths];
+        [word.is_in(names), word.stands_in(names), word.is_in(paths), word.stands_in(paths)]
+    }
+
+    /// How well a name is begun by what was asked, if one is.
+    fn begins(&self, question: &Question) -> Option<Fit> {
         let fit = |name: &str| {
-            if name == question.query {
-                Fit::Exact
-            } else if name.starts_with(&question.query) {
-                Fit::Start
-            } else if question.words.iter().all(|word| word.stands_in(name)) {
-                Fit::Whole
-            } else {
-                Fit::Part
-            }
+            let rest = name.strip_prefix(question.query.as_str())?;
+            Some(if rest.is_empty() { Fit::Exact } else { Fit::Start })
         };
-        self.names.lines().map(fit).min().unwrap_or(Fit::Part)
+        self.names.lines().filter_map(fit).min()
     }
 
-    /// The line of the path that has most of the words that the names have not.
-    pub(super) fn line(&self, question: &Question) -> Option<usize> {
+    /// The path that has most of the words that the names have not, as it is shown.
+    pub(super) fn path(&self, question: &Question) -> Option<&str> {
         let missing: Vec<&Word> = question.words.iter().filter(|word| !word.is_in(&self.names)).collect();
         let has = |line: &str| {
             let whole = missing.iter().filter(|word| word.stands_in(line)).count();
             let part = missing.iter().filter(|word| word.is_in(line)).count();
             (part, whole)
         };
-        let best =
-            self.paths.lines().enumerate().map(|(number, line)| (has(line), std::cmp::Reverse(number)));
-        best.max().filter(|((part, _), _)| *part > 0).map(|(_, number)| number.0)
-    }
-
-    /// Its place among results: better fits first, then what more people have.
-    pub(super) fn rank(&self, fit: Fit) -> Rank {
-        (fit, std::cmp::Reverse(self.sources), self.order)
+        let best = self.paths.lines().enumerate().map(|(number, line)| (has(line), Reverse(number)));
+        let (_, line) = best.max().filter(|((part, _), _)| *part > 0)?;
+        self.shown.lines().nth(line.0)
     }
 }
 
-/// What results are put in order by.
-pub(super) type Rank = (Fit, std::cmp::Reverse<u32>, [u8; 12]);
+/// What results are put in order by: better fits first, then what more people have; the row at last.
+pub(super) type Rank = (Fit, Reverse<u32>, [u8; FIRST], u32);
 
 /// All entries, each in a row of its own.
 #[derive(Debug, Default)]
 pub(super) struct Documents {
     rows: Vec<Option<Document>>,
+    /// Beside the rows.
+    places: Vec<Place>,
+    /// Rows that are taken.
+    pub(super) taken: RoaringBitmap,
     free: Vec<u32>,
     by_key: HashMap<InfoHash, u32>,
     /// How often texts changed.
@@ -178,53 +186,59 @@ impl Documents {
     }
 
     pub(super) fn get(&self, row: u32) -> Option<&Document> {
-        self.rows.get(usize::try_from(row).ok()?)?.as_ref()
+        self.rows.get(index(row))?.as_ref()
     }
 
     pub(super) fn row(&self, key: InfoHash) -> Option<u32> {
         self.by_key.get(&key).copied()
     }
 
-    /// Every row that is taken.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Document)> {
-        (0_u32..).zip(&self.rows).filter_map(|(row, document)| Some((row, document.as_ref()?)))
-    }
-
-    /// A row for an entry: the one that it has, or a free one.
-    pub(super) fn assign(&mut self, key: InfoHash) -> u32 {
-        if let Some(row) = self.row(key) {
-            return row;
-        }
+    /// Takes an entry in that is not there yet; its row.
+    pub(super) fn add(&mut self, document: Document, sources: usize) -> u32 {
         let row = self.free.pop().unwrap_or_else(|| {
             self.rows.push(None);
+            self.places.push(Place::default());
             u32::try_from(self.rows.len() - 1).unwrap_or(u32::MAX)
         });
-        self.by_key.insert(key, row);
+        self.by_key.insert(document.key, row);
+        self.taken.insert(row);
+        self.changed(document.key);
+        let place = Place::new(&document.names, sources);
+        if let (Some(free), Some(at)) = (self.rows.get_mut(index(row)), self.places.get_mut(index(row))) {
+            (*free, *at) = (Some(document), place);
+        }
         row
     }
 
-    pub(super) fn put(&mut self, row: u32, document: Document) {
-        self.changed(document.key);
-        if let Some(place) = usize::try_from(row).ok().and_then(|row| self.rows.get_mut(row)) {
-            *place = Some(document);
-        }
-    }
-
-    pub(super) fn remove(&mut self, key: InfoHash) -> Option<Document> {
+    /// Takes an entry out; the row that it had.
+    pub(super) fn remove(&mut self, key: InfoHash) -> Option<(u32, Document)> {
         let row = self.by_key.remove(&key)?;
         self.free.push(row);
+        self.taken.remove(row);
         self.changed(key);
-        self.rows.get_mut(usize::try_from(row).ok()?)?.take()
+        Some((row, self.rows.get_mut(index(row))?.take()?))
     }
 
     pub(super) fn set_sources(&mut self, key: InfoHash, sources: usize) {
         let sources = u32::try_from(sources).unwrap_or(u32::MAX);
-        let row = self.row(key).and_then(|row| usize::try_from(row).ok());
-        let document = row.and_then(|row| self.rows.get_mut(row)).and_then(Option::as_mut);
-        if let Some(document) = document.filter(|document| document.sources != sources) {
-            document.sources = sources;
+        let place = self.row(key).and_then(|row| self.places.get_mut(index(row)));
+        if let Some(place) = place.filter(|place| place.sources != sources) {
+            place.sources = sources;
             self.sourcing += 1;
         }
+    }
+
+    /// The rank of an entry that fits so well at least; a name that begins with the question is better.
+    pub(super) fn rank(&self, row: u32, fit: Fit, question: &Question) -> Rank {
+        let place = self.places.get(index(row)).copied().unwrap_or_default();
+        let fit = if question.words.is_empty() {
+            Fit::Start
+        } else if fit < Fit::PathWhole && place.may_begin(question) {
+            self.get(row).and_then(|document| document.begins(question)).unwrap_or(fit)
+        } else {
+            fit
+        };
+        (fit, Reverse(place.sources), place.first, row)
     }
 
     fn changed(&mut self, key: InfoHash) {
@@ -246,11 +260,16 @@ impl Documents {
         let oldest = self.recent.front().map_or(self.edition, |(first, _)| first - 1);
         let fits = |key| {
             let document = self.row(key).and_then(|row| self.get(row));
-            document.is_some_and(|document| document.fit(question).is_some())
+            document.is_some_and(|document| document.fits(question))
         };
         let mut since = self.recent.iter().rev().take_while(|(at, _)| *at > edition);
         edition >= oldest && since.all(|(_, key)| !fits(*key) && !had(*key))
     }
+}
+
+/// The place of a row in a list.
+fn index(row: u32) -> usize {
+    usize::try_from(row).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]
@@ -259,18 +278,15 @@ mod tests {
 
     use super::*;
 
-    fn document(names: &[&str], paths: &[&str]) -> Document {
-        let listing = Listing {
-            key: InfoHash([1; 20]),
-            names: names.iter().map(|name| (*name).to_owned()).collect(),
+    fn document(number: u8, name: &str) -> Document {
+        Document::new(&Listing {
+            key: InfoHash([number; 20]),
+            names: vec![name.to_owned()],
             kind: Kind::Doc,
             size: 100,
             sources: 1,
             info: None,
-        };
-        let mut document = Document::prepare(&listing).document;
-        document.paths = paths.iter().map(|path| fold(path) + "\n").collect::<String>().into_boxed_str();
-        document
+        })
     }
 
     fn question(query: &str) -> Question {
@@ -278,29 +294,8 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_better_than_a_path_and_a_whole_word_than_a_part() {
-        let document =
-            document(&["Álgebra para el exámen", "algebra"], &["1/matrices.pdf", "2/Sistemas de Cramer.pdf"]);
-        for (query, fit, line) in [
-            ("ALGEBRA para el examen", Some(Fit::Exact), None),
-            ("algebra", Some(Fit::Exact), None),
-            ("álgebra par", Some(Fit::Start), None),
-            ("examen algebra", Some(Fit::Whole), None),
-            ("exam algebra", Some(Fit::Part), None),
-            ("cramer algebra", Some(Fit::PathWhole), Some(1)),
-            ("tema", Some(Fit::PathPart), Some(1)),
-            ("matrices sistemas cramer", Some(Fit::PathWhole), Some(1)),
-            ("física", None, None),
-            ("", Some(Fit::Start), None),
-        ] {
-            let question = question(query);
-            assert_eq!((document.fit(&question), document.line(&question)), (fit, line), "{query}");
-        }
-    }
-
-    #[test]
     fn what_is_asked_besides_words_leaves_out() {
-        let document = document(&["a"], &[]);
+        let document = document(1, "a");
         for (search, fits) in [
             (Search { min: Some(100), max: Some(100), ..Search::default() }, true),
             (Search { min: Some(101), ..Search::default() }, false),
@@ -308,18 +303,16 @@ mod tests {
             (Search { kind: Some(Kind::Doc), ..Search::default() }, true),
             (Search { kind: Some(Kind::Audio), ..Search::default() }, false),
         ] {
-            assert_eq!(document.fit(&Question::new(&search)).is_some(), fits, "{search:?}");
+            assert_eq!(document.fits(&Question::new(&search)), fits, "{search:?}");
         }
     }
 
     #[test]
     fn an_older_result_holds_while_nothing_new_fits_it() {
         let mut documents = Documents::default();
-        let row = documents.assign(InfoHash([1; 20]));
-        documents.put(row, document(&["algebra"], &[]));
+        documents.add(document(1, "algebra"), 1);
         let edition = documents.edition;
-        let row = documents.assign(InfoHash([2; 20]));
-        documents.put(row, Document { key: InfoHash([2; 20]), ..document(&["fisica"], &[]) });
+        documents.add(document(2, "fisica"), 1);
         assert!(documents.holds_since(edition, &question("algebra"), |_| false));
         assert!(!documents.holds_since(edition, &question("fisica"), |_| false));
         let edition = documents.edition;
@@ -327,7 +320,8 @@ mod tests {
         assert!(documents.holds_since(edition, &question("algebra"), |_| false));
         assert!(!documents.holds_since(edition, &question("fisica"), |key| key == InfoHash([2; 20])));
         for _ in 0..MAX_RECENT {
-            documents.put(row, document(&["quimica"], &[]));
+            documents.add(document(3, "quimica"), 1);
+            documents.remove(InfoHash([3; 20]));
         }
         assert!(
             !documents.holds_since(edition, &question("algebra"), |_| false),

@@ -1,117 +1,168 @@
-//! How a question is answered anew: the table names rows, the texts decide, and what fits is put in
-//! order. Called by the index only.
+//! How a question is answered anew: the terms say which rows have each word, their sets are cut with each
+//! other, and the best of what is left are put in order. Called by the index only.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Instant;
 
 use registry::{MAX_RANKED, nearest};
+use roaring::RoaringBitmap;
 use shared::InfoHash;
 
+use super::Texts;
 use super::documents::{Document, Fit, Rank};
 use super::orders::{Hit, Order};
-use super::question::{Question, Trigram, trigrams};
-use super::table::Reader;
-use super::{MANY, PAGE, Shared};
+use super::question::{Question, Word, terms, trigrams};
+use super::terms::Postings;
 
-/// A trigram that more than one in so many entries has narrows nothing.
-const COMMON: usize = 4;
-/// Trigrams by which near names are found, and entries that are looked at for each.
-const NEAR: (usize, usize) = (6, 150);
-/// Of these, those that are compared letter by letter: the ones that have most of the trigrams.
+/// Parts of the question by which near names are found, terms that are looked at for each, and of these
+/// terms the ones whose rows are looked at: those that have most of the parts.
+const NEAR: (usize, usize, usize) = (24, 150, 40);
+/// Rows of a term by which near names are found.
+const MAX_ROWS: usize = 30;
+/// Of these, those that are compared letter by letter.
 const MAX_COMPARED: usize = 100;
 
-impl Shared {
-    /// The paths that have the words, of those whose names have not all of them.
-    pub(super) fn paths(&self, reader: &Reader, question: &Question, hits: &[Hit]) -> Vec<Option<String>> {
-        let texts = self.read();
-        let line = |hit: &Hit| texts.documents.get(hit.row).filter(|_| hit.by_path)?.line(question);
-        let lines: Vec<Option<usize>> = hits.iter().map(line).collect();
-        drop(texts);
-        let path = |(hit, line): (&Hit, Option<usize>)| reader.path(hit.row, line?).ok().flatten();
-        hits.iter().zip(lines).map(path).collect()
-    }
+/// The rows that have a word anywhere, and those that have it whole.
+struct Places {
+    part: Postings,
+    whole: Postings,
+}
 
-    /// Looks for all that fits.
+impl Texts {
+    /// Looks for all that fits, of all or of some entries; `first` paths are told with it.
     pub(super) fn look(
         &self,
-        reader: &Reader,
         question: &Question,
         among: Option<&BTreeSet<InfoHash>>,
+        first: usize,
     ) -> rusqlite::Result<Order> {
-        let texts = self.read();
-        let (edition, sourcing) = (texts.documents.edition, texts.documents.sourcing);
-        let rarest = texts.frequencies.rarest(question).filter(|_| among.is_none());
-        // What a great part has is found sooner by looking at all.
-        let common = texts.documents.len() / COMMON;
-        let is_rare = |trigram: &Trigram| {
-            usize::try_from(texts.frequencies.of(*trigram)).is_ok_and(|count| count <= common.max(MANY))
+        let rows = match among {
+            Some(among) => among.iter().filter_map(|key| self.documents.row(*key)).collect(),
+            None => self.documents.taken.clone(),
         };
-        let rarest = rarest.filter(|rarest| rarest.iter().any(is_rare));
-        let is_known = |trigram: &Trigram| texts.frequencies.of(*trigram) > 0;
-        let nothing = rarest.as_ref().is_some_and(|rarest| !rarest.iter().all(is_known));
-        drop(texts);
-        // The table is asked without the lock: a writer need not wait for it.
-        let rows = match &rarest {
-            Some(_) if nothing => Some(Vec::new()),
-            Some(rarest) => Some(reader.rows(rarest, usize::MAX)?),
-            None => None,
-        };
-        let texts = self.read();
-        let documents = &texts.documents;
-        let fit = |(row, document): (u32, &Document)| Some((document.rank(document.fit(question)?), row));
-        let row = |row: u32| Some((row, documents.get(row)?));
-        let mut found: Vec<_> = match (among, rows) {
-            (Some(among), _) => {
-                among.iter().filter_map(|key| row(documents.row(*key)?)).filter_map(fit).collect()
-            }
-            (None, Some(rows)) => rows.into_iter().filter_map(row).filter_map(fit).collect(),
-            (None, None) => documents.iter().filter_map(fit).collect(),
-        };
+        let mut found = self.ranked(question, rows)?;
         let total = found.len();
         if total > MAX_RANKED {
             found.select_nth_unstable(MAX_RANKED);
             found.truncate(MAX_RANKED);
         }
         found.sort_unstable();
-        let hit = |(rank, row): (Rank, u32)| {
-            let by_path = rank.0 >= Fit::PathWhole;
-            documents.get(row).map(|document| Hit { key: document.key, row, by_path })
+        let hit = |(fit, _, _, row): Rank| {
+            let document = self.documents.get(row)?;
+            Some(Hit { key: document.key, row, by_path: fit >= Fit::PathWhole })
         };
         let hits: Vec<Hit> = found.into_iter().filter_map(hit).collect();
-        drop(texts);
-        let paths = self.paths(reader, question, hits.get(..PAGE).unwrap_or(&hits));
-        let near = if total == 0 && among.is_none() { self.near(reader, question)? } else { Vec::new() };
+        let paths = hits.iter().take(first).map(|hit| self.path(question, hit)).collect();
+        let near = if total == 0 && among.is_none() { self.near(question)? } else { Vec::new() };
+        let (edition, sourcing) = (self.documents.edition, self.documents.sourcing);
         Ok(Order { hits, paths, total, near, edition, sourcing, made: Instant::now() })
     }
 
-    /// Entries whose names are nearly what was asked: those that have some of its rarest trigrams are
-    /// compared letter by letter.
-    fn near(&self, reader: &Reader, question: &Question) -> rusqlite::Result<Vec<InfoHash>> {
-        let texts = self.read();
-        let asked = question.words.iter().flat_map(|word| trigrams(&word.text));
-        let mut asked: Vec<_> = asked.map(|trigram| (texts.frequencies.of(trigram), trigram)).collect();
-        drop(texts);
-        asked.retain(|(count, _)| *count > 0);
-        asked.sort_unstable();
-        asked.dedup();
-        let mut counts = BTreeMap::new();
-        for (_, trigram) in asked.into_iter().take(NEAR.0) {
-            for row in reader.rows(&[trigram], NEAR.1)? {
-                *counts.entry(row).or_insert(0) += 1;
+    /// The path that has the words, where the names have not all of them.
+    pub(super) fn path(&self, question: &Question, hit: &Hit) -> Option<String> {
+        // The row may be somebody else's by now.
+        let document = self.documents.get(hit.row).filter(|document| hit.by_path && document.key == hit.key);
+        document?.path(question).map(str::to_owned)
+    }
+
+    /// Those of these rows that fit, with what they are put in order by.
+    pub(super) fn ranked(&self, question: &Question, mut rows: RoaringBitmap) -> rusqlite::Result<Vec<Rank>> {
+        let (plain, others): (Vec<&Word>, Vec<&Word>) =
+            question.words.iter().partition(|word| word.is_plain());
+        let mut places = Vec::new();
+        for word in plain {
+            let whole = self.terms.exact(&word.text).cloned().unwrap_or_default();
+            let part = self.terms.having(&word.text)?;
+            rows &= &part.names | &part.paths;
+            places.push(Places { part, whole });
+        }
+        // The texts that are left are looked at for words that are more than a part of one term.
+        for term in others.iter().flat_map(|word| terms(&word.text)) {
+            let having = self.terms.having(term)?;
+            rows &= having.names | having.paths;
+        }
+        for word in others {
+            let word = self.places(word, &rows);
+            rows &= &word.part.names | &word.part.paths;
+            places.push(word);
+        }
+        let (mut by_name, mut by_path) = (rows.clone(), rows);
+        for word in &places {
+            by_name &= &word.part.names;
+        }
+        by_path -= &by_name;
+        let (mut whole_name, mut whole_path) = (by_name.clone(), by_path.clone());
+        for word in &places {
+            whole_name &= &word.whole.names;
+            whole_path &= &word.part.names | &word.whole.paths;
+        }
+        by_name -= &whole_name;
+        by_path -= &whole_path;
+        let mut found = Vec::new();
+        for (rows, fit) in [
+            (whole_name, Fit::Whole),
+            (by_name, Fit::Part),
+            (whole_path, Fit::PathWhole),
+            (by_path, Fit::PathPart),
+        ] {
+            let wanted = |row: &u32| {
+                question.is_for_all()
+                    || self.documents.get(*row).is_some_and(|document| document.is_wanted(question))
+            };
+            let rank = |row| self.documents.rank(row, fit, question);
+            found.extend(rows.into_iter().filter(wanted).map(rank));
+        }
+        Ok(found)
+    }
+
+    /// In which of these rows a word is, told by looking at their texts.
+    fn places(&self, word: &Word, rows: &RoaringBitmap) -> Places {
+        let mut places = Places { part: Postings::default(), whole: Postings::default() };
+        for row in rows {
+            let Some(document) = self.documents.get(row) else { continue };
+            let [names, whole_names, paths, whole_paths] = document.places(word);
+            for (has, rows) in [
+                (names, &mut places.part.names),
+                (whole_names, &mut places.whole.names),
+                (paths, &mut places.part.paths),
+                (whole_paths, &mut places.whole.paths),
+            ] {
+                if has {
+                    rows.insert(row);
+                }
             }
         }
-        let mut rows: Vec<(Reverse<u32>, u32)> =
-            counts.into_iter().map(|(row, count)| (Reverse(count), row)).collect();
-        rows.sort_unstable();
-        rows.truncate(MAX_COMPARED);
-        let texts = self.read();
-        let names: HashMap<&str, InfoHash> = rows
-            .into_iter()
-            .filter_map(|(_, row)| texts.documents.get(row))
-            .map(|document| (document.name(), document.key))
-            .collect();
+        places
+    }
+
+    /// Entries whose names are nearly what was asked: those that have terms with some of its letters are
+    /// compared letter by letter.
+    fn near(&self, question: &Question) -> rusqlite::Result<Vec<InfoHash>> {
+        let asked: BTreeSet<&str> = terms(&question.query).flat_map(trigrams).collect();
+        let mut alike = BTreeMap::new();
+        for trigram in asked.into_iter().take(NEAR.0) {
+            for number in self.terms.numbers_having(trigram, NEAR.1)? {
+                *alike.entry(number).or_insert(0_u32) += 1;
+            }
+        }
+        let mut rows = BTreeMap::new();
+        for (number, count) in most(alike).take(NEAR.2) {
+            for row in self.terms.named(number).into_iter().flatten().take(MAX_ROWS) {
+                *rows.entry(row).or_insert(0) += count;
+            }
+        }
+        let documents = most(rows).take(MAX_COMPARED).filter_map(|(row, _)| self.documents.get(row));
+        let names: HashMap<&str, InfoHash> =
+            documents.map(|document: &Document| (document.name(), document.key)).collect();
         let nearest = nearest(&question.query, names.keys().copied(), 3);
         Ok(nearest.iter().filter_map(|name| names.get(name.as_str()).copied()).collect())
     }
+}
+
+/// Those that were counted most often first.
+fn most(counts: BTreeMap<u32, u32>) -> impl Iterator<Item = (u32, u32)> {
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| Reverse(*count));
+    counts.into_iter()
 }

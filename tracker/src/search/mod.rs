@@ -1,20 +1,19 @@
 //! The index behind `search`: finds entries by the words of their names and of the paths inside them.
 //!
 //! ```text
-//! hub ── keys that changed ─▶ inbox ─▶ writer thread ─▶ table of trigrams (SQLite FTS5) and texts
-//! session ── question ─▶ a reader's connection ─▶ candidates ─▶ texts ─▶ order ─▶ hub ─▶ registry
+//! hub ── keys that changed ─▶ inbox ─▶ writer thread ─▶ texts, terms (SQLite FTS5, trigrams), sets of rows
+//! session ── question ─▶ terms that have each word ─▶ sets of rows ─▶ order ─▶ hub ─▶ registry
 //! ```
 //!
 //! It is not the truth: it is made anew from the registry at each start, lies in memory, and names
-//! candidates only; what may be seen of them, and as what, the registry says. The table narrows a
-//! question to rows that have its rarest trigrams, and the texts decide. Words of one or two letters
-//! have no trigram: alone, they are looked for in all texts.
+//! candidates only; what may be seen of them, and as what, the registry says. Words of one or two letters
+//! have no trigram: for them all terms are looked through.
 
 mod documents;
 mod looking;
 mod orders;
 mod question;
-mod table;
+mod terms;
 #[cfg(test)]
 mod tests;
 
@@ -30,26 +29,21 @@ use tokio::sync::{Semaphore, watch};
 
 use self::documents::{Document, Documents};
 use self::orders::{Order, Orders};
-use self::question::{Question, Trigram};
-use self::table::{Frequencies, NewRow, Place, Reader, Writer};
+use self::question::Question;
+use self::terms::Terms;
 
 /// Entries of a page when nobody says how many.
 const PAGE: usize = 50;
-/// Entries that are written at once.
-const BATCH: usize = 128;
-/// The same while the index is made: each write is a piece of the table that must be merged with others.
+/// Entries that are taken in at once, while nobody searches.
+const BATCH: usize = 32;
+/// The same while the index is made.
 const LOADED: usize = 4_096;
 /// How long a search waits for what was shared just before it.
 const PATIENCE: Duration = Duration::from_millis(250);
-/// Entries that are looked at on a session's own thread: some tens of microseconds.
-const QUICK: u32 = 300;
-/// Entries from which on the table is made one piece after the start.
-const MANY: usize = 1_000;
-
 /// The index could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum IndexError {
-    /// The table cannot be made.
+    /// The table of terms cannot be made.
     #[error("the table of words cannot be made: {0}")]
     Table(#[from] rusqlite::Error),
     /// There is no thread for it.
@@ -70,8 +64,8 @@ pub struct Index {
 struct Shared {
     texts: RwLock<Texts>,
     orders: Mutex<Orders>,
-    readers: Mutex<Vec<Reader>>,
-    free: Semaphore,
+    /// How many questions that take long are answered at once.
+    slow: Semaphore,
     inbox: Mutex<Inbox>,
     wake: Condvar,
     /// The newest touch whose texts are in the index.
@@ -79,11 +73,14 @@ struct Shared {
     broken: AtomicBool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Texts {
     documents: Documents,
-    frequencies: Frequencies,
+    terms: Terms,
 }
+
+/// An entry on its way in: its text, or only how many have it; `None` when it is not listed any more.
+type Change = (InfoHash, Option<(Option<Document>, usize)>);
 
 #[derive(Debug, Default)]
 struct Inbox {
@@ -112,21 +109,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub struct Size {
     /// Entries.
     pub entries: usize,
-    /// Bytes of the table of words and of the paths as they are shown.
-    pub table: u64,
+    /// Different terms of their texts.
+    pub terms: usize,
 }
 
 impl Index {
-    /// An index of `keys`, which is made while this returns, with as many readers at once.
-    pub fn start(keys: Vec<InfoHash>, readers: usize, pull: Pull) -> Result<Self, IndexError> {
-        let place = Place::new();
-        let writer = Writer::open(&place)?;
-        let readers = (0..readers.max(1)).map(|_| Reader::open(&place)).collect::<Result<Vec<_>, _>>()?;
+    /// An index of `keys`, which is made while this returns, that works on as many slow questions at once.
+    pub fn start(keys: Vec<InfoHash>, slow: usize, pull: Pull) -> Result<Self, IndexError> {
         let shared = Arc::new(Shared {
-            texts: RwLock::default(),
+            texts: RwLock::new(Texts { documents: Documents::default(), terms: Terms::new()? }),
             orders: Mutex::default(),
-            free: Semaphore::new(readers.len()),
-            readers: Mutex::new(readers),
+            slow: Semaphore::new(slow.max(1)),
             inbox: Mutex::default(),
             wake: Condvar::new(),
             done: watch::Sender::new(0),
@@ -134,9 +127,7 @@ impl Index {
         });
         let index = Self { _thread: Arc::new(Ending(Arc::clone(&shared))), shared: Arc::clone(&shared) };
         index.touch(keys.into_iter().map(|key| (key, true)).collect());
-        std::thread::Builder::new()
-            .name("index".to_owned())
-            .spawn(move || shared.write_all(writer, &pull))?;
+        std::thread::Builder::new().name("index".to_owned()).spawn(move || shared.write_all(&pull))?;
         Ok(index)
     }
 
@@ -171,24 +162,16 @@ impl Index {
         if *self.shared.done.borrow() == 0 && lock(&self.shared.inbox).touched > 0 {
             return None;
         }
-        let question = Question::new(search);
-        let page = Page::of(search);
-        // What is remembered is told at once, however many others wait for a reader.
-        if let Some(found) = self.shared.known(&question, page, among.is_some(), false) {
+        let (question, page) = (Question::new(search), Page::of(search));
+        if let Some(found) = self.shared.known(&question, page, among.is_some()) {
             return Some(found);
         }
-        if let Ok(_free) = self.shared.free.try_acquire() {
-            if let Some(found) = self.shared.known(&question, page, among.is_some(), true) {
-                return Some(found);
-            }
-            // Sooner done here than handed to another thread and back.
-            if among.is_none() && self.shared.is_quick(&question) {
-                return self.shared.answer(&question, page, None);
-            }
+        if question.is_quick() {
+            return self.shared.answer(&question, page, among.as_ref());
         }
-        let _free = self.shared.free.acquire().await.ok()?;
+        let _slow = self.shared.slow.acquire().await.ok()?;
         // Meanwhile somebody else may have asked the same.
-        if let Some(found) = self.shared.known(&question, page, among.is_some(), true) {
+        if let Some(found) = self.shared.known(&question, page, among.is_some()) {
             return Some(found);
         }
         let shared = Arc::clone(&self.shared);
@@ -199,16 +182,13 @@ impl Index {
     /// The same at once, on this thread: for measuring.
     pub fn answer(&self, search: &Search) -> Option<Candidates> {
         let (question, page) = (Question::new(search), Page::of(search));
-        self.shared.known(&question, page, false, true).or_else(|| self.shared.answer(&question, page, None))
+        self.shared.known(&question, page, false).or_else(|| self.shared.answer(&question, page, None))
     }
 
     /// What it holds.
     pub fn size(&self) -> Size {
-        let entries = self.shared.read().documents.len();
-        let reader = lock(&self.shared.readers).pop();
-        let table = reader.as_ref().and_then(|reader| reader.bytes().ok()).unwrap_or(0);
-        lock(&self.shared.readers).extend(reader);
-        Size { entries, table }
+        let texts = self.shared.read();
+        Size { entries: texts.documents.len(), terms: texts.terms.len() }
     }
 }
 
@@ -224,6 +204,20 @@ impl Page {
         let limit = search.limit.map_or(PAGE, |limit| usize::try_from(limit).unwrap_or(PAGE));
         Self { at: search.after.map(Cursor::from_number).unwrap_or_default(), limit }
     }
+
+    fn of_order(self, question: &Question, order: &Order, number: u64, texts: &Texts) -> Candidates {
+        let path = |place: usize, hit| match order.paths.get(place) {
+            Some(known) => known.clone(),
+            None => texts.path(question, hit),
+        };
+        let page = order.hits.iter().enumerate().skip(self.at.place).take(self.limit);
+        Candidates {
+            page: page.map(|(place, hit)| Candidate { key: hit.key, path: path(place, hit) }).collect(),
+            at: Cursor { order: number, place: self.at.place },
+            total: order.total,
+            near: order.near.clone(),
+        }
+    }
 }
 
 impl Shared {
@@ -232,9 +226,8 @@ impl Shared {
     }
 
     /// The page of an order that is remembered: of the one that the cursor names, or for a first page of
-    /// one that is as good as new. Without a reader, whose turn somebody else may have, only what is told
-    /// without one.
-    fn known(&self, question: &Question, page: Page, among: bool, has_reader: bool) -> Option<Candidates> {
+    /// one that is as good as new.
+    fn known(&self, question: &Question, page: Page, among: bool) -> Option<Candidates> {
         let texts = self.read();
         let orders = lock(&self.orders);
         let (number, order) = if page.at.place > 0 {
@@ -243,21 +236,7 @@ impl Shared {
             orders.fresh(question, &texts.documents).filter(|_| !among)?
         };
         drop(orders);
-        drop(texts);
-        if !has_reader && order.needs_reader(page.at.place, page.limit) {
-            return None;
-        }
-        self.page(question, &order, number, page)
-    }
-
-    /// Whether few entries are to be looked at.
-    fn is_quick(&self, question: &Question) -> bool {
-        let texts = self.read();
-        let rarest = texts.frequencies.rarest(question);
-        let count =
-            |trigrams: &[Trigram]| trigrams.iter().map(|trigram| texts.frequencies.of(*trigram)).min();
-        // What is not there at all is looked for among near names, which takes longer.
-        rarest.and_then(|rarest| count(&rarest)).is_some_and(|count| (1..=QUICK).contains(&count))
+        Some(page.of_order(question, &order, number, &texts))
     }
 
     fn answer(
@@ -269,15 +248,8 @@ impl Shared {
         if self.broken.load(Ordering::Relaxed) {
             return None;
         }
-        if page.at.place > 0
-            && let Some(found) = self.known(question, page, among.is_some(), true)
-        {
-            return Some(found);
-        }
-        let reader = lock(&self.readers).pop()?;
-        let looked = self.look(&reader, question, among);
-        lock(&self.readers).push(reader);
-        let order = match looked {
+        let texts = self.read();
+        let order = match texts.look(question, among, page.limit) {
             Ok(order) => Arc::new(order),
             Err(error) => {
                 tracing::warn!(%error, "the index cannot be read; names are looked through instead");
@@ -285,127 +257,59 @@ impl Shared {
             }
         };
         let number = lock(&self.orders).add(question.asked(), Arc::clone(&order));
-        self.page(question, &order, number, page)
-    }
-
-    fn page(&self, question: &Question, order: &Order, number: u64, page: Page) -> Option<Candidates> {
-        let hits = order.hits.get(page.at.place..).unwrap_or_default();
-        let hits = hits.get(..page.limit).unwrap_or(hits);
-        let mut candidates: Vec<Candidate> =
-            hits.iter().map(|hit| Candidate { key: hit.key, path: None }).collect();
-        let known = order.paths.get(page.at.place..).unwrap_or_default();
-        for (candidate, path) in candidates.iter_mut().zip(known) {
-            candidate.path.clone_from(path);
-        }
-        if let Some(unknown) = hits.get(known.len()..).filter(|hits| hits.iter().any(|hit| hit.by_path)) {
-            let reader = lock(&self.readers).pop()?;
-            let paths = self.paths(&reader, question, unknown);
-            lock(&self.readers).push(reader);
-            for (candidate, path) in candidates.iter_mut().skip(known.len()).zip(paths) {
-                candidate.path = path;
-            }
-        }
-        Some(Candidates {
-            page: candidates,
-            at: Cursor { order: number, place: page.at.place },
-            total: order.total,
-            near: order.near.clone(),
-        })
+        Some(page.of_order(question, &order, number, &texts))
     }
 
     /// The writer's thread.
-    fn write_all(&self, mut writer: Writer, pull: &Pull) {
+    fn write_all(&self, pull: &Pull) {
         let mut loading = true;
         loop {
             let (batch, touched) = {
                 let mut inbox = lock(&self.inbox);
-                while inbox.keys.is_empty() && !inbox.closed {
-                    if loading {
-                        break;
-                    }
+                while inbox.keys.is_empty() && !inbox.closed && !loading {
                     inbox = self.wake.wait(inbox).unwrap_or_else(PoisonError::into_inner);
                 }
                 if inbox.closed {
                     return;
                 }
-                let mut batch = Vec::new();
-                while batch.len() < if loading { LOADED } else { BATCH }
-                    && let Some(key) = inbox.keys.pop_first()
-                {
-                    batch.push(key);
-                }
+                let size = if loading { LOADED } else { BATCH };
+                let batch: Vec<_> = std::iter::from_fn(|| inbox.keys.pop_first()).take(size).collect();
                 (batch, inbox.keys.is_empty().then_some(inbox.touched))
             };
-            let listings = pull(&batch);
-            if let Err(error) = self.take_in(&mut writer, &batch, listings) {
+            let change = |((key, anew), listing): (&(InfoHash, bool), Option<Listing>)| {
+                let read = |listing: Listing| (anew.then(|| Document::new(&listing)), listing.sources);
+                (*key, listing.map(read))
+            };
+            let changes = batch.iter().zip(pull(&batch)).map(change).collect();
+            let mut texts = self.texts.write().unwrap_or_else(PoisonError::into_inner);
+            if let Err(error) = texts.change(changes) {
                 tracing::warn!(%error, "the index cannot be written; names are looked through instead");
                 self.broken.store(true, Ordering::Relaxed);
                 return;
             }
-            let Some(touched) = touched else { continue };
-            if std::mem::take(&mut loading)
-                && let Err(error) = writer.loaded(self.read().documents.len() >= MANY)
-            {
-                tracing::debug!(%error, "the index stays in pieces");
+            drop(texts);
+            if let Some(touched) = touched {
+                loading = false;
+                self.done.send_replace(touched);
             }
-            self.done.send_replace(touched);
         }
     }
+}
 
-    fn take_in(
-        &self,
-        writer: &mut Writer,
-        batch: &[(InfoHash, bool)],
-        listings: Vec<Option<Listing>>,
-    ) -> rusqlite::Result<()> {
-        let prepared: Vec<_> =
-            batch
-                .iter()
-                .zip(listings)
-                .map(|((key, anew), listing)| {
-                    (
-                        *key,
-                        listing.map(|listing| {
-                            if *anew { Ok(Document::prepare(&listing)) } else { Err(listing.sources) }
-                        }),
-                    )
-                })
-                .collect();
-        let (gone, new) = self.put(prepared);
-        writer.write(&gone, &new)
-    }
-
-    /// Changes the texts; gives back what the table must forget, and what it must take in. Until it has,
-    /// it names rows that do not fit, and the texts leave them out.
-    fn put(
-        &self,
-        prepared: Vec<(InfoHash, Option<Result<documents::Prepared, usize>>)>,
-    ) -> (Vec<u32>, Vec<NewRow>) {
-        let mut texts = self.texts.write().unwrap_or_else(PoisonError::into_inner);
-        let texts = &mut *texts;
-        let (mut gone, mut new, mut put) = (Vec::new(), Vec::new(), Vec::new());
-        for (key, prepared) in prepared {
-            if let Some(Err(sources)) = prepared {
-                texts.documents.set_sources(key, sources);
-                continue;
-            }
-            if let Some(row) = texts.documents.row(key)
-                && let Some(old) = texts.documents.remove(key)
-            {
-                texts.frequencies.remove(&old.text());
-                gone.push(row);
-            }
-            if let Some(Ok(prepared)) = prepared {
-                let row = texts.documents.assign(key);
-                let text = prepared.document.text();
-                texts.frequencies.add(&text);
-                new.push((row, text, prepared.shown));
-                put.push((row, prepared.document));
+impl Texts {
+    fn change(&mut self, changes: Vec<Change>) -> rusqlite::Result<()> {
+        let (mut gone, mut new) = (Vec::new(), Vec::new());
+        for (key, change) in changes {
+            match change {
+                Some((None, sources)) => self.documents.set_sources(key, sources),
+                Some((Some(document), sources)) => {
+                    gone.extend(self.documents.remove(key));
+                    new.push(self.documents.add(document, sources));
+                }
+                None => gone.extend(self.documents.remove(key)),
             }
         }
-        for (row, document) in put {
-            texts.documents.put(row, document);
-        }
-        (gone, new)
+        let new: Vec<_> = new.iter().filter_map(|row| Some((*row, self.documents.get(*row)?))).collect();
+        self.terms.change(&gone, &new)
     }
 }

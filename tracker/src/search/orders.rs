@@ -42,14 +42,6 @@ pub(super) struct Order {
     pub(super) made: Instant,
 }
 
-impl Order {
-    /// Whether a page has paths that are not remembered.
-    pub(super) fn needs_reader(&self, place: usize, limit: usize) -> bool {
-        let page = self.hits.iter().skip(place).take(limit);
-        page.skip(self.paths.len().saturating_sub(place)).any(|hit| hit.by_path)
-    }
-}
-
 /// The orders that are remembered, the oldest of which go first.
 #[derive(Debug, Default)]
 pub(super) struct Orders {

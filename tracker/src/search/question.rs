@@ -20,6 +20,11 @@ pub(super) fn fold(text: &str) -> String {
     folded
 }
 
+/// The terms of a folded text: its runs of letters and digits.
+pub(super) fn terms(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|letter: char| !letter.is_alphanumeric()).filter(|term| !term.is_empty())
+}
+
 /// A word with what finds it quickly.
 #[derive(Clone)]
 pub(super) struct Word {
@@ -36,6 +41,16 @@ impl fmt::Debug for Word {
 impl Word {
     fn new(text: &str) -> Self {
         Self { text: text.to_owned(), finder: Finder::new(text).into_owned() }
+    }
+
+    /// Whether it is nothing but letters and digits, so that it can only be a part of one term.
+    pub(super) fn is_plain(&self) -> bool {
+        self.text.chars().all(char::is_alphanumeric)
+    }
+
+    /// Whether terms say quickly where it is.
+    pub(super) fn is_quick(&self) -> bool {
+        self.is_plain() && self.text.chars().nth(2).is_some()
     }
 
     /// Whether a text has it anywhere.
@@ -83,17 +98,25 @@ impl Question {
         }
     }
 
+    /// Whether things of every kind and size are wanted.
+    pub(super) fn is_for_all(&self) -> bool {
+        self.kind.is_none() && self.min == 0 && self.max == u64::MAX
+    }
+
+    /// Whether it is answered sooner than it is handed to another thread: a word narrows it down.
+    pub(super) fn is_quick(&self) -> bool {
+        self.words.iter().any(Word::is_quick)
+    }
+
     pub(super) fn asked(&self) -> Asked {
         (self.query.clone(), self.kind, self.min, self.max, self.by.clone())
     }
 }
 
-/// Three letters in a row, as the tokenizer cuts a text.
-pub(super) type Trigram = [char; 3];
-
-/// The trigrams of a text.
-pub(super) fn trigrams(text: &str) -> impl Iterator<Item = Trigram> + '_ {
-    text.chars().zip(text.chars().skip(1)).zip(text.chars().skip(2)).map(|((a, b), c)| [a, b, c])
+/// Each three letters in a row.
+pub(super) fn trigrams(text: &str) -> impl Iterator<Item = &str> {
+    let ends = text.char_indices().map(|(at, letter)| at + letter.len_utf8());
+    text.char_indices().zip(ends.skip(2)).filter_map(|((begin, _), end)| text.get(begin..end))
 }
 
 #[cfg(test)]
@@ -131,7 +154,19 @@ mod tests {
 
     #[test]
     fn trigrams_are_of_letters_not_of_bytes() {
-        assert_eq!(trigrams("日本語x").collect::<Vec<_>>(), [['日', '本', '語'], ['本', '語', 'x']]);
+        assert_eq!(trigrams("日本語x").collect::<Vec<_>>(), ["日本語", "本語x"]);
         assert_eq!(trigrams("ab").count(), 0);
+    }
+
+    #[test]
+    fn terms_are_runs_of_letters_and_digits() {
+        assert_eq!(
+            terms("un-tema (3).pdf\n日本語").collect::<Vec<_>>(),
+            ["un", "tema", "3", "pdf", "日本語"]
+        );
+        assert_eq!(terms(" -\n").count(), 0);
+        for (word, plain, quick) in [("tema", true, true), ("ñu", true, false), ("un-tema", false, false)] {
+            assert_eq!((Word::new(word).is_plain(), Word::new(word).is_quick()), (plain, quick), "{word}");
+        }
     }
 }

@@ -8,7 +8,10 @@ use registry::{Candidates, Listing, MAX_RANKED};
 use shared::InfoHash;
 use shared::control::{Kind, Search};
 
-use super::Index;
+use super::documents::{Document, Documents, Fit};
+use super::question::Question;
+use super::terms::Terms;
+use super::{Index, Texts};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -214,4 +217,89 @@ async fn among_the_shares_of_one_person_and_near_names() {
     assert_eq!(ask(&index, words("tema")).await.total, 2, "what was among one person is not told to others");
     let found = ask(&index, words("temma 2")).await;
     assert_eq!((found.total, found.near), (0, vec![key(2), key(1)]));
+}
+
+/// How well a text has all words, told by looking at it.
+fn looked_at(document: &Document, question: &Question) -> Option<Fit> {
+    let places: Vec<[bool; 4]> = question.words.iter().map(|word| document.places(word)).collect();
+    if !document.fits(question) {
+        return None;
+    }
+    let all = |has: fn(&[bool; 4]) -> bool| places.iter().all(has);
+    Some(if all(|[name, ..]| *name) {
+        if document.name() == question.query {
+            Fit::Exact
+        } else if document.name().starts_with(&question.query) {
+            Fit::Start
+        } else if all(|[_, whole, ..]| *whole) {
+            Fit::Whole
+        } else {
+            Fit::Part
+        }
+    } else if all(|[name, _, _, whole]| *name || *whole) {
+        Fit::PathWhole
+    } else {
+        Fit::PathPart
+    })
+}
+
+#[test]
+fn sets_of_rows_say_what_the_texts_say_however_these_came_and_went() {
+    let name = |number: u32| {
+        let words =
+            ["álgebra", "Tema", "tema-3.pdf", "sis(tema", "日本語の本", "3", "ñ", "un-tema", "ba\"se"];
+        let pick = |by: u32| words[usize::try_from(number / by).unwrap() % words.len()];
+        [pick(1), pick(3), pick(7)].join(if number.is_multiple_of(2) { " " } else { "_" })
+    };
+    let mut texts = Texts { documents: Documents::default(), terms: Terms::new().unwrap() };
+    let shelf = Shelf::default();
+    let mut there = BTreeMap::new();
+    for step in 0..600_u32 {
+        let number = step * 7 % 90;
+        let mut change = (key(number), None);
+        if step % 5 == 4 {
+            there.remove(&number);
+        } else {
+            let path = [name(step / 3), name(step / 2 + 1)].join("/");
+            let paths: &[&str] = if step % 3 == 0 { &[&path, "una/cosa"] } else { &[] };
+            shelf.put(number, &name(step), 1, paths);
+            let listing = shelf.0.lock().unwrap()[&key(number)].clone();
+            change.1 = Some((Some(Document::new(&listing)), 1));
+            there.insert(number, Document::new(&listing));
+        }
+        texts.change(vec![change]).unwrap();
+        if step % 20 != 19 {
+            continue;
+        }
+        for query in [
+            "tema",
+            "sistema tema",
+            "3",
+            "ñ",
+            "本",
+            "日本語",
+            "álg",
+            "-tema",
+            "\"",
+            "tema_3",
+            "e-3 a",
+            "cosa",
+            "una/c",
+            "",
+        ] {
+            let question = Question::new(&words(query));
+            let expected: BTreeMap<InfoHash, Fit> = there
+                .values()
+                .filter_map(|document| Some((document.key, looked_at(document, &question)?)))
+                .collect();
+            let ranked = texts.ranked(&question, texts.documents.taken.clone()).unwrap();
+            let found: BTreeMap<InfoHash, Fit> =
+                ranked.into_iter().map(|rank| (texts.documents.get(rank.3).unwrap().key, rank.0)).collect();
+            assert_eq!(found, expected, "{query:?} after {step}");
+        }
+    }
+    for number in there.into_keys() {
+        texts.change(vec![(key(number), None)]).unwrap();
+    }
+    assert_eq!((texts.documents.len(), texts.terms.len()), (0, 0), "nothing is left of what went");
 }

@@ -182,10 +182,10 @@ async fn main() {
     let index = Index::start(keys, 2, Box::new(pull)).unwrap();
     assert!(index.settled(Duration::from_secs(600)).await);
     println!(
-        "index made in {:.1} s; it takes {:.0} MB more, {:.0} MB of them in the table",
+        "index made in {:.1} s; it takes {:.0} MB more for {} terms",
         begin.elapsed().as_secs_f64(),
         resident() - before,
-        index.size().table as f64 / 1e6
+        index.size().terms
     );
     let asked = questions(&names, &words, &mut rng);
     let new: Vec<&Search> = asked.iter().collect();

@@ -60,7 +60,8 @@ fn idle_sessions() -> Table {
 
 fn searches() -> Table {
     let note = "64 sessions with 4 questions each on their way, 20 entries a page. New questions: each is made from \
-        words of what is shared and was hardly asked before. As people ask: 500 questions, a few of them often.";
+        words of what is shared and was hardly asked before; also at an even pace, however long the answers take. \
+        As people ask: 500 questions, a few of them often.";
     let columns =
         ["shares", "questions", "searches/s", "wanted", "99 % below: ms", "microseconds of processor each"];
     let mut table = Table::new("Searches", note, &columns);
