@@ -7,6 +7,11 @@ use std::path::Path;
 
 use crate::disk::beneath::{self, Access, Root, Stamp};
 
+/// What one call gives to a file system goes no further than the next multiple of this. Linux takes the
+/// memory for a longer write in one piece, and large pieces are those that nobody has touched for longest:
+/// cold for the processor, and on a virtual machine often not there at all until they are touched.
+const LONGEST_WRITE: u64 = 32 * 1024;
+
 /// Opens files; [`StdDisk`] is the real one.
 pub trait BlockDisk: Debug + Send + Sync {
     /// Opens a regular file beneath `root`.
@@ -86,7 +91,24 @@ impl BlockFile for StdFile {
     }
 
     fn write_at(&self, buffers: &[io::IoSlice<'_>], offset: u64) -> io::Result<usize> {
-        beneath::write_vectored_at(&self.file, buffers, offset)
+        if self.on_ram {
+            return beneath::write_vectored_at(&self.file, buffers, offset);
+        }
+        let room = usize::try_from(LONGEST_WRITE - offset % LONGEST_WRITE).unwrap_or(usize::MAX);
+        let mut length = 0;
+        let fitting = buffers.iter().take_while(|buffer| {
+            length += buffer.len();
+            length <= room
+        });
+        match (fitting.count(), buffers.first()) {
+            (0, Some(first)) => {
+                let part = [io::IoSlice::new(first.get(..room).unwrap_or_default())];
+                beneath::write_vectored_at(&self.file, &part, offset)
+            }
+            (count, _) => {
+                beneath::write_vectored_at(&self.file, buffers.get(..count).unwrap_or_default(), offset)
+            }
+        }
     }
 
     fn reserve(&self, length: u64) -> io::Result<()> {
@@ -109,4 +131,29 @@ impl BlockFile for StdFile {
 /// Whether an error means that there is no room.
 pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_ends_at_the_next_multiple_of_the_longest() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::open(dir.path()).unwrap();
+        let file = root.open_file(Path::new("f"), Access::Create).unwrap();
+        let file = StdFile { file, on_ram: false };
+        let block = [7_u8; 12_000];
+        let long = vec![9_u8; 100_000];
+        let write = |buffers: &[&[u8]], offset| {
+            let buffers: Vec<_> = buffers.iter().map(|buffer| io::IoSlice::new(buffer)).collect();
+            file.write_at(&buffers, offset).unwrap()
+        };
+        assert_eq!(write(&[&block], 0), 12_000);
+        assert_eq!(write(&[&block, &block, &block], 0), 24_000, "the third would go too far");
+        assert_eq!(write(&[&long, &block], 32_768), 32_768);
+        assert_eq!(write(&[&long], 32_767), 1);
+        assert_eq!(write(&[&block, &block, &block[..8768]], 65_536), 32_768);
+        assert_eq!(write(&[], 0), 0);
+    }
 }
