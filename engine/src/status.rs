@@ -95,6 +95,8 @@ pub struct PeerStatus {
     pub peer_id: PeerId,
     /// The far end.
     pub address: SocketAddr,
+    /// Where it takes connections, as far as known.
+    pub listens_at: Option<SocketAddr>,
     /// Whether we dialled it.
     pub outgoing: bool,
     /// Who told us of it first; `None` when it came by itself.

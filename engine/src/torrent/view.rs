@@ -172,6 +172,7 @@ impl View {
         PeerStatus {
             peer_id: peer.peer_id,
             address: peer.address,
+            listens_at: peer.listens_at,
             outgoing: peer.outgoing,
             source: peer.source,
             utp: peer.utp,

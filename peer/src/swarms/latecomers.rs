@@ -4,7 +4,7 @@
 //! Never at once: whoever can reach us dials us as soon as the tracker named us, and two connections that cross
 //! cost both sides one. [`Latecomers`] is pure, so that the rule has a test; called by the go-between.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ const MOST_FOLLOWED: usize = 100;
 #[derive(Debug, Default)]
 pub(super) struct Latecomers {
     waiting: BTreeMap<(InfoHash, PeerId), (SocketAddr, Duration)>,
-    followed: usize,
+    followed: BTreeSet<InfoHash>,
 }
 
 /// One of ours: those dial whom the tracker named, and ask us to dial when that is in vain.
@@ -41,17 +41,37 @@ pub(super) fn waits(is_share: bool, source: &Source) -> bool {
     is_share || !is_ours(source)
 }
 
+/// Whether who is connected, under an id, at an address, and perhaps known to listen somewhere, is the one
+/// that the tracker told of. Other people's clients call themselves one thing to a tracker and may call
+/// themselves another to a peer.
+fn is_here(
+    (told, at): (PeerId, SocketAddr),
+    peer_id: PeerId,
+    address: SocketAddr,
+    listens_at: Option<SocketAddr>,
+) -> bool {
+    peer_id == told || address == at || listens_at == Some(at)
+}
+
 impl Latecomers {
-    /// One more share may be followed.
-    pub(super) fn may_follow(&mut self) -> bool {
-        let may = self.followed < MOST_FOLLOWED;
-        self.followed += usize::from(may);
+    /// Whether a share may be followed; then it counts until it is taken back.
+    pub(super) fn may_follow(&mut self, id: InfoHash) -> bool {
+        let may = self.followed.len() < MOST_FOLLOWED || self.followed.contains(&id);
+        if may {
+            self.followed.insert(id);
+        }
         may
+    }
+
+    /// We have no part of a torrent any more: nobody is waited for, and another may be followed.
+    pub(super) fn taken_back(&mut self, id: InfoHash) {
+        self.followed.remove(&id);
+        self.waiting.retain(|(of, _), _| *of != id);
     }
 
     /// The tracker was new or started again: nothing is followed there.
     pub(super) fn tracker_is_new(&mut self) {
-        self.followed = 0;
+        self.followed.clear();
     }
 
     /// Somebody wants a torrent of ours, as is heard at `now`.
@@ -97,7 +117,8 @@ impl Swarms {
             let session = self.session.clone();
             drop(runtime::spawn("latecomer", async move {
                 let Ok(peers) = session.peers(id).await else { return };
-                if !peers.iter().any(|peer| peer.peer_id == peer_id || peer.address == address) {
+                let told = (peer_id, address);
+                if !peers.iter().any(|peer| is_here(told, peer.peer_id, peer.address, peer.listens_at)) {
                     tracing::debug!(%id, %address, "it did not come, so it is dialled");
                     drop(session.dial(id, address).await);
                 }
@@ -169,8 +190,36 @@ mod tests {
             (looks, all) = (looks + 1, all + due);
         }
         assert_eq!((looks, all), (MOST / AT_ONCE, MOST));
-        assert_eq!((0..300).filter(|_| late.may_follow()).count(), MOST_FOLLOWED);
+    }
+
+    #[test]
+    fn a_share_that_is_taken_back_makes_room_for_another() {
+        let mut late = Latecomers::default();
+        let id = |number: u16| InfoHash([number.to_be_bytes(); 10].concat().try_into().unwrap());
+        assert_eq!((0..300).filter(|number| late.may_follow(id(*number))).count(), MOST_FOLLOWED);
+        assert!(late.may_follow(id(7)), "it is followed already");
+        assert!(!late.may_follow(id(300)));
+        late.wants(id(7), &source(1, "", Have::Pieces(0)), secs(1));
+        late.wants(id(8), &source(1, "", Have::Pieces(0)), secs(1));
+        late.taken_back(id(7));
+        assert!(late.may_follow(id(300)) && !late.may_follow(id(7)));
+        let due: Vec<_> = late.due(secs(9)).into_iter().map(|(id, ..)| id).collect();
+        assert_eq!(due, [id(8)], "nobody is waited for who wants what is not shared any more");
         late.tracker_is_new();
-        assert!(late.may_follow());
+        assert!(late.may_follow(id(7)));
+    }
+
+    #[test]
+    fn who_came_under_another_id_is_known_by_where_it_listens() {
+        let far = |port| SocketAddr::from(([192, 168, 1, 1], port));
+        let told = (PeerId([1; 20]), far(6881));
+        assert!(is_here(told, PeerId([1; 20]), far(40_000), None));
+        assert!(is_here(told, PeerId([2; 20]), far(6881), None));
+        assert!(is_here(told, PeerId([2; 20]), far(40_000), Some(far(6881))));
+        assert!(
+            !is_here(told, PeerId([2; 20]), far(40_000), None),
+            "it may be another behind the same address"
+        );
+        assert!(!is_here(told, PeerId([2; 20]), far(40_000), Some(far(6882))));
     }
 }

@@ -126,7 +126,11 @@ impl Swarms {
     pub async fn withdraw(&self, id: InfoHash) -> Result<(), AskError> {
         let entry = self.entry_of(id);
         self.book().remove(id);
+        self.latecomers().taken_back(id);
         if let Some(entry) = entry {
+            // While others have it, the tracker would go on to tell of newcomers. It may know nothing of it.
+            let unfollow = SourcesOf { entry: entry.clone(), want: 0, subscribe: false };
+            drop(self.link.ask(unfollow).await);
             self.link.ask(Unshare { entry }).await?;
         }
         Ok(())
@@ -318,7 +322,7 @@ impl Swarms {
             let sources = self.link.ask(sources).await?;
             self.take_sources(id, &sources.sources);
             self.progress(id, Some(ProgressEvent::Started));
-        } else if self.latecomers().may_follow() {
+        } else if self.latecomers().may_follow(id) {
             let sources = SourcesOf { entry: shared.entry.clone(), want: WANT, subscribe: true };
             let sources = self.link.ask(sources).await?;
             let (now, mut latecomers) = (self.begun.elapsed(), self.latecomers());
