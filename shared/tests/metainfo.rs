@@ -124,7 +124,9 @@ fn an_info_dictionary_alone_is_enough() {
 fn pieces_grow_with_the_content() {
     let mib = 1 << 20;
     for (total, length) in [
-        (0, 256 * 1024),
+        (0, 128 * 1024),
+        (512 * mib, 128 * 1024),
+        (512 * mib + 1, 256 * 1024),
         (1_000_000_000, 256 * 1024),
         (1024 * mib, 256 * 1024),
         (1024 * mib + 1, 512 * 1024),

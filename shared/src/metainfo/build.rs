@@ -13,10 +13,11 @@ use crate::display::escape;
 use crate::merkle::{self, Hash};
 use crate::path::SafePath;
 
-/// Pieces of the length that suits `total` bytes: 256 KiB up to 1 GiB, then doubling to keep about
-/// 4,096 pieces, at most 16 MiB.
+/// Pieces of the length that suits `total` bytes: 128 KiB up to 512 MiB, then doubling to keep about
+/// 4,096 pieces, at most 16 MiB. Only who has a whole piece can pass it on, so short ones start a crowd
+/// sooner; each costs a message to every neighbour.
 pub fn piece_length_for(total: u64) -> u32 {
-    let mut length = 256 * 1024;
+    let mut length = 128 * 1024;
     while length < 16 * 1024 * 1024 && total.div_ceil(u64::from(length)) > 4096 {
         length *= 2;
     }

@@ -44,7 +44,7 @@ class Crowd:
         self.places = options.places
         self.tracker = HttpTracker(self.places.hub)
         self.torrent = base / "crowd.torrent"
-        write_torrent(self.source, self.torrent, self.tracker.url, piece_length=256 << 10)
+        write_torrent(self.source, self.torrent, self.tracker.url, piece_length=128 << 10)
 
     def run(self, name):
         contender, scene = KNOWN[name](self), self.scene
@@ -161,7 +161,7 @@ def head(options, load, bare):
             f"headers too: **a bare TCP stream through the same uplink needs {bare:.3f} of its bound**, so no program that "
             f"runs over TCP comes below that. Fairness is Jain's index, of what each received per second until it was "
             f"done, and of what each had received at half of the bound.\n\n"
-            f"Rivals: {versions(options.contenders)}; version 1 torrent, pieces of 256 KiB, an HTTP tracker. Ours: the hybrid "
+            f"Rivals: {versions(options.contenders)}; version 1 torrent, pieces of 128 KiB as ours, an HTTP tracker. Ours: the hybrid "
             f"torrent that `share` makes, our own tracker, everything as it ships. Who only takes is held to {RIDER_UPLOAD >> 10} KiB/s by its own upload limit, behind "
             f"which its requests may wait too; it is waited for, and the source's copies count what it went on getting.\n\nMachine: {os.cpu_count()} cores, "
             f"{platform.system()} {platform.release()}, congestion control "

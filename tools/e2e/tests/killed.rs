@@ -8,7 +8,7 @@ use e2e::sentences::SOON;
 use e2e::tree::{assert_same_file, make_file};
 use e2e::{Dice, Lab, Peer, until, within};
 
-const PIECE: usize = 256 << 10;
+const PIECE: usize = 128 << 10;
 /// The most that may be fetched again for one kill.
 const MOST_LOST: usize = 32 << 20;
 const MIB: f64 = 1_048_576.0;

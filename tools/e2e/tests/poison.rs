@@ -17,7 +17,7 @@ fn a_poisoner_is_banned_by_name_and_the_honest_stay() {
     let mut carla = lab.peer("carla", &tracker).with("--limit-up", "8MB").started();
     ana.share(&source);
     carla.share(&source);
-    let mut poisoner = Poisoner::start(&source, 256 * 1024);
+    let mut poisoner = Poisoner::start(&source, 128 * 1024);
     poisoner.join(tracker.address(), "film.bin");
 
     let mut bob = lab.peer("bob", &tracker).started();

@@ -8,7 +8,7 @@ use e2e::tree::{assert_same_file, make_file};
 use e2e::{Dice, Lab};
 
 const BLOCK: u64 = 16 * 1024;
-const PIECE: u64 = 256 * 1024;
+const PIECE: u64 = 128 * 1024;
 
 #[test]
 fn files_of_every_edge_size_arrive_equal() {

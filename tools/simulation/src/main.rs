@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use clap::{Args, Parser, Subcommand};
+use shared::metainfo::piece_length_for;
 use simulation::content::Hashing;
 use simulation::flash_crowd::FlashCrowd;
 use simulation::network::System;
@@ -31,9 +32,9 @@ struct FlashCrowdArguments {
     /// Its size, such as 64MiB.
     #[arg(long, default_value = "64MiB", value_parser = bytes)]
     size: u64,
-    /// Length of a piece.
-    #[arg(long, default_value = "256KiB", value_parser = bytes)]
-    piece_length: u64,
+    /// Length of a piece; what `share` would take if not given.
+    #[arg(long, value_parser = bytes)]
+    piece_length: Option<u64>,
     /// What each of the crowd can send in a second.
     #[arg(long, default_value = "4MiB", value_parser = bytes)]
     up: u64,
@@ -109,7 +110,10 @@ fn flash_crowd(arguments: &FlashCrowdArguments, seed: u64) {
     let crowd = FlashCrowd {
         peers: arguments.peers,
         size: arguments.size,
-        piece_length: u32::try_from(arguments.piece_length).unwrap_or(1 << 24).next_power_of_two(),
+        piece_length: arguments.piece_length.map_or_else(
+            || piece_length_for(arguments.size),
+            |length| u32::try_from(length).unwrap_or(1 << 24).next_power_of_two(),
+        ),
         up: arguments.up,
         down: arguments.down,
         source_up: arguments.source_up.unwrap_or(arguments.up),
