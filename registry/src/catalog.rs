@@ -36,10 +36,10 @@ pub(crate) struct Item {
 
 impl Item {
     /// An entry that nobody has yet.
-    pub(crate) fn new(about: &NewEntry, hashes: InfoHashes) -> Self {
+    pub(crate) fn new(about: NewEntry, hashes: InfoHashes) -> Self {
         Self {
             search_names: vec![search_key(&about.name)],
-            about: about.clone(),
+            about,
             hashes,
             swarm: Swarm::default(),
             last_by: Vec::new(),
@@ -72,6 +72,16 @@ impl Item {
         self.swarm.completed.saturating_add(crowd.counts(self.hashes.primary()).2.into())
     }
 
+    /// Who has any of it and is here, with clients that have no name.
+    pub(crate) fn sources(&self, crowd: &Crowd) -> usize {
+        let (full, others, _) = crowd.counts(self.hashes.primary());
+        self.swarm.sources.len() + usize::try_from(u64::from(full) + u64::from(others)).unwrap_or(0)
+    }
+
+    fn listed_bytes(&self) -> u128 {
+        if self.about.listed { self.about.size.into() } else { 0 }
+    }
+
     /// How many pieces it has.
     pub(crate) fn pieces(&self) -> u64 {
         self.about.size.div_ceil(self.about.piece_length.max(1))
@@ -100,6 +110,8 @@ pub(crate) struct Catalog {
     /// Items without sources, those first that have none for longest.
     idle: BTreeSet<(u64, InfoHash)>,
     info_bytes: usize,
+    /// Bytes of all that is listed: the page asks for it every second.
+    bytes: u128,
     /// Items that nobody shared: they have no name and stand on no list.
     unlisted: usize,
 }
@@ -113,6 +125,11 @@ impl Catalog {
     /// How many torrents are known by their hash only.
     pub(crate) fn unlisted(&self) -> usize {
         self.unlisted
+    }
+
+    /// Bytes of all that is listed.
+    pub(crate) fn bytes(&self) -> u64 {
+        u64::try_from(self.bytes).unwrap_or(u64::MAX)
     }
 
     pub(crate) fn get(&self, key: InfoHash) -> Option<&Item> {
@@ -236,7 +253,7 @@ impl Catalog {
 
     /// A new entry, or nothing when it has no hash. It takes over the swarms of torrents that were
     /// known by one of its hashes only; their keys are given back.
-    pub(crate) fn add(&mut self, new: &NewEntry) -> Vec<InfoHash> {
+    pub(crate) fn add(&mut self, new: NewEntry) -> Vec<InfoHash> {
         let Some(hashes) = new.hashes() else { return Vec::new() };
         let key = hashes.primary();
         let mut item = Item::new(new, hashes);
@@ -252,12 +269,14 @@ impl Catalog {
         for hash in names(&hashes) {
             self.by_hash.insert(hash, key);
         }
-        if let Some(root) = new.root {
-            self.by_root.entry((root, new.private)).or_insert(key);
+        let about = &item.about;
+        if let Some(root) = about.root {
+            self.by_root.entry((root, about.private)).or_insert(key);
         }
-        self.by_id.insert(new.entry.clone(), key);
-        self.info_bytes += new.kept_bytes();
-        self.unlisted += usize::from(!new.listed);
+        self.by_id.insert(about.entry.clone(), key);
+        self.info_bytes += about.kept_bytes();
+        self.unlisted += usize::from(!about.listed);
+        self.bytes += item.listed_bytes();
         self.items.insert(key, item);
         taken
     }
@@ -299,6 +318,7 @@ impl Catalog {
     pub(crate) fn remove(&mut self, key: InfoHash) -> Option<Item> {
         let item = self.items.remove(&key)?;
         self.unlisted -= usize::from(!item.about.listed);
+        self.bytes -= item.listed_bytes();
         for hash in names(&item.hashes) {
             if self.by_hash.get(&hash) == Some(&key) {
                 self.by_hash.remove(&hash);

@@ -46,7 +46,7 @@ pub struct Listing {
     pub kind: Kind,
     /// Bytes of all files.
     pub size: u64,
-    /// Who has any of it and is here.
+    /// Who has any of it and is here, with clients that have no name.
     pub sources: usize,
     /// The info dictionary, where it was asked for and the catalog has it.
     pub info: Option<Vec<u8>>,

@@ -297,7 +297,10 @@ impl Registry {
         rng: &mut impl Rng,
     ) -> Vec<(Option<SessionKey>, Decision)> {
         let silent = self.config.heartbeat * 3;
-        self.crowd.expire(now, self.config.announce_interval * 5 / 2);
+        let shrunk = self.crowd.expire(now, self.config.announce_interval * 5 / 2);
+        for key in shrunk {
+            self.touch_crowd(key);
+        }
         let expired = self.silence.expired(now);
         let sessions =
             expired.into_iter().map(|session| (Some(session), self.lost(session, silent, now, at, rng)));

@@ -59,7 +59,7 @@ impl State {
             let before = self.catalog.get(*key).map(|item| &item.about);
             let info = before.and_then(|about| about.info.clone());
             let layers = before.and_then(|about| about.layers.clone());
-            catalog.add(&NewEntry { info, layers, ..holding.about.clone() });
+            catalog.add(NewEntry { info, layers, ..holding.about.clone() });
             holding.names.iter().for_each(|name| catalog.add_name(*key, name));
             catalog.settle(*key, holding.seen);
         }

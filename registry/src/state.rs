@@ -103,7 +103,7 @@ impl State {
     /// A new item. Members of swarms that it takes over follow it.
     fn add(&mut self, new: &NewEntry) {
         let Some(key) = new.hashes().map(|hashes| hashes.primary()) else { return };
-        let taken = self.catalog.add(new);
+        let taken = self.catalog.add(new.clone());
         let Some(item) = self.catalog.get(key).filter(|_| taken.iter().any(|old| *old != key)) else {
             return;
         };

@@ -10,7 +10,7 @@ use std::time::Duration;
 use registry::{Action, Command, Door, Unannounced, Unknown};
 use room::{Client, Room, peer_id, share};
 use shared::announce::Event as Why;
-use shared::control::{Answer, Departure, Search, SourcesOf, Stats, StatsOf, Who};
+use shared::control::{Answer, Departure, Push, Search, SourcesOf, Stats, StatsOf, Who};
 use shared::{InfoHash, InfoHashV2, InfoHashes};
 
 /// Client `number` with a port of its own.
@@ -149,6 +149,56 @@ fn who_is_banned_is_gone_and_who_says_hello_is_here_once() {
     room.join(1, "ana");
     room.announce(&own).unwrap();
     assert_eq!((room.registry.crowd(), room.registry.scrape(own.hash).unwrap().seeds), ((0, 0), 1));
+}
+
+#[test]
+fn those_without_a_name_count_wherever_sources_do() {
+    let mut room = room(0);
+    room.join(1, "ana");
+    room.join(2, "bob");
+    room.share(1, "linux a", 7);
+    room.share(1, "linux b", 8);
+    room.registry.follow();
+    let of_b = InfoHash([8; 20]);
+    for number in 0..3 {
+        room.announce(&client(number, "192.168.1.50:9", 8)).unwrap();
+    }
+    // An index is told, and orders by it; without one it is the same order.
+    assert_eq!(room.registry.touched().into_iter().collect::<Vec<_>>(), [(of_b, false)]);
+    assert_eq!(room.registry.listing(of_b, false).unwrap().sources, 4);
+    let search = Search { query: "linux".to_owned(), ..Search::default() };
+    let Ok(Answer::Matches(found)) = room.ask(2, search) else { panic!("search") };
+    let found: Vec<_> = found.entries.iter().map(|entry| (entry.name.as_str(), entry.sources)).collect();
+    assert_eq!(found, [("linux b", 4), ("linux a", 1)]);
+    let stopped = Client { event: Why::Stopped, ..client(0, "192.168.1.50:9", 8) };
+    room.announce(&stopped).unwrap();
+    assert!(room.registry.touched().contains_key(&of_b));
+    assert_eq!(room.registry.listing(of_b, false).unwrap().sources, 3);
+
+    // What was announced before it was shared, and what comes back.
+    room.announce(&client(5, "192.168.1.50:9", 9)).unwrap();
+    room.forget_pushes();
+    room.share(1, "linux c", 9);
+    room.gone(1, Departure::Left);
+    room.join(1, "ana");
+    room.share(1, "linux a", 7);
+    let shared = room.pushes(2).into_iter().filter_map(|push| match push {
+        Push::Shared { entry, .. } => Some((entry.name, entry.sources, entry.full, entry.by)),
+        _ => None,
+    });
+    let (ana, full) = (|| vec!["ana".to_owned()], |sources| (sources, sources));
+    let expected = [("linux c", full(2)), ("linux a", full(1))];
+    let expected = expected.map(|(name, (sources, full))| (name.to_owned(), sources, full, ana()));
+    assert_eq!(shared.collect::<Vec<_>>(), expected);
+
+    // They are silent for too long.
+    room.registry.touched();
+    for _ in 0..5 {
+        room.wait(Duration::from_secs(3_600));
+        room.expire();
+    }
+    assert_eq!(room.registry.crowd(), (0, 0));
+    assert!(room.registry.touched().contains_key(&of_b));
 }
 
 #[test]

@@ -223,6 +223,8 @@ fn check(room: &mut Room) {
     let sources: u64 = entries.iter().map(|entry| entry.sources).sum();
     assert_eq!(shares, sources, "members and swarms tell the same");
     assert!(entries.iter().all(|entry| entry.full <= entry.sources));
+    let bytes: u64 = entries.iter().map(|entry| entry.size).sum();
+    assert_eq!(room.registry.counters(room.time()).bytes, bytes, "the running sum is that of what is listed");
 
     room.wait(std::time::Duration::from_secs(5));
     room.try_join(1_000, 1_000, "observer", None).unwrap();

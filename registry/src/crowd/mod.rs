@@ -159,21 +159,21 @@ impl Crowd {
     }
 
     /// Looks at some of the torrents for those who have been silent for longer than `patience`: all of them
-    /// are looked at in twenty seconds, however often this is called.
-    pub(crate) fn expire(&mut self, now: Moment, patience: Duration) {
+    /// are looked at in twenty seconds, however often this is called. Gives those that somebody left.
+    pub(crate) fn expire(&mut self, now: Moment, patience: Duration) -> Vec<InfoHash> {
         let waited = now.since(self.swept).min(ROUND);
         let torrents = u128::try_from(self.swarms.len()).unwrap_or(0);
         let share = torrents * waited.as_millis() / ROUND.as_millis().max(1);
         let share = usize::try_from(share).unwrap_or(usize::MAX);
         if share == 0 && !self.swarms.is_empty() {
-            return;
+            return Vec::new();
         }
         self.swept = now;
         let patience = u16::try_from(patience.as_secs()).unwrap_or(u16::MAX);
         let from = self.cursor.filter(|_| share < self.swarms.len());
         let from = from.map_or(Bound::Unbounded, Bound::Excluded);
         let (secret, now) = (self.secret, seconds(now));
-        let mut empty = Vec::new();
+        let mut shrunk = Vec::new();
         let mut left = share;
         self.cursor = None;
         for (key, swarm) in self.swarms.range_mut((from, Bound::Unbounded)) {
@@ -182,19 +182,27 @@ impl Crowd {
             }
             left -= 1;
             self.cursor = Some(*key);
-            for ip in swarm.take_out(secret, now, |_, _, age| age > patience) {
+            let gone = swarm.take_out(secret, now, |_, _, age| age > patience);
+            if !gone.is_empty() {
+                shrunk.push(*key);
+            }
+            for ip in gone {
                 self.places -= 1;
                 leave(&mut self.networks, ip);
-            }
-            if swarm.is_empty() {
-                empty.push(*key);
             }
         }
         if left > 0 {
             self.cursor = None;
         }
-        for key in empty {
-            self.swarms.remove(&key);
+        self.drop_empty(&shrunk);
+        shrunk
+    }
+
+    fn drop_empty(&mut self, shrunk: &[InfoHash]) {
+        for key in shrunk {
+            if self.swarms.get(key).is_some_and(Swarm::is_empty) {
+                self.swarms.remove(key);
+            }
         }
     }
 
@@ -203,15 +211,20 @@ impl Crowd {
         (!self.swarms.is_empty()).then(|| self.swept + Duration::from_secs(1))
     }
 
-    /// All for whom `goes` holds, by id and address, are gone at once.
-    pub(crate) fn drop_all(&mut self, goes: impl Fn(PeerId, IpAddr) -> bool) {
+    /// All for whom `goes` holds, by id and address, are gone at once. Gives the torrents that they left.
+    pub(crate) fn drop_all(&mut self, goes: impl Fn(PeerId, IpAddr) -> bool) -> Vec<InfoHash> {
         let secret = self.secret;
-        let mut gone = Vec::new();
-        self.swarms.retain(|_, swarm| {
+        let (mut gone, mut shrunk) = (Vec::new(), Vec::new());
+        for (key, swarm) in &mut self.swarms {
+            let before = gone.len();
             gone.extend(swarm.take_out(secret, 0, |who, ip, _| goes(who.id, ip)));
-            !swarm.is_empty()
-        });
+            if gone.len() > before {
+                shrunk.push(*key);
+            }
+        }
         self.left(&gone);
+        self.drop_empty(&shrunk);
+        shrunk
     }
 
     /// A torrent is gone with all who were in it.

@@ -169,9 +169,9 @@ impl Decider<'_> {
         let (key, item) = if let Some(found) = found {
             found
         } else {
-            let new = Box::new(unlisted(announce.hash));
-            met = Item::new(&new, InfoHashes::v1(announce.hash));
-            decision.events.push(Event::Met { new, at: self.at });
+            let new = unlisted(announce.hash);
+            met = Item::new(new.clone(), InfoHashes::v1(announce.hash));
+            decision.events.push(Event::Met { new: Box::new(new), at: self.at });
             (announce.hash, &met)
         };
         let early = self.early(announce, before);

@@ -90,7 +90,7 @@ impl Decider<'_> {
         found.sort_by_cached_key(|(_, item)| {
             let exact = item.search_names.contains(&query);
             let starts = item.search_names.iter().any(|name| name.starts_with(&query));
-            let sources = std::cmp::Reverse(item.swarm.sources.len());
+            let sources = std::cmp::Reverse(item.sources(self.crowd));
             (!exact, !starts, sources, item.about.name.clone(), item.about.entry.clone())
         });
         // An order of the index is not known here: its place is.
@@ -161,7 +161,7 @@ impl Decider<'_> {
             most_online: count(sums.most_online),
             connects: sums.connects,
             entries: count(catalog.len()),
-            bytes: catalog.iter().fold(0, |sum, (_, item)| item.about.size.saturating_add(sum)),
+            bytes: catalog.bytes(),
             messages: sums.messages,
             completed: sums.completed,
             downloaded: sums.downloaded,

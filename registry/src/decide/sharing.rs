@@ -70,7 +70,11 @@ impl Decider<'_> {
             Some(_) => {}
         }
         if item.swarm.sources.is_empty() {
-            let push = Push::Shared { nick: member.nick.clone(), entry: self.entry(item) };
+            let mut told = self.entry(item);
+            (told.by, told.seen) = (vec![member.nick.clone()], None);
+            told.sources += 1;
+            told.full += u64::from(share.have.is_full());
+            let push = Push::Shared { nick: member.nick.clone(), entry: told };
             self.tell_others(&mut decision, member.id, push);
         }
         let same_hash = share.hashes.matches(&key);
@@ -145,9 +149,13 @@ impl Decider<'_> {
         }
         let before = known.iter().map(|item| item.swarm.sources.len()).sum::<usize>();
         let full = known.iter().map(|item| item.swarm.full()).sum::<usize>();
-        let mut told = Item::new(&new, share.hashes).entry(vec![member.nick.clone()]);
-        told.sources = count(before + 1);
-        told.full = count(full + usize::from(share.have.is_full()));
+        let mut told = Item::new(new.clone(), share.hashes).entry(vec![member.nick.clone()]);
+        // Clients without a name may have come by one hash or by the other.
+        let crowd = names(&share.hashes).map(|hash| self.crowd.counts(hash));
+        let (crowd_full, crowd_others) =
+            crowd.fold((0, 0), |sum, (full, others, _)| (sum.0 + u64::from(full), sum.1 + u64::from(others)));
+        told.sources = count(before + 1) + crowd_full + crowd_others;
+        told.full = count(full + usize::from(share.have.is_full())) + crowd_full;
         let push = Push::Shared { nick: member.nick.clone(), entry: told };
         self.tell_others(&mut decision, member.id, push);
         decision.events.extend(forgotten.map(|key| Event::Forgotten { key }));

@@ -33,7 +33,7 @@ impl Registry {
             names: if with_info { shown.chain(others).collect() } else { Vec::new() },
             kind: item.about.kind,
             size: item.about.size,
-            sources: item.swarm.sources.len(),
+            sources: item.sources(&self.crowd),
             info: item.about.info.clone().filter(|_| with_info),
         })
     }
@@ -55,6 +55,15 @@ impl Registry {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Notes that clients without a name came or went.
+    pub(super) fn touch_crowd(&mut self, key: InfoHash) {
+        if let Some(touched) = &mut self.touched
+            && self.state.catalog.get(key).is_some_and(|item| item.about.listed)
+        {
+            touched.entry(key).or_default();
         }
     }
 

@@ -57,7 +57,9 @@ impl Registry {
             let id = self.decider(now, at).speaker(said);
             if self.state.members.get(id).is_some() {
                 // It has a name now, and would be here twice.
-                self.crowd.remove(key, said);
+                if self.crowd.remove(key, said) {
+                    self.touch_crowd(key);
+                }
                 return None;
             }
         }
@@ -65,6 +67,7 @@ impl Registry {
             if !self.crowd.remove(key, said) {
                 return None;
             }
+            self.touch_crowd(key);
             self.count(key, told);
             return Some(Ok(()));
         }
@@ -77,6 +80,7 @@ impl Registry {
                     return Some(Err(refusal));
                 }
                 self.crowd.enter(key, &arrival, rng);
+                self.touch_crowd(key);
                 0
             }
         };
@@ -168,7 +172,10 @@ impl Registry {
             Event::Operated { order } => {
                 if let Deed::Banned { target, .. } = &order.deed {
                     let target: &Target = target;
-                    self.crowd.drop_all(|peer, ip| target.hits(peer, ip));
+                    let shrunk = self.crowd.drop_all(|peer, ip| target.hits(peer, ip));
+                    for key in shrunk {
+                        self.touch_crowd(key);
+                    }
                 }
             }
             Event::Shared { new: Some(new), .. } | Event::Met { new, .. } => {

@@ -205,3 +205,81 @@ fn a_damaged_database_is_put_aside_and_comes_back_from_peers_and_backup() {
     assert_eq!(shared(&mut tracker.control("ana")), ["file 1", "file 3"]);
     assert!(!tracker.program().lines().iter().any(|line| line.contains("damaged")), "it is well again");
 }
+
+/// Overwrites the pages of a file around the first place of some words, which is in its middle half.
+fn damage_around(file: &Path, words: &str) -> Vec<u8> {
+    const PAGE: usize = 4_096;
+    let mut bytes = std::fs::read(file).expect("the database");
+    let place = bytes.windows(words.len()).position(|part| part == words.as_bytes()).expect("the words");
+    let pages = (place / PAGE - 2) * PAGE..(place / PAGE + 3) * PAGE;
+    assert!(bytes.len() / 4 < pages.start && pages.end < bytes.len() * 3 / 4, "{pages:?} of {}", bytes.len());
+    bytes[pages].fill(0xa5);
+    std::fs::write(file, &bytes).expect("the database");
+    bytes
+}
+
+#[test]
+fn what_stands_before_and_behind_damage_is_salvaged_and_peers_bring_the_rest() {
+    let lab = Lab::new();
+    let settings = "messages_per_second = 10000\nmessage_kilobytes_per_second = 100000\n";
+    std::fs::write(lab.folder("tracker").join("tracker.toml"), settings).expect("the settings");
+    let mut tracker = lab.tracker();
+    let folder = tracker.folder().to_owned();
+    let mut peer = lab.peer("peer", &tracker).started();
+    peer.is_connected();
+    let (mut eva, _) = Control::hello(tracker.address(), "eva", [7; 20], 7_000);
+    eva.ask(json!({"type": "join", "room": "@aula1"}));
+    eva.ask(json!({"type": "bye"}));
+    let mut ana = tracker.control("ana");
+    share(&mut ana, 1);
+    assert_eq!(ana.ask(json!({"type": "message", "to": "eva", "text": "first"}))["stored"], 1);
+    let text = "x".repeat(3_000);
+    let fill = |control: &mut Control| {
+        let ids = (0..40).map(|_| control.ask(json!({"type": "message", "to": "*", "text": text})));
+        ids.map(|said| said["message"].as_u64().unwrap_or_else(|| panic!("{said}"))).collect::<Vec<u64>>()
+    };
+    let before = fill(&mut ana);
+    let notes = lab.folder("source").join("notes.txt");
+    std::fs::write(&notes, "what is to be learnt").expect("a file");
+    peer.share(&notes);
+    let behind = fill(&mut ana);
+    assert_eq!(ana.ask(json!({"type": "message", "to": "eva", "text": "last"}))["stored"], 1);
+    share(&mut ana, 2);
+    tracker.program().type_line("stop");
+    assert_eq!(tracker.program().exit_code(SOON), 0);
+
+    let damaged = damage_around(&folder.join("tracker.db"), "\"name\":\"notes.txt\"");
+    tracker.restart();
+    let line = trouble(&mut tracker, 0, &["is damaged", "events that could be read", "peers bring back"]);
+    assert!(!line.contains("from the backup"), "{line}");
+    let aside = beginning_with(&folder, "tracker.db.damaged-");
+    assert!(line.contains(&aside[0].display().to_string()), "{line}: {aside:?}");
+    assert_eq!(std::fs::read(&aside[0]).expect("it is kept"), damaged);
+
+    let (mut eva, welcome) = Control::hello(tracker.address(), "eva", [7; 20], 7_000);
+    assert_eq!(welcome["missed"], 2);
+    assert_eq!(eva.push("message", SOON)["text"], "first");
+    assert_eq!(eva.push("message", SOON)["text"], "last");
+    let rooms = eva.ask(json!({"type": "rooms"}));
+    assert_eq!((&rooms["rooms"][0]["room"], &rooms["rooms"][0]["joined"]), (&json!("@aula1"), &json!(true)));
+    assert_eq!(shared(&mut eva), ["file 1", "file 2"], "nobody who has them is here");
+    let mut said = |before: u64| {
+        let answer = eva.ask(json!({"type": "history", "with": "*", "before": before, "limit": 3}));
+        let said = answer["messages"].as_array().unwrap_or_else(|| panic!("{answer}")).iter();
+        said.map(|past| past["message"].as_u64().expect("an id")).collect::<Vec<u64>>()
+    };
+    assert_eq!(said(before[3]), before[..3]);
+    assert_eq!(said(behind[39] + 1), behind[37..]);
+    assert!(said(behind[0]) != before[37..], "what stood in the damage is gone");
+    until("the peer to share again", SOON, || {
+        let found = eva.ask(json!({"type": "find", "name": "notes.txt"}));
+        (found["sources"] == 1).then_some(())
+    });
+
+    tracker.kill();
+    tracker.restart();
+    let mut ana = tracker.control("ana");
+    assert_eq!(shared(&mut ana), ["file 1", "file 2"]);
+    assert_eq!(ana.ask(json!({"type": "find", "name": "notes.txt"}))["name"], "notes.txt");
+    assert!(!tracker.program().lines().iter().any(|line| line.contains("damaged")), "it is well again");
+}
