@@ -32,7 +32,7 @@ async fn bep_54_a_piece_of_a_changed_file_comes_from_somebody_else_and_is_offere
 
     let two = Peer::start().await;
     two.get(&shared, &[&one]).await;
-    one.alert(|alert| matches!(alert, Alert::ShareChanged { piece: 7, .. })).await;
+    one.alert(|alert| matches!(alert, Alert::ShareChanged { piece: 15, .. })).await;
     let pieces = two.session.status(shared.id).unwrap().pieces;
     let verified = |peer: &Peer| peer.session.status(shared.id).unwrap().pieces_verified;
     wait_until(|| verified(&two) == pieces - 1 && verified(&one) == pieces - 1).await;

@@ -162,9 +162,9 @@ async fn shares_come_back_and_a_change_meanwhile_is_noticed() {
     two.get(&ids[0], &[&one]).await;
     two.done(ids[0].id).await;
     two.get(&ids[1], &[&one]).await;
-    one.alert(|alert| matches!(alert, Alert::ShareChanged { id, piece: 1, .. } if *id == ids[1].id)).await;
+    one.alert(|alert| matches!(alert, Alert::ShareChanged { id, piece: 3, .. } if *id == ids[1].id)).await;
     let last = || two.session.status(ids[1].id).unwrap().pieces_verified;
-    wait_until(|| last() == 3).await;
+    wait_until(|| last() == 7).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
