@@ -185,7 +185,7 @@ pub(crate) fn starts(rounds: usize, table: &mut Table) {
     let (folder, events) = term();
     let (mut seconds, mut processor, mut memory) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds {
-        // Soon after the start a long journal is made shorter, so each start has a copy.
+        // Some time after the start a long journal is made shorter, so each start has a copy.
         let copy = programs::folder();
         std::fs::copy(folder.path().join("tracker.db"), copy.path().join("tracker.db")).unwrap();
         let tracker = Tracker::new().start_in(copy.path());
