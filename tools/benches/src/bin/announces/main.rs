@@ -3,6 +3,9 @@
 //! The server has the first core, the load the second. Servers are filled once and asked in turns; what
 //! counts are medians, and ratios within one run. Words behind it choose cases: http, udp, memory, flood,
 //! churn; without any it is all of them, the document is written, and it takes about six minutes.
+//!
+//! Others are measured where they are: opentracker of Debian, the npm package in `target/foreign`, and what
+//! `cargo install aquatic_udp aquatic_http --root target/rivals/aquatic` puts there.
 
 #![allow(clippy::print_stdout, reason = "the figures are what it is for")]
 #![allow(

@@ -189,6 +189,17 @@ fn free_port() -> Result<SocketAddr, String> {
     Err("no port is free".to_owned())
 }
 
+/// How it is told where to listen: what is released knows one address, what is built from the repository one
+/// of each kind. It prints what it knows.
+fn aquatic_listens(place: &Path, address: SocketAddr) -> String {
+    let known = Command::new(place).arg("-p").output().map(|output| output.stdout).unwrap_or_default();
+    if String::from_utf8_lossy(&known).contains("address_ipv4") {
+        format!("use_ipv6 = false\naddress_ipv4 = '{address}'")
+    } else {
+        format!("address = '{address}'")
+    }
+}
+
 fn arguments(
     command: &mut Command,
     program: Program,
@@ -231,15 +242,17 @@ fn arguments(
         }
         Program::AquaticHttp => {
             let config = format!(
-                "socket_workers = 1\nswarm_workers = 1\nlog_level = 'error'\n[network]\nuse_ipv6 = false\n\
-                 address_ipv4 = '{address}'\nkeep_alive = true\n[protocol]\nmax_peers = 50\n"
+                "socket_workers = 1\nswarm_workers = 1\nlog_level = 'error'\n[network]\n{}\n\
+                 keep_alive = true\n[protocol]\nmax_peers = 50\n",
+                aquatic_listens(place, address)
             );
             command.arg(place).arg("-c").arg(write("http.toml", config)?);
         }
         Program::AquaticUdp => {
             let config = format!(
-                "socket_workers = 1\nlog_level = 'error'\n[network]\nuse_ipv6 = false\n\
-                 address_ipv4 = '{address}'\n[protocol]\nmax_response_peers = 50\n"
+                "socket_workers = 1\nlog_level = 'error'\n[network]\n{}\n\
+                 [protocol]\nmax_response_peers = 50\n",
+                aquatic_listens(place, address)
             );
             command.arg(place).arg("-c").arg(write("udp.toml", config)?);
         }
