@@ -10,6 +10,7 @@ use shared::InfoHash;
 use shared::control::Kind;
 use shared::metainfo::Info;
 
+use super::index;
 use super::question::{Question, Word, fold, terms};
 
 /// Paths of one entry that are searched.
@@ -265,11 +266,6 @@ impl Documents {
         let mut since = self.recent.iter().rev().take_while(|(at, _)| *at > edition);
         edition >= oldest && since.all(|(_, key)| !fits(*key) && !had(*key))
     }
-}
-
-/// The place of a row in a list.
-fn index(row: u32) -> usize {
-    usize::try_from(row).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

@@ -22,6 +22,10 @@ const NEAR: (usize, usize, usize) = (24, 150, 40);
 const MAX_ROWS: usize = 30;
 /// Of these, those that are compared letter by letter.
 const MAX_COMPARED: usize = 100;
+/// Near names that are told.
+const MAX_NEAR: usize = 3;
+/// Rows that are sooner looked at than what more terms say is put together. Tests have few rows, and want both.
+const FEW: u64 = if cfg!(test) { 20 } else { 1_000 };
 
 /// The rows that have a word anywhere, and those that have it whole.
 struct Places {
@@ -79,6 +83,9 @@ impl Texts {
         }
         // The texts that are left are looked at for words that are more than a part of one term.
         for term in others.iter().flat_map(|word| terms(&word.text)) {
+            if rows.len() <= FEW {
+                break;
+            }
             let having = self.terms.having(term)?;
             rows &= having.names | having.paths;
         }
@@ -136,27 +143,58 @@ impl Texts {
         places
     }
 
-    /// Entries whose names are nearly what was asked: those that have terms with some of its letters are
-    /// compared letter by letter.
+    /// Entries whose names are nearly what was asked; where there are none, the best of those that have
+    /// the nearest terms in the place of words that nobody has.
     fn near(&self, question: &Question) -> rusqlite::Result<Vec<InfoHash>> {
-        let asked: BTreeSet<&str> = terms(&question.query).flat_map(trigrams).collect();
+        let mut rows = BTreeMap::new();
+        for (number, count) in self.alike(&question.query)? {
+            for row in self.terms.named(number).into_iter().flatten().take(MAX_ROWS) {
+                *rows.entry(row).or_insert(0) += count;
+            }
+        }
+        // Compared letter by letter.
+        let documents = most(rows).take(MAX_COMPARED).filter_map(|(row, _)| self.documents.get(row));
+        let names: HashMap<&str, InfoHash> =
+            documents.map(|document: &Document| (document.name(), document.key)).collect();
+        let nearest = nearest(&question.query, names.keys().copied(), MAX_NEAR);
+        if !nearest.is_empty() {
+            return Ok(nearest.iter().filter_map(|name| names.get(name.as_str()).copied()).collect());
+        }
+        let Some(corrected) = self.corrected(question)? else { return Ok(Vec::new()) };
+        let mut found = self.ranked(&corrected, self.documents.taken.clone())?;
+        found.sort_unstable();
+        let key = |(_, _, _, row): Rank| self.documents.get(row).map(|document| document.key);
+        Ok(found.into_iter().take(MAX_NEAR).filter_map(key).collect())
+    }
+
+    /// The question with the nearest term in the place of each word that nobody has; `None` when one has
+    /// no near term.
+    fn corrected(&self, question: &Question) -> rusqlite::Result<Option<Question>> {
+        let mut words = Vec::new();
+        for Word { text, .. } in &question.words {
+            let having = self.terms.having(text)?;
+            if !having.names.is_empty() || !having.paths.is_empty() {
+                words.push(text.clone());
+                continue;
+            }
+            let alike = self.alike(text)?;
+            let alike = alike.iter().filter_map(|(number, _)| self.terms.text(*number));
+            let Some(near) = nearest(text, alike, 1).pop() else { return Ok(None) };
+            words.push(near);
+        }
+        Ok(Some(question.with_words(&words)))
+    }
+
+    /// The terms that have most of a text's trigrams, with how many of them.
+    fn alike(&self, text: &str) -> rusqlite::Result<Vec<(u32, u32)>> {
+        let asked: BTreeSet<&str> = terms(text).flat_map(trigrams).collect();
         let mut alike = BTreeMap::new();
         for trigram in asked.into_iter().take(NEAR.0) {
             for number in self.terms.numbers_having(trigram, NEAR.1)? {
                 *alike.entry(number).or_insert(0_u32) += 1;
             }
         }
-        let mut rows = BTreeMap::new();
-        for (number, count) in most(alike).take(NEAR.2) {
-            for row in self.terms.named(number).into_iter().flatten().take(MAX_ROWS) {
-                *rows.entry(row).or_insert(0) += count;
-            }
-        }
-        let documents = most(rows).take(MAX_COMPARED).filter_map(|(row, _)| self.documents.get(row));
-        let names: HashMap<&str, InfoHash> =
-            documents.map(|document: &Document| (document.name(), document.key)).collect();
-        let nearest = nearest(&question.query, names.keys().copied(), 3);
-        Ok(nearest.iter().filter_map(|name| names.get(name.as_str()).copied()).collect())
+        Ok(most(alike).take(NEAR.2).collect())
     }
 }
 

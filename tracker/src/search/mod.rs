@@ -40,6 +40,7 @@ const BATCH: usize = 32;
 const LOADED: usize = 4_096;
 /// How long a search waits for what was shared just before it.
 const PATIENCE: Duration = Duration::from_millis(250);
+
 /// The index could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum IndexError {
@@ -190,6 +191,11 @@ impl Index {
         let texts = self.shared.read();
         Size { entries: texts.documents.len(), terms: texts.terms.len() }
     }
+}
+
+/// The place of a row, or of a term's number, in a list.
+fn index(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 /// Which results are wanted.

@@ -98,6 +98,12 @@ impl Question {
         }
     }
 
+    /// The same question with other words.
+    pub(super) fn with_words(&self, words: &[String]) -> Self {
+        let (query, words) = (words.join(" "), words.iter().map(|word| Word::new(word)).collect());
+        Self { query, words, ..self.clone() }
+    }
+
     /// Whether things of every kind and size are wanted.
     pub(super) fn is_for_all(&self) -> bool {
         self.kind.is_none() && self.min == 0 && self.max == u64::MAX

@@ -5,12 +5,13 @@
 //! Where the terms stand is kept beside it, in sets of rows. Called by the index only.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use roaring::{MultiOps as _, RoaringBitmap};
 use rusqlite::{Connection, params};
 
 use super::documents::Document;
+use super::index;
 
 /// Letters of the shortest part that the full-text index finds.
 const TRIGRAM: usize = 3;
@@ -27,8 +28,9 @@ pub(super) struct Postings {
 /// All terms, each with a number of its own.
 #[derive(Debug)]
 pub(super) struct Terms {
-    numbers: HashMap<Box<str>, u32>,
-    postings: Vec<Postings>,
+    numbers: HashMap<Arc<str>, u32>,
+    /// By number, each beside its term.
+    postings: Vec<(Arc<str>, Postings)>,
     free: Vec<u32>,
     /// A connection is one thread's at a time; each question of it takes some tens of microseconds.
     parts: Mutex<Connection>,
@@ -67,7 +69,7 @@ impl Terms {
         for (row, document) in gone {
             for (term, in_path) in document.terms() {
                 let Some(number) = self.numbers.get(term) else { continue };
-                let Some(postings) = self.postings.get_mut(index(*number)) else { continue };
+                let Some((_, postings)) = self.postings.get_mut(index(*number)) else { continue };
                 if in_path {
                     postings.paths.remove(*row)
                 } else {
@@ -82,7 +84,7 @@ impl Terms {
                     added.insert(term);
                     self.number(term)
                 });
-                let Some(postings) = self.postings.get_mut(index(number)) else { continue };
+                let Some((_, postings)) = self.postings.get_mut(index(number)) else { continue };
                 if in_path {
                     postings.paths.insert(*row)
                 } else {
@@ -113,17 +115,21 @@ impl Terms {
 
     /// A number for a new term.
     fn number(&mut self, term: &str) -> u32 {
+        let term: Arc<str> = term.into();
         let number = self.free.pop().unwrap_or_else(|| {
-            self.postings.push(Postings::default());
+            self.postings.push((Arc::clone(&term), Postings::default()));
             u32::try_from(self.postings.len() - 1).unwrap_or(u32::MAX)
         });
-        self.numbers.insert(term.into(), number);
+        if let Some((text, _)) = self.postings.get_mut(index(number)) {
+            *text = Arc::clone(&term);
+        }
+        self.numbers.insert(term, number);
         number
     }
 
     /// The rows of exactly this term.
     pub(super) fn exact(&self, term: &str) -> Option<&Postings> {
-        self.postings.get(index(*self.numbers.get(term)?))
+        self.postings.get(index(*self.numbers.get(term)?)).map(|(_, postings)| postings)
     }
 
     /// The rows of all terms that have this part.
@@ -138,8 +144,8 @@ impl Terms {
         };
         let all = || numbers.iter().filter_map(|number| self.postings.get(index(*number)));
         Ok(Postings {
-            names: all().map(|postings| &postings.names).union(),
-            paths: all().map(|postings| &postings.paths).union(),
+            names: all().map(|(_, postings)| &postings.names).union(),
+            paths: all().map(|(_, postings)| &postings.paths).union(),
         })
     }
 
@@ -154,7 +160,12 @@ impl Terms {
 
     /// Rows with this term in their names.
     pub(super) fn named(&self, number: u32) -> Option<&RoaringBitmap> {
-        self.postings.get(index(number)).map(|postings| &postings.names)
+        self.postings.get(index(number)).map(|(_, postings)| &postings.names)
+    }
+
+    /// The term of this number.
+    pub(super) fn text(&self, number: u32) -> Option<&str> {
+        self.postings.get(index(number)).map(|(term, _)| &**term)
     }
 }
 
@@ -162,8 +173,4 @@ impl Postings {
     fn is_empty(&self) -> bool {
         self.names.is_empty() && self.paths.is_empty()
     }
-}
-
-fn index(number: u32) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
 }

@@ -219,6 +219,26 @@ async fn among_the_shares_of_one_person_and_near_names() {
     assert_eq!((found.total, found.near), (0, vec![key(2), key(1)]));
 }
 
+#[tokio::test]
+async fn a_slip_in_one_word_of_a_long_name_is_seen() {
+    let shelf = Shelf::default();
+    shelf.put(1, "La Película de la playa (1998) [1080p].mkv", 1, &[]);
+    shelf.put(2, "La Película del río (2003).mkv", 2, &["extras/entrevista.mkv"]);
+    shelf.put(3, "Apuntes de álgebra", 9, &[]);
+    let index = shelf.index();
+    for (query, near) in [
+        ("pelicla", vec![2, 1]),
+        ("peilcula 1998", vec![1]),
+        ("entrevsita del rio", vec![2]),
+        ("pelicla fisica", vec![]),
+        ("xyzzy", vec![]),
+    ] {
+        let found = ask(&index, words(query)).await;
+        let near: Vec<_> = near.into_iter().map(key).collect();
+        assert_eq!((found.total, found.near), (0, near), "{query}");
+    }
+}
+
 /// How well a text has all words, told by looking at it.
 fn looked_at(document: &Document, question: &Question) -> Option<Fit> {
     let places: Vec<[bool; 4]> = question.words.iter().map(|word| document.places(word)).collect();
