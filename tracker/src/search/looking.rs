@@ -24,7 +24,10 @@ const MAX_ROWS: usize = 30;
 const MAX_COMPARED: usize = 100;
 /// Near names that are told.
 const MAX_NEAR: usize = 3;
-/// Rows that are sooner looked at than what more terms say is put together. Tests have few rows, and want both.
+/// Words of a question in whose place a near term is looked for: each takes as long as a few searches.
+const MAX_CORRECTED: usize = 3;
+/// Rows that are sooner looked at than the terms of words with other signs are asked for. Tests have few rows, and
+/// want both.
 const FEW: u64 = if cfg!(test) { 20 } else { 1_000 };
 
 /// The rows that have a word anywhere, and those that have it whole.
@@ -168,14 +171,18 @@ impl Texts {
     }
 
     /// The question with the nearest term in the place of each word that nobody has; `None` when one has
-    /// no near term.
+    /// no near term, or when there are many such words.
     fn corrected(&self, question: &Question) -> rusqlite::Result<Option<Question>> {
-        let mut words = Vec::new();
+        let (mut words, mut corrected) = (Vec::new(), 0);
         for Word { text, .. } in &question.words {
             let having = self.terms.having(text)?;
             if !having.names.is_empty() || !having.paths.is_empty() {
                 words.push(text.clone());
                 continue;
+            }
+            corrected += 1;
+            if corrected > MAX_CORRECTED {
+                return Ok(None);
             }
             let alike = self.alike(text)?;
             let alike = alike.iter().filter_map(|(number, _)| self.terms.text(*number));

@@ -231,6 +231,8 @@ async fn a_slip_in_one_word_of_a_long_name_is_seen() {
         ("peilcula 1998", vec![1]),
         ("entrevsita del rio", vec![2]),
         ("pelicla fisica", vec![]),
+        ("peliculla playya 1080pp", vec![1]),
+        ("peliculla playya 1080pp 1998x", vec![]),
         ("xyzzy", vec![]),
     ] {
         let found = ask(&index, words(query)).await;
