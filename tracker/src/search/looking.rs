@@ -37,7 +37,7 @@ struct Places {
 }
 
 impl Texts {
-    /// Looks for all that fits, of all or of some entries; `first` paths are told with it.
+    /// Looks for all that fits, of all or of some entries; `first` paths are told with it, and no near names.
     pub(super) fn look(
         &self,
         question: &Question,
@@ -61,9 +61,8 @@ impl Texts {
         };
         let hits: Vec<Hit> = found.into_iter().filter_map(hit).collect();
         let paths = hits.iter().take(first).map(|hit| self.path(question, hit)).collect();
-        let near = if total == 0 && among.is_none() { self.near(question)? } else { Vec::new() };
         let (edition, sourcing) = (self.documents.edition, self.documents.sourcing);
-        Ok(Order { hits, paths, total, near, edition, sourcing, made: Instant::now() })
+        Ok(Order { hits, paths, total, near: Vec::new(), edition, sourcing, made: Instant::now() })
     }
 
     /// The path that has the words, where the names have not all of them.
@@ -148,7 +147,7 @@ impl Texts {
 
     /// Entries whose names are nearly what was asked; where there are none, the best of those that have
     /// the nearest terms in the place of words that nobody has.
-    fn near(&self, question: &Question) -> rusqlite::Result<Vec<InfoHash>> {
+    pub(super) fn near(&self, question: &Question) -> rusqlite::Result<Vec<InfoHash>> {
         let mut rows = BTreeMap::new();
         for (number, count) in self.alike(&question.query)? {
             for row in self.terms.named(number).into_iter().flatten().take(MAX_ROWS) {

@@ -167,8 +167,10 @@ impl Index {
         if let Some(found) = self.shared.known(&question, page, among.is_some()) {
             return Some(found);
         }
-        if question.is_quick() {
-            return self.shared.answer(&question, page, among.as_ref());
+        if question.is_quick()
+            && let Some(found) = self.shared.answer(&question, page, among.as_ref(), Nothing::IsNoAnswer)
+        {
+            return Some(found);
         }
         let _slow = self.shared.slow.acquire().await.ok()?;
         // Meanwhile somebody else may have asked the same.
@@ -176,14 +178,17 @@ impl Index {
             return Some(found);
         }
         let shared = Arc::clone(&self.shared);
-        let looking = tokio::task::spawn_blocking(move || shared.answer(&question, page, among.as_ref()));
+        let looking = tokio::task::spawn_blocking(move || {
+            shared.answer(&question, page, among.as_ref(), Nothing::LooksForNear)
+        });
         looking.await.ok().flatten()
     }
 
     /// The same at once, on this thread: for measuring.
     pub fn answer(&self, search: &Search) -> Option<Candidates> {
         let (question, page) = (Question::new(search), Page::of(search));
-        self.shared.known(&question, page, false).or_else(|| self.shared.answer(&question, page, None))
+        let known = self.shared.known(&question, page, false);
+        known.or_else(|| self.shared.answer(&question, page, None, Nothing::LooksForNear))
     }
 
     /// What it holds.
@@ -196,6 +201,13 @@ impl Index {
 /// The place of a row, or of a term's number, in a list.
 fn index(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// What is done where nothing fits: near names take longer than an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Nothing {
+    IsNoAnswer,
+    LooksForNear,
 }
 
 /// Which results are wanted.
@@ -250,13 +262,23 @@ impl Shared {
         question: &Question,
         page: Page,
         among: Option<&BTreeSet<InfoHash>>,
+        nothing: Nothing,
     ) -> Option<Candidates> {
         if self.broken.load(Ordering::Relaxed) {
             return None;
         }
         let texts = self.read();
-        let order = match texts.look(question, among, page.limit) {
-            Ok(order) => Arc::new(order),
+        let looked = texts.look(question, among, page.limit).and_then(|mut order| {
+            if order.total == 0 && among.is_none() {
+                if nothing == Nothing::IsNoAnswer {
+                    return Ok(None);
+                }
+                order.near = texts.near(question)?;
+            }
+            Ok(Some(order))
+        });
+        let order = match looked {
+            Ok(order) => Arc::new(order?),
             Err(error) => {
                 tracing::warn!(%error, "the index cannot be read; names are looked through instead");
                 return None;

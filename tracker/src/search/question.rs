@@ -11,6 +11,9 @@ use shared::control::{Kind, Search};
 /// Words of one query; those after them are not looked for.
 const MAX_WORDS: usize = 64;
 
+/// Words of a question that is answered at once.
+const MAX_QUICK: usize = 8;
+
 /// Text as it is compared: without case and accents, on one line.
 pub(super) fn fold(text: &str) -> String {
     let mut folded = search_key(text);
@@ -109,9 +112,10 @@ impl Question {
         self.kind.is_none() && self.min == 0 && self.max == u64::MAX
     }
 
-    /// Whether it is answered sooner than it is handed to another thread: a word narrows it down.
+    /// Whether it is answered sooner than it is handed to another thread: no text has to be looked at, and no list
+    /// of all terms.
     pub(super) fn is_quick(&self) -> bool {
-        self.words.iter().any(Word::is_quick)
+        (1..=MAX_QUICK).contains(&self.words.len()) && self.words.iter().all(Word::is_quick)
     }
 
     pub(super) fn asked(&self) -> Asked {
