@@ -173,7 +173,8 @@ async fn through(url: String, book: Book) {
     until("resumed is back", async || words().await.ends_with(&[Event::Started])).await;
     two.session.stop().await;
     one.session.cancel(hash, false).await.unwrap();
-    assert!(words().await.ends_with(&[Event::Stopped]), "told before the session ends");
+    // Its last `started` may still be under way when the session ends; that costs the farewell nothing.
+    until("told as the session ends", async || words().await.ends_with(&[Event::Stopped])).await;
     let last = async || book.said(&one, hash).last().map(|said| said.event);
     until("cancelled is gone", async || last().await == Some(Event::Stopped)).await;
     assert!(book.said(&one, hash).iter().all(|said| said.event != Event::Completed), "it began complete");

@@ -48,6 +48,7 @@ pub(crate) enum Word {
 struct Outcome {
     id: InfoHash,
     tracker: usize,
+    is_farewell: bool,
     result: Result<AnnounceReply, Setback>,
 }
 
@@ -85,6 +86,8 @@ pub(crate) struct Task {
     key: u32,
     members: BTreeMap<InfoHash, Member>,
     slots: Arc<Semaphore>,
+    /// Farewells whose outcome is still to come.
+    farewells: usize,
     outcomes: mpsc::Sender<Outcome>,
     finished: mpsc::Receiver<Outcome>,
     words: mpsc::Receiver<Word>,
@@ -101,6 +104,7 @@ pub(crate) fn start(parts: Arc<Parts>, listens_on_v4: bool) -> mpsc::Sender<Word
         key: rand::random(),
         members: BTreeMap::new(),
         slots: Arc::new(Semaphore::new(AT_ONCE)),
+        farewells: 0,
         outcomes,
         finished,
         words,
@@ -203,11 +207,14 @@ impl Task {
         }
         // Whoever left has nothing more to say.
         let here: Vec<InfoHash> = self.parts.torrents().iter().map(|torrent| torrent.id).collect();
-        self.members.retain(|id, member| member.running || here.contains(id));
+        self.members
+            .retain(|id, member| member.running || here.contains(id) || member.announcer.may_owe_farewell());
     }
 
     /// Asks in a task of its own.
-    fn ask(&self, id: InfoHash, facts: Facts, ask: Ask) {
+    fn ask(&mut self, id: InfoHash, facts: Facts, ask: Ask) {
+        let is_farewell = ask.event == Event::Stopped;
+        self.farewells += usize::from(is_farewell);
         let (asker, slots, outcomes) =
             (Arc::clone(&self.asker), Arc::clone(&self.slots), self.outcomes.clone());
         let announce = |hash| Announce {
@@ -218,7 +225,7 @@ impl Task {
             downloaded: facts.downloaded,
             left: facts.left,
             event: ask.event,
-            wanted: if ask.event == Event::Stopped { 0 } else { DEFAULT_WANTED },
+            wanted: if is_farewell { 0 } else { DEFAULT_WANTED },
             key: Some(self.key),
         };
         // A hybrid torrent is two swarms for trackers that do not know better (BEP 52).
@@ -232,12 +239,13 @@ impl Task {
                 tracing::debug!(%id, %error, "an announce failed");
             }
             let result = result.map_err(|error| error.setback());
-            let _ = outcomes.send(Outcome { id, tracker: ask.tracker, result }).await.is_ok();
+            let _ = outcomes.send(Outcome { id, tracker: ask.tracker, is_farewell, result }).await.is_ok();
         });
     }
 
     fn finished(&mut self, outcome: Outcome) {
         let now = self.parts.clock.now();
+        self.farewells -= usize::from(outcome.is_farewell);
         let Some(member) = self.members.get_mut(&outcome.id) else { return };
         match outcome.result {
             Ok(reply) => {
@@ -269,24 +277,20 @@ impl Task {
     /// Tells every tracker that knows us that we leave, all at once.
     async fn say_goodbye(&mut self) {
         self.look();
-        let mut asks = 0_usize;
-        let now = self.parts.clock.now();
-        let members = std::mem::take(&mut self.members);
-        // Regular announces that are under way are worth nothing any more.
+        // Farewells do not wait for the regular announces that are under way.
         self.slots = Arc::new(Semaphore::new(AT_ONCE * 5));
-        let (outcomes, mut finished) = mpsc::channel(WAITING);
-        self.outcomes = outcomes;
-        for (id, mut member) in members {
-            if member.running {
-                member.announcer.stop();
-            }
-            while let Some(ask) = member.announcer.poll(now) {
-                self.ask(id, member.facts, ask);
-                asks += 1;
-            }
+        for member in self.members.values_mut().filter(|member| member.running) {
+            member.running = false;
+            member.announcer.stop();
         }
-        while asks > 0 && finished.recv().await.is_some() {
-            asks -= 1;
+        loop {
+            self.ask_what_is_due();
+            let is_owed = self.members.values().any(|member| member.announcer.may_owe_farewell());
+            if self.farewells == 0 && !is_owed {
+                return;
+            }
+            let Some(outcome) = self.finished.recv().await else { return };
+            self.finished(outcome);
         }
     }
 }

@@ -61,7 +61,7 @@ pub struct Announcer {
     tiers: Vec<Vec<usize>>,
     dice: Dice,
     phase: Phase,
-    /// The regular announce that is under way.
+    /// The regular announce that is under way; while leaving, the `started` whose answer is to come.
     asking: Option<usize>,
     /// When the tiers are gone through again.
     next: Moment,
@@ -111,6 +111,7 @@ impl Announcer {
     /// The torrent takes part again after [`Self::stop`].
     pub fn start(&mut self, now: Moment) {
         self.phase = Phase::Running;
+        self.asking = None;
         // A new beginning does not wait for the interval of an earlier one.
         for tracker in self.trackers.iter_mut().filter(|tracker| tracker.failures == 0) {
             tracker.not_before = now;
@@ -126,15 +127,23 @@ impl Announcer {
         self.next = now;
     }
 
-    /// The torrent leaves: every tracker that knows us hears of it once, and none is waited for.
+    /// The torrent leaves: every tracker that knows us hears of it once, and none is waited for. One that
+    /// is being told `started` right now knows us when it answers, and hears of it then.
     pub fn stop(&mut self) {
         self.phase = Phase::Stopping;
-        self.asking = None;
+        let is_new = |number: &usize| self.trackers.get(*number).is_some_and(|tracker| !tracker.started);
+        self.asking = self.asking.filter(is_new);
         for tracker in &mut self.trackers {
             tracker.stop_due = tracker.started;
             tracker.started = false;
             tracker.completed_due = false;
         }
+    }
+
+    /// Whether a tracker that has never failed may answer our `started` yet, and is to hear that we left.
+    pub fn may_owe_farewell(&self) -> bool {
+        let asked = self.asking.and_then(|number| self.trackers.get(number));
+        self.phase == Phase::Stopping && asked.is_some_and(|tracker| tracker.failures == 0)
     }
 
     /// The person wants to know now, or the network has changed: pauses are over.
@@ -178,7 +187,12 @@ impl Announcer {
         let interval = answer.interval.unwrap_or(USUAL).clamp(BOUNDS.0, BOUNDS.1);
         let least = answer.min_interval.unwrap_or(BOUNDS.0).clamp(BOUNDS.0, interval);
         if !running {
-            // The answer to a farewell, or one that comes after it.
+            // The answer to a farewell, one that comes after it, or one to the `started` of who has left.
+            if self.asking == Some(number) {
+                self.asking = None;
+                tracker.took(answer, now, now + least);
+                (tracker.started, tracker.stop_due) = (false, true);
+            }
             tracker.state = TrackerState::Untried;
             return;
         }
@@ -214,6 +228,7 @@ impl Announcer {
         let factor = 0.75 + 0.5 * self.dice.random::<f64>();
         let Some(tracker) = self.trackers.get_mut(number) else { return };
         if !running {
+            self.asking = self.asking.filter(|asked| *asked != number);
             tracker.state = TrackerState::Untried;
             return;
         }

@@ -82,6 +82,37 @@ fn a_failed_event_is_told_again_and_a_tracker_that_never_answered_hears_no_farew
 }
 
 #[test]
+fn who_leaves_while_started_is_under_way_says_so_when_that_is_answered() {
+    let mut announcer = Announcer::new(&tiers(&[&["a"]]), 1, at(0));
+    announcer.poll(at(0)).unwrap();
+    assert!(!announcer.may_owe_farewell(), "it takes part");
+    announcer.stop();
+    assert_eq!((announcer.poll(at(1)), announcer.may_owe_farewell()), (None, true));
+    announcer.answered(0, Answer { tracker_id: Some(b"x".to_vec()), ..every(60) }, at(2));
+    let ask = announcer.poll(at(2)).unwrap();
+    assert_eq!((ask.event, ask.tracker_id), (Event::Stopped, Some(b"x".to_vec())));
+    assert_eq!((announcer.poll(at(2)), announcer.may_owe_farewell()), (None, false));
+    announcer.answered(0, every(60), at(3));
+    assert_eq!(announcer.poll(at(3)), None, "once");
+    // One that did not answer has nothing to hear, and who is back tells it anew.
+    announcer.start(at(10));
+    announcer.poll(at(10)).unwrap();
+    announcer.stop();
+    announcer.failed(0, &down(), at(11));
+    assert_eq!((announcer.poll(at(11)), announcer.may_owe_farewell()), (None, false));
+    announcer.start(at(20));
+    announcer.poll(at(20)).unwrap();
+    announcer.stop();
+    announcer.start(at(21));
+    assert_eq!(said(announcer.poll(at(21))).1, Event::Started);
+    // Whoever knows us already is not waited for.
+    announcer.answered(0, every(60), at(22));
+    announcer.poll(at(100)).unwrap();
+    announcer.stop();
+    assert_eq!((said(announcer.poll(at(100))).1, announcer.may_owe_farewell()), (Event::Stopped, false));
+}
+
+#[test]
 fn the_next_tier_is_asked_only_when_all_of_one_fail_and_who_answers_moves_up() {
     let mut announcer = Announcer::new(&tiers(&[&["a", "b", "c"], &["d"]]), 7, at(0));
     let mut tried = Vec::new();
