@@ -94,7 +94,7 @@ impl Torrent {
     pub(crate) fn tell_late(&mut self, now: Moment) {
         let few = self.download.have.count() <= MOST_LATE;
         for key in self.peers.keys().copied().collect::<Vec<_>>() {
-            if !few || self.peers.get(key).is_some_and(|peer| peer.early_lost) {
+            if !few || self.peers.get(key).is_some_and(|peer| peer.early.lost) {
                 self.close(key, CloseReason::Anew, now);
             } else if let Some(peer) = self.peers.get_mut(key) {
                 for piece in self.download.have.ones() {

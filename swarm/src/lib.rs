@@ -16,6 +16,7 @@ pub mod content;
 mod dht_port;
 mod dice;
 mod download;
+mod early;
 mod extensions;
 mod hashing;
 mod holdings;

@@ -11,8 +11,6 @@ use crate::verify::MOST_HASHES;
 
 /// Useless messages before a peer counts as hostile.
 const MOST_NUISANCE: u32 = 5000;
-/// Messages about pieces that are kept until the content is known.
-const MOST_EARLY: usize = 4096;
 
 impl Torrent {
     /// A message came from `key`.
@@ -24,11 +22,7 @@ impl Torrent {
             return;
         }
         if !self.content_known && is_about_pieces(&message) {
-            if peer.early.len() < MOST_EARLY {
-                peer.early.push(message);
-            } else {
-                peer.early_lost = true;
-            }
+            peer.early.keep(&message);
             return;
         }
         match message {
@@ -225,6 +219,24 @@ mod tests {
         assert_eq!(told(Message::HaveAll), Some(4));
         let asked = |output: &Output| matches!(output, Output::Send { message: Message::Interested, .. });
         assert!(rig.seen.iter().any(asked));
+        assert_eq!(rig.closed(peer), None);
+    }
+
+    #[test]
+    fn what_comes_before_the_content_is_known_counts_later_and_holds_no_buffer_until_then() {
+        let mut rig = Rig::unknown();
+        let peer = rig.came(1);
+        let buffer = bytes::Bytes::from(vec![0b0100_0000; 256 * 1024]);
+        for message in [
+            Message::Bitfield(vec![0b1000_0000].into()),
+            Message::Have(3),
+            Message::Bitfield(buffer.slice(9..10)),
+        ] {
+            rig.input(Input::Message { peer, message });
+        }
+        assert!(buffer.is_unique(), "the buffer is held");
+        rig.learn(false);
+        assert_eq!(rig.torrent.peers(rig.now).first().map(|view| view.pieces), Some(3));
         assert_eq!(rig.closed(peer), None);
     }
 

@@ -9,6 +9,7 @@ use shared::{Bitfield, BlockRef, Moment, PeerId, PieceIndex, Span};
 
 use wire::extended::handshake::ExtendedHandshake;
 
+use crate::early::Early;
 use crate::extensions::Extension;
 use crate::holepunch::Meddling;
 use crate::io::PeerKey;
@@ -137,9 +138,7 @@ pub(crate) struct Peer {
     /// The exchange of the info dictionary with it (BEP 9).
     pub(crate) metadata: MetadataExchange,
     /// Messages about pieces that came before the content was known.
-    pub(crate) early: Vec<wire::Message>,
-    /// There were more of them than are kept.
-    pub(crate) early_lost: bool,
+    pub(crate) early: Early,
     /// DHT ports that it has told and that were passed on.
     pub(crate) dht_ports: u8,
     /// Useless messages so far.
@@ -215,8 +214,7 @@ impl Peer {
             acquaintances: Acquaintances::default(),
             meddling: Meddling::default(),
             metadata: MetadataExchange::default(),
-            early: Vec::new(),
-            early_lost: false,
+            early: Early::default(),
             dht_ports: 0,
             nuisance: 0,
             useless_since: None,

@@ -283,7 +283,7 @@ impl Torrent {
         let mut early = Vec::new();
         for peer in self.peers.values_mut() {
             peer.holdings.has = Bitfield::empty(pieces);
-            early.extend(std::mem::take(&mut peer.early).into_iter().map(|message| (peer.key(), message)));
+            early.extend(peer.early.take().into_iter().map(|message| (peer.key(), message)));
         }
         self.tell_late(now);
         self.greet_all(now);
