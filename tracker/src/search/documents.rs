@@ -1,7 +1,7 @@
 //! The entries that are searched, in memory: the folded names and paths of each, with what results are
 //! filtered and ranked by. The terms say which of them have a word; here is what a text really says.
 
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::collections::HashMap;
 
 use registry::Listing;
@@ -15,10 +15,12 @@ use super::question::{Question, Word, fold, terms};
 
 /// Paths of one entry that are searched.
 const MAX_PATHS: usize = 5_000;
-/// Bytes of these.
+/// Bytes of these, as they are shown and as they are compared.
 const MAX_PATH_BYTES: usize = 256 * 1024;
 /// Letters of a name by which equals are put in order, in bytes.
 const FIRST: usize = 11;
+/// Bytes of text that are looked at without asking another thread.
+pub(super) const LITTLE: usize = 256 * 1024;
 /// Changes that are remembered, to tell whether an older result still holds.
 const MAX_RECENT: usize = 64;
 
@@ -86,12 +88,12 @@ impl Document {
         if let Some(info) = info.filter(|info| !info.is_single_file()) {
             for file in info.files().take(MAX_PATHS) {
                 let path = file.path.to_string();
-                if shown.len() + path.len() > MAX_PATH_BYTES {
+                // One letter may be many once it is folded.
+                let folded = fold(&path);
+                if (shown.len() + path.len()).max(paths.len() + folded.len()) > MAX_PATH_BYTES {
                     break;
                 }
-                for (to, line) in
-                    [(&mut paths, fold(&path)), (&mut shown, path.replace(char::is_control, " "))]
-                {
+                for (to, line) in [(&mut paths, folded), (&mut shown, path.replace(char::is_control, " "))] {
                     to.push_str(&line);
                     to.push('\n');
                 }
@@ -112,6 +114,11 @@ impl Document {
     pub(super) fn terms(&self) -> impl Iterator<Item = (&str, bool)> {
         let names = terms(&self.names).map(|term| (term, false));
         names.chain(terms(&self.paths).map(|term| (term, true)))
+    }
+
+    /// Bytes of the texts that words are looked for in.
+    pub(super) fn length(&self) -> usize {
+        self.names.len() + self.paths.len()
     }
 
     /// The folded name that is shown.
@@ -242,6 +249,13 @@ impl Documents {
         (fit, Reverse(place.sources), place.first, row)
     }
 
+    /// The order of two ranks, by the whole names where these begin alike.
+    pub(super) fn compare(&self, one: &Rank, other: &Rank) -> Ordering {
+        let name = |rank: &Rank| self.get(rank.3).map(Document::name);
+        let ranks = (one.0, one.1, one.2).cmp(&(other.0, other.1, other.2));
+        ranks.then_with(|| name(one).cmp(&name(other))).then(one.3.cmp(&other.3))
+    }
+
     fn changed(&mut self, key: InfoHash) {
         self.edition += 1;
         self.recent.push_back((self.edition, key));
@@ -251,7 +265,7 @@ impl Documents {
     }
 
     /// Whether what was found in an older edition is what would be found now; `had` says of an entry
-    /// whether it was found.
+    /// whether it was found. Not when there is much to look at.
     pub(super) fn holds_since(
         &self,
         edition: u64,
@@ -259,12 +273,15 @@ impl Documents {
         had: impl Fn(InfoHash) -> bool,
     ) -> bool {
         let oldest = self.recent.front().map_or(self.edition, |(first, _)| first - 1);
-        let fits = |key| {
-            let document = self.row(key).and_then(|row| self.get(row));
-            document.is_some_and(|document| document.fits(question))
+        let mut left = LITTLE;
+        let mut may_fit = |key| {
+            let Some(document) = self.row(key).and_then(|row| self.get(row)) else { return false };
+            let Some(rest) = left.checked_sub(document.length()) else { return true };
+            left = rest;
+            document.fits(question)
         };
         let mut since = self.recent.iter().rev().take_while(|(at, _)| *at > edition);
-        edition >= oldest && since.all(|(_, key)| !fits(*key) && !had(*key))
+        edition >= oldest && since.all(|(_, key)| !may_fit(*key) && !had(*key))
     }
 }
 
@@ -274,15 +291,19 @@ mod tests {
 
     use super::*;
 
-    fn document(number: u8, name: &str) -> Document {
-        Document::new(&Listing {
+    fn listing(number: u8, name: &str) -> Listing {
+        Listing {
             key: InfoHash([number; 20]),
             names: vec![name.to_owned()],
             kind: Kind::Doc,
             size: 100,
             sources: 1,
             info: None,
-        })
+        }
+    }
+
+    fn document(number: u8, name: &str) -> Document {
+        Document::new(&listing(number, name))
     }
 
     fn question(query: &str) -> Question {
@@ -301,6 +322,28 @@ mod tests {
         ] {
             assert_eq!(document.fits(&Question::new(&search)), fits, "{search:?}");
         }
+    }
+
+    #[test]
+    fn paths_are_bounded_as_they_are_folded() {
+        use shared::bencode::{Dict, List};
+        // One letter that is many once it is folded.
+        let path = "\u{fdfa}".repeat(70);
+        let file = |number: usize| {
+            let parts = (0..10).fold(List::default(), |parts, _| parts.bytes(format!("{number} {path}")));
+            Dict::default().int("length", 1).raw(b"path", parts.encode()).encode()
+        };
+        let files = (0..50).fold(List::default(), |files, number| files.raw(&file(number)));
+        let info = Dict::default()
+            .raw(b"files", files.encode())
+            .bytes("name", "x")
+            .int("piece length", 16_384)
+            .bytes("pieces", [7; 20])
+            .encode();
+        let listing = Listing { info: Some(info), ..listing(1, "x") };
+        let document = Document::new(&listing);
+        assert!(document.paths.len() <= MAX_PATH_BYTES + 100, "{}", document.paths.len());
+        assert!(document.paths.len() > MAX_PATH_BYTES / 2);
     }
 
     #[test]

@@ -9,11 +9,11 @@ use registry::{MAX_RANKED, nearest};
 use roaring::RoaringBitmap;
 use shared::InfoHash;
 
-use super::Texts;
-use super::documents::{Document, Fit, Rank};
+use super::documents::{Document, Fit, LITTLE, Rank};
 use super::orders::{Hit, Order};
 use super::question::{Question, Word, terms, trigrams};
 use super::terms::Postings;
+use super::{Effort, PAGE, Texts};
 
 /// Parts of the question by which near names are found, terms that are looked at for each, and of these
 /// terms the ones whose rows are looked at: those that have most of the parts.
@@ -30,6 +30,9 @@ const MAX_CORRECTED: usize = 3;
 /// want both.
 const FEW: u64 = if cfg!(test) { 20 } else { 1_000 };
 
+/// Bytes of text that are looked at for one question; what lies behind them is not found.
+const MAX_LOOKED: usize = 256 << 20;
+
 /// The rows that have a word anywhere, and those that have it whole.
 struct Places {
     part: Postings,
@@ -37,13 +40,15 @@ struct Places {
 }
 
 impl Texts {
-    /// Looks for all that fits, of all or of some entries; `first` paths are told with it, and no near names.
+    /// Looks for all that fits, of all or of some entries, without near names. `first` of the results will
+    /// be asked for: `None` when much text had to be looked at to tell their paths, and only little may be.
     pub(super) fn look(
         &self,
         question: &Question,
         among: Option<&BTreeSet<InfoHash>>,
         first: usize,
-    ) -> rusqlite::Result<Order> {
+        effort: Effort,
+    ) -> rusqlite::Result<Option<Order>> {
         let rows = match among {
             Some(among) => among.iter().filter_map(|key| self.documents.row(*key)).collect(),
             None => self.documents.taken.clone(),
@@ -54,15 +59,20 @@ impl Texts {
             found.select_nth_unstable(MAX_RANKED);
             found.truncate(MAX_RANKED);
         }
-        found.sort_unstable();
+        found.sort_unstable_by(|one, other| self.documents.compare(one, other));
         let hit = |(fit, _, _, row): Rank| {
             let document = self.documents.get(row)?;
             Some(Hit { key: document.key, row, by_path: fit >= Fit::PathWhole })
         };
         let hits: Vec<Hit> = found.into_iter().filter_map(hit).collect();
-        let paths = hits.iter().take(first).map(|hit| self.path(question, hit)).collect();
+        let told = hits.iter().take(first).filter(|hit| hit.by_path);
+        let text: usize = told.filter_map(|hit| self.documents.get(hit.row)).map(Document::length).sum();
+        if effort == Effort::Little && text > LITTLE {
+            return Ok(None);
+        }
+        let paths = hits.iter().take(first.min(PAGE)).map(|hit| self.path(question, hit)).collect();
         let (edition, sourcing) = (self.documents.edition, self.documents.sourcing);
-        Ok(Order { hits, paths, total, near: Vec::new(), edition, sourcing, made: Instant::now() })
+        Ok(Some(Order { hits, paths, total, near: Vec::new(), edition, sourcing, made: Instant::now() }))
     }
 
     /// The path that has the words, where the names have not all of them.
@@ -91,8 +101,9 @@ impl Texts {
             let having = self.terms.having(term)?;
             rows &= having.names | having.paths;
         }
+        let mut left = MAX_LOOKED;
         for word in others {
-            let word = self.places(word, &rows);
+            let word = self.places(word, &rows, &mut left);
             rows &= &word.part.names | &word.part.paths;
             places.push(word);
         }
@@ -125,11 +136,13 @@ impl Texts {
         Ok(found)
     }
 
-    /// In which of these rows a word is, told by looking at their texts.
-    fn places(&self, word: &Word, rows: &RoaringBitmap) -> Places {
+    /// In which of these rows a word is, told by looking at their texts as long as bytes are `left`.
+    fn places(&self, word: &Word, rows: &RoaringBitmap, left: &mut usize) -> Places {
         let mut places = Places { part: Postings::default(), whole: Postings::default() };
         for row in rows {
             let Some(document) = self.documents.get(row) else { continue };
+            let Some(rest) = left.checked_sub(document.length()) else { break };
+            *left = rest;
             let [names, whole_names, paths, whole_paths] = document.places(word);
             for (has, rows) in [
                 (names, &mut places.part.names),

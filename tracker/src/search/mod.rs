@@ -19,7 +19,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
 use std::time::Duration;
 
 use registry::{Candidate, Candidates, Cursor, Listing};
@@ -36,7 +36,9 @@ use self::terms::Terms;
 const PAGE: usize = 50;
 /// Entries that are taken in at once, while nobody searches.
 const BATCH: usize = 32;
-/// The same while the index is made.
+/// Bytes of their texts.
+const WRITTEN: usize = 512 * 1024;
+/// Entries that are taken in at once while the index is made.
 const LOADED: usize = 4_096;
 /// How long a search waits for what was shared just before it.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -164,31 +166,18 @@ impl Index {
             return None;
         }
         let (question, page) = (Question::new(search), Page::of(search));
-        if let Some(found) = self.shared.known(&question, page, among.is_some()) {
-            return Some(found);
-        }
-        if question.is_quick()
-            && let Some(found) = self.shared.answer(&question, page, among.as_ref(), Nothing::IsNoAnswer)
-        {
+        if let Some(found) = self.shared.at_once(&question, page, among.as_ref()) {
             return Some(found);
         }
         let _slow = self.shared.slow.acquire().await.ok()?;
-        // Meanwhile somebody else may have asked the same.
-        if let Some(found) = self.shared.known(&question, page, among.is_some()) {
-            return Some(found);
-        }
         let shared = Arc::clone(&self.shared);
-        let looking = tokio::task::spawn_blocking(move || {
-            shared.answer(&question, page, among.as_ref(), Nothing::LooksForNear)
-        });
+        let looking = tokio::task::spawn_blocking(move || shared.in_time(&question, page, among.as_ref()));
         looking.await.ok().flatten()
     }
 
     /// The same at once, on this thread: for measuring.
     pub fn answer(&self, search: &Search) -> Option<Candidates> {
-        let (question, page) = (Question::new(search), Page::of(search));
-        let known = self.shared.known(&question, page, false);
-        known.or_else(|| self.shared.answer(&question, page, None, Nothing::LooksForNear))
+        self.shared.in_time(&Question::new(search), Page::of(search), None)
     }
 
     /// What it holds.
@@ -203,11 +192,13 @@ fn index(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
-/// What is done where nothing fits: near names take longer than an answer.
+/// What may be done for an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Nothing {
-    IsNoAnswer,
-    LooksForNear,
+enum Effort {
+    /// Nothing that takes long: no near names, and little text to look at.
+    Little,
+    /// Whatever it takes, on a thread of its own.
+    Any,
 }
 
 /// Which results are wanted.
@@ -243,34 +234,76 @@ impl Shared {
         self.texts.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The page of an order that is remembered: of the one that the cursor names, or for a first page of
-    /// one that is as good as new.
-    fn known(&self, question: &Question, page: Page, among: bool) -> Option<Candidates> {
-        let texts = self.read();
-        let orders = lock(&self.orders);
-        let (number, order) = if page.at.place > 0 {
-            (page.at.order, orders.numbered(page.at.order, &question.asked())?)
-        } else {
-            orders.fresh(question, &texts.documents).filter(|_| !among)?
-        };
-        drop(orders);
-        Some(page.of_order(question, &order, number, &texts))
-    }
-
-    fn answer(
+    /// The answer, where nobody is held up for it: the writer is not at work, and there is little to do.
+    fn at_once(
         &self,
         question: &Question,
         page: Page,
         among: Option<&BTreeSet<InfoHash>>,
-        nothing: Nothing,
+    ) -> Option<Candidates> {
+        let texts = match self.texts.try_read() {
+            Ok(texts) => texts,
+            Err(TryLockError::Poisoned(texts)) => texts.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        let known = self.known(&texts, question, page, among.is_some(), Effort::Little);
+        known.or_else(|| {
+            question.is_quick().then(|| self.answer(&texts, question, page, among, Effort::Little))?
+        })
+    }
+
+    /// The answer, however long that takes.
+    fn in_time(
+        &self,
+        question: &Question,
+        page: Page,
+        among: Option<&BTreeSet<InfoHash>>,
+    ) -> Option<Candidates> {
+        let texts = self.read();
+        // Meanwhile somebody else may have asked the same.
+        let known = self.known(&texts, question, page, among.is_some(), Effort::Any);
+        known.or_else(|| self.answer(&texts, question, page, among, Effort::Any))
+    }
+
+    /// The page of an order that is remembered: of the one that the cursor names, or for a first page of
+    /// one that is as good as new.
+    fn known(
+        &self,
+        texts: &Texts,
+        question: &Question,
+        page: Page,
+        among: bool,
+        effort: Effort,
+    ) -> Option<Candidates> {
+        let (number, order) = if page.at.place > 0 {
+            (page.at.order, lock(&self.orders).numbered(page.at.order, &question.asked())?)
+        } else if among {
+            return None;
+        } else {
+            // Whether it is fresh is told while others may ask.
+            let newest = lock(&self.orders).newest(question);
+            newest.filter(|(_, order)| order.is_fresh(question, &texts.documents))?
+        };
+        let is_told = effort == Effort::Any || order.tells(page.at.place, page.limit);
+        is_told.then(|| page.of_order(question, &order, number, texts))
+    }
+
+    fn answer(
+        &self,
+        texts: &Texts,
+        question: &Question,
+        page: Page,
+        among: Option<&BTreeSet<InfoHash>>,
+        effort: Effort,
     ) -> Option<Candidates> {
         if self.broken.load(Ordering::Relaxed) {
             return None;
         }
-        let texts = self.read();
-        let looked = texts.look(question, among, page.limit).and_then(|mut order| {
+        let first = page.at.place.saturating_add(page.limit);
+        let looked = texts.look(question, among, first, effort).and_then(|looked| {
+            let Some(mut order) = looked else { return Ok(None) };
             if order.total == 0 && among.is_none() {
-                if nothing == Nothing::IsNoAnswer {
+                if effort == Effort::Little {
                     return Ok(None);
                 }
                 order.near = texts.near(question)?;
@@ -285,7 +318,7 @@ impl Shared {
             }
         };
         let number = lock(&self.orders).add(question.asked(), Arc::clone(&order));
-        Some(page.of_order(question, &order, number, &texts))
+        Some(page.of_order(question, &order, number, texts))
     }
 
     /// The writer's thread.
@@ -308,20 +341,35 @@ impl Shared {
                 let read = |listing: Listing| (anew.then(|| Document::new(&listing)), listing.sources);
                 (*key, listing.map(read))
             };
-            let changes = batch.iter().zip(pull(&batch)).map(change).collect();
-            let mut texts = self.texts.write().unwrap_or_else(PoisonError::into_inner);
-            if let Err(error) = texts.change(changes) {
-                tracing::warn!(%error, "the index cannot be written; names are looked through instead");
-                self.broken.store(true, Ordering::Relaxed);
-                return;
+            let mut changes = batch.iter().zip(pull(&batch)).map(change).peekable();
+            while changes.peek().is_some() {
+                // Part by part: the lock is not held for long at a time.
+                let mut left = if loading { usize::MAX } else { WRITTEN };
+                let part = std::iter::from_fn(|| {
+                    let change = (left > 0).then(|| changes.next())??;
+                    left = left.saturating_sub(weight(&change));
+                    Some(change)
+                });
+                let part = part.collect();
+                let mut texts = self.texts.write().unwrap_or_else(PoisonError::into_inner);
+                if let Err(error) = texts.change(part) {
+                    tracing::warn!(%error, "the index cannot be written; names are looked through instead");
+                    self.broken.store(true, Ordering::Relaxed);
+                    return;
+                }
             }
-            drop(texts);
             if let Some(touched) = touched {
                 loading = false;
                 self.done.send_replace(touched);
             }
         }
     }
+}
+
+/// About how much there is to write for a change, in bytes of text: what goes is not looked at.
+fn weight((_, change): &Change) -> usize {
+    let document = change.as_ref().and_then(|(document, _)| document.as_ref());
+    document.map_or(0, Document::length).max(WRITTEN / BATCH)
 }
 
 impl Texts {

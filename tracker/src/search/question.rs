@@ -11,6 +11,9 @@ use shared::control::{Kind, Search};
 /// Words of one query; those after them are not looked for.
 const MAX_WORDS: usize = 64;
 
+/// Words of one or two letters of one query: for each all terms are looked through.
+const MAX_SHORT: usize = 4;
+
 /// Words of a question that is answered at once.
 const MAX_QUICK: usize = 8;
 
@@ -90,7 +93,13 @@ impl Question {
     pub(super) fn new(search: &Search) -> Self {
         let folded = fold(&search.query);
         let mut seen = std::collections::BTreeSet::new();
-        let words = folded.split_whitespace().filter(|word| seen.insert(*word)).take(MAX_WORDS);
+        let mut short = 0;
+        let mut is_looked_for = |word: &&str| {
+            short += usize::from(word.chars().nth(2).is_none());
+            word.chars().nth(2).is_some() || short <= MAX_SHORT
+        };
+        let words = folded.split_whitespace().filter(|word| seen.insert(*word) && is_looked_for(word));
+        let words = words.take(MAX_WORDS);
         Self {
             query: folded.split_whitespace().collect::<Vec<_>>().join(" "),
             words: words.map(Word::new).collect(),
@@ -145,6 +154,7 @@ mod tests {
         assert!(words(" \n\u{0} ").is_empty());
         let many = (0..100).map(|n| format!("w{n}")).collect::<Vec<_>>().join(" ");
         assert_eq!(words(&many).len(), MAX_WORDS);
+        assert_eq!(words("a b tema c d e f otro"), ["a", "b", "tema", "c", "d", "otro"]);
     }
 
     #[test]

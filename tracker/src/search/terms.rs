@@ -13,6 +13,8 @@ use rusqlite::{Connection, params};
 use super::documents::Document;
 use super::index;
 
+/// Terms of all texts; once there are so many, new ones are taken from names only.
+const MAX_TERMS: usize = if cfg!(test) { 5_000 } else { 2_000_000 };
 /// Letters of the shortest part that the full-text index finds.
 const TRIGRAM: usize = 3;
 
@@ -32,6 +34,8 @@ pub(super) struct Terms {
     /// By number, each beside its term.
     postings: Vec<(Arc<str>, Postings)>,
     free: Vec<u32>,
+    /// A term of a path was left out.
+    is_full: bool,
     /// A connection is one thread's at a time; each question of it takes some tens of microseconds.
     parts: Mutex<Connection>,
 }
@@ -46,7 +50,7 @@ impl Terms {
                  term, content='', contentless_delete=1, tokenize='trigram case_sensitive 1');",
         )?;
         let (numbers, postings, free) = (HashMap::new(), Vec::new(), Vec::new());
-        Ok(Self { numbers, postings, free, parts: Mutex::new(parts) })
+        Ok(Self { numbers, postings, free, is_full: false, parts: Mutex::new(parts) })
     }
 
     fn parts(&self) -> MutexGuard<'_, Connection> {
@@ -80,10 +84,17 @@ impl Terms {
         }
         for (row, document) in new {
             for (term, in_path) in document.terms() {
-                let number = self.numbers.get(term).copied().unwrap_or_else(|| {
-                    added.insert(term);
-                    self.number(term)
-                });
+                let number = match self.numbers.get(term) {
+                    Some(number) => *number,
+                    None if in_path && self.numbers.len() >= MAX_TERMS => {
+                        self.leave_out();
+                        continue;
+                    }
+                    None => {
+                        added.insert(term);
+                        self.number(term)
+                    }
+                };
                 let Some((_, postings)) = self.postings.get_mut(index(number)) else { continue };
                 if in_path {
                     postings.paths.insert(*row)
@@ -111,6 +122,12 @@ impl Terms {
             }
         }
         transaction.commit()
+    }
+
+    fn leave_out(&mut self) {
+        if !std::mem::replace(&mut self.is_full, true) {
+            tracing::warn!(terms = MAX_TERMS, "no more new words of paths are searched, only those of names");
+        }
     }
 
     /// A number for a new term.

@@ -241,6 +241,118 @@ async fn a_slip_in_one_word_of_a_long_name_is_seen() {
     }
 }
 
+#[tokio::test]
+async fn a_name_that_comes_is_near_at_once_to_what_was_not_found_before() {
+    let shelf = Shelf::default();
+    let index = shelf.index();
+    let found = ask(&index, words("algbera")).await;
+    assert_eq!((found.total, found.near), (0, vec![]));
+    index.touch([shelf.put(1, "algebra", 1, &[])].into());
+    tokio::time::sleep(super::orders::FRESH).await;
+    assert_eq!(ask(&index, words("algbera")).await.near, [key(1)]);
+}
+
+#[tokio::test]
+async fn names_that_begin_alike_are_in_order_too() {
+    let shelf = Shelf::default();
+    for (number, episode) in [(1, 3), (2, 10), (3, 1), (4, 2)] {
+        shelf.put(number, &format!("una serie muy larga e{episode:02}"), 1, &[]);
+    }
+    let index = shelf.index();
+    assert_eq!(numbers(&index, "serie").await, [3, 4, 1, 2]);
+    assert_eq!(numbers(&index, "").await, [3, 4, 1, 2]);
+}
+
+#[tokio::test]
+async fn whoever_asks_while_the_index_is_written_waits_without_holding_up_others() {
+    let shelf = Shelf::default();
+    shelf.put(1, "tema 1", 1, &[]);
+    let index = shelf.index();
+    assert!(index.settled(PATIENCE).await);
+    let shared = Arc::clone(&index.shared);
+    let (held, release) = (Arc::new(std::sync::Barrier::new(2)), Arc::new(std::sync::Barrier::new(2)));
+    let (own_held, own_release) = (Arc::clone(&held), Arc::clone(&release));
+    let writer = std::thread::spawn(move || {
+        let _writing = shared.texts.write().unwrap();
+        own_held.wait();
+        own_release.wait();
+    });
+    held.wait();
+    // On the one thread of this test: it would never come to the second part if the first held it up.
+    let search = words("tema");
+    let (found, ()) = tokio::join!(index.search(&search, None), async {
+        tokio::task::yield_now().await;
+        release.wait();
+    });
+    assert_eq!(found.unwrap().total, 1);
+    writer.join().unwrap();
+}
+
+#[tokio::test]
+async fn much_text_is_looked_at_on_another_thread_and_every_path_is_told() {
+    let shelf = Shelf::default();
+    let long = format!("{}/", "x".repeat(200)).repeat(10);
+    for number in 0..200 {
+        shelf.put(number, "cosas", 1, &[&format!("{long}tema {number}"), "y"]);
+    }
+    let index = shelf.index();
+    assert!(index.settled(PATIENCE).await);
+    let (question, page) = (Question::new(&words("tema")), super::Page::of(&words("tema")));
+    assert!(index.shared.at_once(&question, page, None).is_some(), "fifty of them are little");
+    let all = Search { limit: Some(1_000), ..words("tema") };
+    let page = super::Page::of(&all);
+    assert!(index.shared.at_once(&question, page, None).is_none(), "two hundred are not");
+    let found = index.search(&all, None).await.unwrap();
+    assert_eq!(found.page.len(), 200);
+    assert!(found.page.iter().all(|found| found.path.as_ref().is_some_and(|path| path.contains("tema"))));
+}
+
+#[test]
+fn what_is_remembered_is_bounded_in_bytes() {
+    let mut texts = Texts { documents: Documents::default(), terms: Terms::new().unwrap() };
+    let shelf = Shelf::default();
+    let path = format!("tema{}/", "x".repeat(200)).repeat(15);
+    for number in 0..100 {
+        shelf.put(number, "cosas", 1, &[&format!("{path}y"), "y"]);
+        let listing = shelf.0.lock().unwrap()[&key(number)].clone();
+        texts.change(vec![(key(number), Some((Some(Document::new(&listing)), 1)))]).unwrap();
+    }
+    let mut orders = super::orders::Orders::default();
+    for min in 0..2_000 {
+        let question = Question::new(&Search { min: Some(min % 2), ..words("tema y") });
+        let order = texts.look(&question, None, 1_000, super::Effort::Any).unwrap().unwrap();
+        assert!(order.paths.len() <= super::PAGE);
+        let mut asked = question.asked();
+        asked.2 = min;
+        orders.add(asked, Arc::new(order));
+    }
+    let (count, bytes) = orders.size();
+    assert!(bytes <= 64 << 20 && count > 100 && count < 2_000, "{count} with {bytes} bytes");
+}
+
+#[test]
+fn terms_are_bounded_and_those_of_names_are_always_found() {
+    let mut texts = Texts { documents: Documents::default(), terms: Terms::new().unwrap() };
+    let shelf = Shelf::default();
+    for number in 0..10 {
+        let paths: Vec<String> = (0..1_000).map(|place| format!("w{number}x{place}")).collect();
+        let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+        shelf.put(number, &format!("nombre{number}"), 1, &paths);
+        let listing = shelf.0.lock().unwrap()[&key(number)].clone();
+        texts.change(vec![(key(number), Some((Some(Document::new(&listing)), 1)))]).unwrap();
+    }
+    let found = |query: &str| {
+        let question = Question::new(&words(query));
+        texts.ranked(&question, texts.documents.taken.clone()).unwrap().len()
+    };
+    assert!(texts.terms.len() < 5_100, "{}", texts.terms.len());
+    assert_eq!([found("w1x7"), found("nombre9"), found("w9x7")], [1, 1, 0]);
+    for number in 0..10 {
+        texts.change(vec![(key(number), None)]).unwrap();
+    }
+    assert_eq!(texts.terms.len(), 0);
+}
+
 /// How well a text has all words, told by looking at it.
 fn looked_at(document: &Document, question: &Question) -> Option<Fit> {
     let places: Vec<[bool; 4]> = question.words.iter().map(|word| document.places(word)).collect();
