@@ -94,7 +94,7 @@ impl Default for TorrentConfig {
             choke_interval: Duration::from_secs(10),
             optimistic_interval: Duration::from_secs(30),
             max_connections: 200,
-            max_outgoing: 100,
+            max_outgoing: 50,
             max_dialling: 30,
             max_known_peers: 2000,
             max_queued_requests: 500,

@@ -320,7 +320,8 @@ mod tests {
 
     #[test]
     fn one_message_in_fifty_seconds_counts_and_at_most_fifty_names_of_it() {
-        let mut rig = Rig::public().with(TorrentConfig { max_dialling: 500, ..TorrentConfig::default() });
+        let limits = TorrentConfig { max_dialling: 500, max_outgoing: 500, ..TorrentConfig::default() };
+        let mut rig = Rig::public().with(limits);
         let teller = rig.dialled(1);
         rig.greet(teller, ExtendedHandshake::default());
         assert_eq!(tell(&mut rig, teller, &added((100..170).map(address))).len(), 50);
