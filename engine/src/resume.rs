@@ -134,7 +134,10 @@ impl Session {
             same_boot: !boot.is_empty() && found.status.boot == boot,
             saved_at: found.status.saved_at,
         };
-        for entry in found.status.entries {
+        let mut entries = found.status.entries;
+        // Those that look for a place anew come last: the others' places are taken then.
+        entries.sort_by_cached_key(has_its_final_name);
+        for entry in entries {
             let (name, id) = (entry.name.clone(), entry.hashes.primary());
             if let Err(reason) = self.go_on_with(&entry, circumstances) {
                 tracing::warn!(%id, reason, "a torrent of an earlier run was left out");
@@ -163,10 +166,14 @@ impl Session {
         let top = PathBuf::from(&entry.file);
         let paused = entry.paused;
         if entry.stage == Stage::Downloading {
-            let left = left(&folder, &top, &shape, entry, circumstances);
-            self.parts().torrents().claim(&folder.join(&top));
+            let left = if has_its_final_name(entry) {
+                None
+            } else {
+                self.parts().torrents().claim(&folder.join(&top));
+                Some(left(&folder, &top, &shape, entry, circumstances))
+            };
             self.parts().alert(Alert::Resumed { id, verified: entry.verified });
-            let begin = Begin::Prepare { into: folder, left: Some(left) };
+            let begin = Begin::Prepare { into: folder, left };
             self.begin(entry.hashes, Some(shape), Some(metainfo), begin, paused);
             return Ok(());
         }
@@ -209,6 +216,15 @@ fn read_torrent(path: &Path) -> Option<Metainfo> {
     let file = std::fs::File::open(path).ok()?;
     file.take(MOST_TORRENT).read_to_end(&mut bytes).ok()?;
     Metainfo::parse(&bytes).ok()
+}
+
+/// Whether the run may have ended when a download was complete and renamed, before the status said so:
+/// what has the final name is hashed then, instead of everything fetched again.
+fn has_its_final_name(entry: &Entry) -> bool {
+    let is = |root: &Root, name: &str, there| root.exists(Path::new(name)).is_ok_and(|found| found == there);
+    entry.stage == Stage::Downloading
+        && Root::open(Path::new(&entry.folder))
+            .is_ok_and(|root| is(&root, &entry.file, false) && is(&root, &entry.final_name, true))
 }
 
 /// What to believe of an unfinished download.

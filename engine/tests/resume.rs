@@ -194,3 +194,20 @@ async fn s13_a_part_that_grew_behind_its_end_becomes_the_file_that_was_shared() 
     let status = two.done(shared.id).await;
     assert!(std::fs::read(&status.path).unwrap() == bytes(8_000_000, 1));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_between_the_last_rename_and_the_status_nothing_is_fetched_again() {
+    let (_one, two, shared) = half_way(8_000_000).await;
+    two.session.stop().await;
+    let image = crash_image(two.dir.path());
+    let folder = image.path().join("Archivos_a_b_c");
+    std::fs::remove_file(folder.join("a.bin.part")).unwrap();
+    std::fs::write(folder.join("a.bin"), bytes(8_000_000, 1)).unwrap();
+    // Nobody is there to fetch it from.
+    let three = Peer::start_in(image).await;
+    let status = three.done(shared.id).await;
+    assert_eq!((status.path, status.downloaded), (three.path("Archivos_a_b_c/a.bin"), 0));
+    let three = three.restart().await;
+    assert_eq!(three.session.status(shared.id).unwrap().state, State::Seeding);
+    assert_eq!(std::fs::read_dir(three.path("Archivos_a_b_c")).unwrap().count(), 1);
+}
