@@ -12,7 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use shared::{InfoHash, Moment, PieceIndex};
+use shared::{Bitfield, InfoHash, Moment, PieceIndex};
 
 use crate::model::{DownloadStatus, Entry, Stage};
 
@@ -58,6 +58,9 @@ pub enum Order {
 #[derive(Debug, Default)]
 pub struct Checkpointer {
     entries: BTreeMap<InfoHash, Entry>,
+    /// Downloads of an earlier run whose doubtful pieces have not been hashed yet: syncing what lies there
+    /// would not make it right.
+    unchecked: BTreeSet<InfoHash>,
     boot: String,
     /// Something changed since the file was last written: when that began.
     changed_since: Option<Moment>,
@@ -78,8 +81,10 @@ pub struct Checkpointer {
 impl Checkpointer {
     /// Begins with what an earlier run left, in this run of the machine.
     pub fn new(entries: impl IntoIterator<Item = Entry>, boot: String) -> Self {
-        let entries = entries.into_iter().map(|entry| (entry.hashes.primary(), entry)).collect();
-        Self { entries, boot, ..Self::default() }
+        let entries: BTreeMap<_, Entry> =
+            entries.into_iter().map(|entry| (entry.hashes.primary(), entry)).collect();
+        let unchecked = entries.iter().filter(|(_, entry)| entry.stage == Stage::Downloading);
+        Self { unchecked: unchecked.map(|(id, _)| *id).collect(), entries, boot, ..Self::default() }
     }
 
     /// What is said of a torrent.
@@ -92,6 +97,7 @@ impl Checkpointer {
         if !entry.unsynced.is_empty() {
             self.unsynced_since.get_or_insert(now);
         }
+        self.unchecked.remove(&entry.hashes.primary());
         self.entries.insert(entry.hashes.primary(), entry);
         self.touch(now);
         self.urgent = true;
@@ -111,6 +117,7 @@ impl Checkpointer {
 
     /// A torrent is not wanted any more.
     pub fn remove(&mut self, id: InfoHash, now: Moment) {
+        self.unchecked.remove(&id);
         if self.entries.remove(&id).is_some() {
             self.touch(now);
             self.urgent = true;
@@ -127,6 +134,21 @@ impl Checkpointer {
             self.bytes_unwritten += bytes;
             self.unsynced_since.get_or_insert(now);
             self.touch(now);
+        }
+    }
+
+    /// So much of a download of an earlier run is believed; all else that it claims is in doubt until it
+    /// is [put][Self::put], also for a run that begins before that.
+    pub fn believed(&mut self, id: InfoHash, believed: &Bitfield, now: Moment) {
+        let unchecked = self.unchecked.contains(&id);
+        let Some(entry) = self.entries.get_mut(&id).filter(|_| unchecked) else { return };
+        let Some(have) = entry.have.as_ref() else { return };
+        let doubts: BTreeSet<u32> =
+            have.ones().filter(|piece| !believed.get(*piece)).map(PieceIndex::get).collect();
+        if doubts != entry.unsynced {
+            entry.unsynced = doubts;
+            self.touch(now);
+            self.urgent = true;
         }
     }
 
@@ -152,7 +174,13 @@ impl Checkpointer {
     }
 
     fn has_unsynced(&self) -> bool {
-        self.entries.values().any(|entry| !entry.unsynced.is_empty())
+        self.unsynced().next().is_some()
+    }
+
+    /// What a sync makes safe.
+    fn unsynced(&self) -> impl Iterator<Item = (&InfoHash, &BTreeSet<u32>)> {
+        let checked = self.entries.iter().filter(|(id, _)| !self.unchecked.contains(id));
+        checked.map(|(id, entry)| (id, &entry.unsynced)).filter(|(_, pieces)| !pieces.is_empty())
     }
 
     /// The next thing to do at `now`, with the time of day in milliseconds since 1970.
@@ -191,12 +219,7 @@ impl Checkpointer {
         if self.syncing.is_some() || !due {
             return None;
         }
-        let unsynced: BTreeMap<_, _> = self
-            .entries
-            .iter()
-            .filter(|(_, entry)| !entry.unsynced.is_empty())
-            .map(|(id, entry)| (*id, entry.unsynced.clone()))
-            .collect();
+        let unsynced: BTreeMap<_, _> = self.unsynced().map(|(id, pieces)| (*id, pieces.clone())).collect();
         self.unsynced_since = None;
         if unsynced.is_empty() {
             return None;
@@ -205,10 +228,11 @@ impl Checkpointer {
         Some(unsynced)
     }
 
-    /// What is on disk for good: everything but the unsynced pieces.
+    /// What is on disk for good: everything but the unsynced pieces. Those of a download that is unchecked
+    /// keep their mark, and are hashed at the next start.
     fn synced(&self, saved_at: u64) -> DownloadStatus {
         let mut entries: Vec<Entry> = self.entries.values().cloned().collect();
-        for entry in &mut entries {
+        for entry in entries.iter_mut().filter(|entry| !self.unchecked.contains(&entry.hashes.primary())) {
             let unsynced = std::mem::take(&mut entry.unsynced);
             if let Some(have) = entry.have.as_mut() {
                 for piece in unsynced {

@@ -58,13 +58,22 @@ struct World {
     now: Moment,
     /// Bytes verified and when, for what may be lost.
     verified: Vec<(Moment, u32)>,
+    /// Which run of the machine it is.
+    boot: u32,
+    /// Whether a file that was replaced without a sync is there after a loss of power.
+    renames_survive: bool,
+    /// What is believed, and what is being hashed, after a loss of power.
+    checking: Option<Belief>,
 }
 
 impl World {
     fn new() -> Self {
-        let mut brain = Checkpointer::new([], "boot".into());
+        let mut brain = Checkpointer::new([], "0".into());
         brain.put(entry(), Moment::START);
         Self {
+            boot: 0,
+            renames_survive: false,
+            checking: None,
             brain,
             disk: Disk::default(),
             under_way: VecDeque::new(),
@@ -95,7 +104,8 @@ impl World {
                 let slot = &mut self.disk.copies[usize::from(copy == Copy::Previous)];
                 slot.0 = Some(status.to_bytes());
                 // A rename that was not synced may leave the old file, the new one, or rubbish.
-                slot.1 = if durable { slot.0.clone() } else { Some(b"{\"schema\": 1, \"che".to_vec()) };
+                let whole = durable || self.renames_survive;
+                slot.1 = if whole { slot.0.clone() } else { Some(b"{\"schema\": 1, \"che".to_vec()) };
                 self.brain.write_done(copy, true, self.now);
             }
         }
@@ -133,13 +143,53 @@ impl World {
         // The time on a file after a loss of power is that of its last write that was kept.
         let modified_at = if power { 0 } else { self.wall() };
         let file = FileFound { offset: 0, length, size: Some(length), modified_at };
-        let circumstances =
-            Circumstances { clean: status.clean, same_boot: !power, saved_at: status.saved_at };
-        let belief = match status.entries.first() {
+        let same_boot = !power && status.boot == self.boot.to_string();
+        let circumstances = Circumstances { clean: status.clean, same_boot, saved_at: status.saved_at };
+        let belief = match status.entries.iter().find(|entry| entry.hashes == InfoHashes::v1(id())) {
             Some(entry) => believe(entry, &layout, &[file], circumstances),
             None => Belief { have: Bitfield::empty(PIECES), doubtful: Vec::new() },
         };
         (status, belief)
+    }
+
+    /// The machine stops and starts again, and begins to hash what is in doubt.
+    fn lose_power(&mut self) {
+        let (status, belief) = self.after_crash(true);
+        self.disk.data.0 = self.disk.data.1.clone();
+        for copy in &mut self.disk.copies {
+            copy.0 = copy.1.clone();
+        }
+        self.under_way.clear();
+        self.boot += 1;
+        self.brain = Checkpointer::new(status.entries, self.boot.to_string());
+        self.brain.believed(id(), &belief.have, self.now);
+        self.checking = Some(belief);
+        self.poll();
+    }
+
+    /// Everything in doubt is hashed.
+    fn end_check(&mut self) {
+        let Some(Belief { mut have, doubtful }) = self.checking.take() else { return };
+        let right: BTreeSet<u32> = doubtful
+            .iter()
+            .map(|piece| piece.get())
+            .filter(|piece| self.disk.data.0.contains(piece))
+            .collect();
+        for piece in &right {
+            have.set(PieceIndex::new(*piece));
+        }
+        self.brain.put(Entry { have: Some(have), unsynced: right, ..entry() }, self.now);
+        self.poll();
+    }
+
+    /// A piece of another torrent is verified.
+    fn verify_other(&mut self, piece: u32) {
+        let other = InfoHash([2; 20]);
+        if self.brain.get(other).is_none_or(|entry| entry.have.is_none()) {
+            self.brain.put(Entry { hashes: InfoHashes::v1(other), ..entry() }, self.now);
+        }
+        self.brain.verified(other, PieceIndex::new(piece), PIECE, self.now);
+        self.poll();
     }
 
     fn check(&self) {
@@ -204,6 +254,92 @@ proptest! {
         prop_assert!(status.clean && belief.doubtful.is_empty());
         prop_assert_eq!(belief.have.count(), next);
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+    #[test]
+    fn inv_01_while_what_an_earlier_run_left_is_being_hashed(
+        steps in proptest::collection::vec((0_u8..12, 1_u64..9000), 1..250)
+    ) {
+        let mut world = World::new();
+        world.poll();
+        let mut next = 0..PIECES;
+        for (what, millis) in steps {
+            world.renames_survive = millis % 2 == 0;
+            match what {
+                0..=2 if world.checking.is_none() => world.verify(next.next().unwrap()),
+                0..=3 => world.verify_other(next.next().unwrap()),
+                4..=6 => world.pass(Duration::from_millis(millis)),
+                7 if world.checking.is_none() => world.lose_power(),
+                7 => world.end_check(),
+                _ => world.finish_one(),
+            }
+            world.check();
+        }
+        // It ends in order all the same, and what was not hashed stays in doubt.
+        world.brain.stop(world.now);
+        world.poll();
+        while !world.under_way.is_empty() {
+            world.finish_one();
+            world.check();
+        }
+        prop_assert!(world.brain.is_stopped());
+    }
+}
+
+#[test]
+fn inv_01_a_sync_says_nothing_of_what_is_not_hashed_yet() {
+    let mut world = World::new();
+    world.renames_survive = true;
+    world.poll();
+    while !world.under_way.is_empty() {
+        world.finish_one();
+    }
+    world.verify(7);
+    world.pass(Duration::from_secs(3));
+    // The status is written, the piece is not synced.
+    world.finish_one();
+    world.lose_power();
+    assert_eq!(world.checking.as_ref().unwrap().doubtful, [PieceIndex::new(7)]);
+    world.verify_other(0);
+    for _ in 0..40 {
+        world.pass(Duration::from_millis(500));
+        while !world.under_way.is_empty() {
+            world.finish_one();
+        }
+        world.check();
+    }
+    world.brain.stop(world.now);
+    world.poll();
+    while !world.under_way.is_empty() {
+        world.finish_one();
+    }
+    assert!(world.brain.is_stopped(), "nobody waits for what is not hashed");
+    let (status, belief) = world.after_crash(false);
+    assert!(status.clean && !belief.have.get(PieceIndex::new(7)));
+    assert_eq!(belief.doubtful, [PieceIndex::new(7)]);
+}
+
+#[test]
+fn inv_01_what_one_run_doubts_the_next_one_doubts_too() {
+    let mut have = Bitfield::empty(PIECES);
+    for piece in [1, 2, 3] {
+        have.set(PieceIndex::new(piece));
+    }
+    let mut brain = Checkpointer::new([Entry { have: Some(have.clone()), ..entry() }], "boot".into());
+    // Piece 2 lies in a file that was changed while nothing ran, and piece 3 in one that is gone.
+    let mut believed = Bitfield::empty(PIECES);
+    believed.set(PieceIndex::new(1));
+    brain.believed(id(), &believed, Moment::START);
+    for copy in [Copy::Current, Copy::Previous] {
+        let order = brain.poll(Moment::START, 1000).unwrap();
+        let Order::Write { copy: written, status, .. } = order else { panic!("{order:?}") };
+        assert_eq!((written, status.entries[0].have.as_ref()), (copy, Some(&have)));
+        assert_eq!(status.entries[0].unsynced, BTreeSet::from([2, 3]));
+        brain.write_done(copy, true, Moment::START);
+    }
+    assert!(brain.poll(Moment::START, 1000).is_none());
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use download_status::{Checkpointer, Copy, Entry, Order};
 use runtime::Clock;
-use shared::{InfoHash, PieceIndex};
+use shared::{Bitfield, InfoHash, PieceIndex};
 use tokio::sync::{Notify, mpsc, watch};
 
 use crate::alert::{Alert, StatusTrouble};
@@ -61,6 +61,11 @@ impl Recorder {
     /// A piece of so many bytes is written and verified.
     pub(crate) fn verified(&self, id: InfoHash, piece: PieceIndex, bytes: u64) {
         self.tell(|brain| brain.verified(id, piece, bytes, self.clock.now()));
+    }
+
+    /// So much of what an earlier run left is believed before it is hashed.
+    pub(crate) fn believed(&self, id: InfoHash, believed: &Bitfield) {
+        self.tell(|brain| brain.believed(id, believed, self.clock.now()));
     }
 
     /// Everything is to be written once more.

@@ -170,7 +170,9 @@ impl Session {
                 None
             } else {
                 self.parts().torrents().claim(&folder.join(&top));
-                Some(left(&folder, &top, &shape, entry, circumstances))
+                let left = left(&folder, &top, &shape, entry, circumstances);
+                self.parts().recorder.believed(id, &left.have);
+                Some(left)
             };
             self.parts().alert(Alert::Resumed { id, verified: entry.verified });
             let begin = Begin::Prepare { into: folder, left };
