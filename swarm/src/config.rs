@@ -47,7 +47,7 @@ pub struct TorrentConfig {
     pub silence_limit: Duration,
     /// How long a peer may leave our requests without any block before it counts as snubbing us.
     pub snub_after: Duration,
-    /// How long the address of a banned peer is refused; its id is refused for ever.
+    /// How long the address of a banned peer is not dialled; its id is refused from that IP for good.
     pub address_ban: Duration,
     /// How long two complete peers stay connected.
     pub complete_idle: Duration,

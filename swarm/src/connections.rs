@@ -54,7 +54,7 @@ impl Torrent {
         if new.peer_id == self.config.peer_id {
             return Some(CloseReason::OwnPeerId);
         }
-        if self.list.is_banned(&new.peer_id) {
+        if self.list.is_banned(&new.who()) {
             return Some(CloseReason::Banned);
         }
         if self.is_forbidden(new) {
@@ -63,7 +63,7 @@ impl Torrent {
         let old = self.peers.values().find(|peer| peer.identity.peer_id == new.peer_id);
         if let Some(old) = old {
             let key = old.key();
-            if !newcomer_wins(old, new.outgoing, &self.config.peer_id, now) {
+            if !newcomer_wins(old, new, &self.config.peer_id, now) {
                 if let Some(old) = self.peers.get_mut(key).filter(|_| new.outgoing) {
                     old.dial_addresses.insert(new.address);
                 }
@@ -198,19 +198,74 @@ impl Torrent {
 }
 
 /// Of two connections to one peer both sides must keep the same one: when they crossed, the one that
-/// the greater peer id dialled; otherwise the old one, unless it has gone silent.
-fn newcomer_wins(old: &Peer, outgoing: bool, ours: &PeerId, now: Moment) -> bool {
-    if now.since(old.heard) >= STALE {
+/// the greater peer id dialled; otherwise the old one, unless it has gone silent. Everybody it speaks to
+/// knows its id: from elsewhere, silence that every connection has now and then proves nothing.
+fn newcomer_wins(old: &Peer, new: &Identity, ours: &PeerId, now: Moment) -> bool {
+    if now.since(old.heard) >= STALE && new.who() == old.identity.who() {
         return true;
     }
-    old.identity.outgoing != outgoing && outgoing == (*ours > old.identity.peer_id)
+    old.identity.outgoing != new.outgoing && new.outgoing == (*ours > old.identity.peer_id)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::io::PeerSource;
-    use crate::rig::{Rig, address};
+    use crate::rig::{Rig, Shake, address};
+
+    const THERE: [&str; 2] = ["10.0.0.5:4001", "10.0.0.5:4002"];
+    const ELSEWHERE: [&str; 2] = ["10.0.0.9:4001", "10.0.0.9:4002"];
+
+    /// The peer gives a whole piece, none of which is true.
+    fn lies(rig: &mut Rig, peer: PeerKey) -> Vec<Output> {
+        rig.input(Input::Message { peer, message: Message::HaveAll });
+        let mut waiting = rig.input(Input::Message { peer, message: Message::Unchoke });
+        let mut told = Vec::new();
+        while let Some(output) = waiting.pop() {
+            let news = match &output {
+                Output::Send { message: Message::Request(range), .. } => {
+                    let data = vec![1; range.length as usize].into();
+                    Some(Input::Block { peer, range: *range, data, leaf: None })
+                }
+                Output::Write { block, .. } => Some(Input::Written { block: *block }),
+                Output::HashPiece { piece } => {
+                    Some(Input::PieceHashed { piece: *piece, sha1: Some([1; 20]) })
+                }
+                _ => None,
+            };
+            told.push(output);
+            waiting.extend(news.into_iter().flat_map(|news| rig.input(news)));
+        }
+        told
+    }
+
+    #[test]
+    fn the_id_of_a_quiet_peer_gives_nobody_elsewhere_its_place() {
+        let mut rig = Rig::public();
+        let peer = rig.connect_from(THERE[0], Shake::default());
+        rig.now = rig.now + STALE;
+        let stranger = rig.connect_from(ELSEWHERE[0], Shake::default());
+        assert_eq!((rig.closed(peer), rig.closed(stranger)), (None, Some(CloseReason::Duplicate)));
+        let again = rig.connect_from(THERE[1], Shake::default());
+        assert_eq!((rig.closed(peer), rig.closed(again)), (Some(CloseReason::Duplicate), None));
+        // It has another address now, and the old connection is known to be gone.
+        rig.input(Input::Disconnected { peer: again });
+        let moved = rig.connect_from(ELSEWHERE[1], Shake::default());
+        assert_eq!(rig.closed(moved), None);
+    }
+
+    #[test]
+    fn who_lies_under_the_id_of_another_is_banned_and_the_other_is_not() {
+        let mut rig = Rig::public();
+        let liar = rig.connect_from(ELSEWHERE[0], Shake::default());
+        let told = lies(&mut rig, liar);
+        assert!(told.iter().any(|told| matches!(told, Output::Alert(crate::io::Alert::Banned { .. }))));
+        assert_eq!(rig.closed(liar), Some(CloseReason::Banned));
+        let again = rig.connect_from(ELSEWHERE[1], Shake::default());
+        assert_eq!(rig.closed(again), Some(CloseReason::Banned), "from another port");
+        let peer = rig.connect_from(THERE[0], Shake::default());
+        assert_eq!(rig.closed(peer), None);
+    }
 
     #[test]
     fn whoever_is_complete_and_leaves_us_who_are_too_is_left_alone() {

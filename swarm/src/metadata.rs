@@ -9,14 +9,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
-use shared::{Moment, PeerId};
+use shared::Moment;
 use wire::extended::ut_metadata::{
     METADATA_PIECE_LENGTH, UtMetadata, metadata_piece_length, metadata_pieces,
 };
 
 use crate::extensions::Extension;
 use crate::io::{Breach, CloseReason, Output, PeerKey};
-use crate::peer::Peer;
+use crate::peer::{Peer, Who};
 use crate::torrent::Torrent;
 
 /// Pieces asked of one peer at once.
@@ -58,7 +58,7 @@ pub(crate) struct MetadataExchange {
 /// A piece that came.
 #[derive(Debug, Clone)]
 struct Part {
-    from: PeerId,
+    from: Who,
     data: Bytes,
 }
 
@@ -85,7 +85,7 @@ pub(crate) struct MetadataFetch {
     alone: Option<PeerKey>,
     /// What did not fit, to be compared with the truth, and the length that it was said to have.
     suspicions: Option<(u32, Vec<Part>)>,
-    distrusted: BTreeSet<PeerId>,
+    distrusted: BTreeSet<Who>,
     found: bool,
 }
 
@@ -233,7 +233,7 @@ impl Torrent {
     fn size_from(&self, peer: &Peer, now: Moment) -> Option<u32> {
         peer.takes(Extension::Metadata)?;
         let rests = peer.metadata.rests_until.is_some_and(|until| now < until);
-        let trusted = !self.metadata.distrusted.contains(&peer.identity.peer_id);
+        let trusted = !self.metadata.distrusted.contains(&peer.identity.who());
         peer.said.as_ref()?.metadata_size.filter(|_| trusted && !rests)
     }
 
@@ -258,7 +258,7 @@ impl Torrent {
             let givers: BTreeSet<_> =
                 fetch.suspicions.iter().flat_map(|(_, parts)| parts).map(|part| part.from).collect();
             let gave = |key: &&PeerKey| {
-                self.peers.get(**key).is_some_and(|peer| givers.contains(&peer.identity.peer_id))
+                self.peers.get(**key).is_some_and(|peer| givers.contains(&peer.identity.who()))
             };
             fetch.alone = able.keys().find(|key| !gave(key)).or_else(|| able.keys().next()).copied();
             fetch.attempt = None;
@@ -290,7 +290,7 @@ impl Torrent {
     fn metadata_came(&mut self, key: PeerKey, piece: u32, total_size: u32, data: &Bytes, now: Moment) {
         let Some(peer) = self.peers.get_mut(key) else { return };
         let asked = peer.metadata.asked.remove(&piece).is_some();
-        let from = peer.identity.peer_id;
+        let from = peer.identity.who();
         let Some(attempt) = self.metadata.attempt.as_mut().filter(|_| asked) else {
             self.nuisance(key, now);
             return;
@@ -337,7 +337,7 @@ impl Torrent {
     }
 
     /// `liar` has provably given false pieces of the dictionary.
-    fn distrust(&mut self, liar: PeerId, now: Moment) {
+    fn distrust(&mut self, liar: Who, now: Moment) {
         if self.metadata.distrusted.len() >= MOST_DISTRUSTED {
             self.metadata.distrusted.pop_first();
         }
@@ -345,7 +345,7 @@ impl Torrent {
             return;
         }
         let theirs: Vec<_> =
-            self.peers.values().filter(|peer| peer.identity.peer_id == liar).map(Peer::key).collect();
+            self.peers.values().filter(|peer| peer.identity.who() == liar).map(Peer::key).collect();
         for key in theirs {
             self.close(key, CloseReason::Breach(Breach::FalseMetadata), now);
         }

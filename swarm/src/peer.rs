@@ -2,7 +2,7 @@
 //! direction. Keeps state and answers questions; the download and the upload decide.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use shared::{Bitfield, BlockRef, Moment, PeerId, PieceIndex, Span};
@@ -32,6 +32,27 @@ pub(crate) struct Identity {
     pub(crate) v2: bool,
     pub(crate) dht: bool,
     pub(crate) utp: bool,
+}
+
+/// Who is to blame for a lie: a peer id from where it was used, as everybody who has met a peer can say
+/// that it is that one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Who {
+    peer_id: PeerId,
+    ip: IpAddr,
+}
+
+impl Who {
+    pub(crate) fn new(peer_id: PeerId, address: SocketAddr) -> Self {
+        Self { peer_id, ip: address.ip().to_canonical() }
+    }
+}
+
+impl Identity {
+    /// Whom to blame.
+    pub(crate) fn who(&self) -> Who {
+        Who::new(self.peer_id, self.address)
+    }
 }
 
 /// What the far side has.

@@ -3,15 +3,16 @@
 //! Peers leave and return at any time: an address that failed is tried again after a growing pause.
 //! Never dials; the torrent asks for the next address while it has room for a connection.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use rand::RngExt;
-use shared::{Moment, PeerId};
+use shared::Moment;
 
 use crate::dice::Dice;
 use crate::io::PeerSource;
+use crate::peer::Who;
 use crate::view::KnownPeer;
 
 /// The pause after the first failure; doubled after each further one.
@@ -20,6 +21,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Failures in a row after which an address is forgotten that only strangers told of.
 const MOST_FAILURES: u32 = 5;
+/// Bans that are remembered; the oldest go first.
+const MOST_BANNED: usize = 4096;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -52,7 +55,8 @@ pub(crate) struct PeerList {
     soonest: Option<Moment>,
     dialling: usize,
     most: usize,
-    banned: BTreeSet<PeerId>,
+    /// The oldest first.
+    banned: VecDeque<Who>,
 }
 
 impl PeerList {
@@ -64,7 +68,7 @@ impl PeerList {
             soonest: None,
             dialling: 0,
             most,
-            banned: BTreeSet::new(),
+            banned: VecDeque::new(),
         }
     }
 
@@ -226,14 +230,21 @@ impl PeerList {
         self.known.remove(&address);
     }
 
-    /// Never speaks to `peer_id` again; says whether that is news.
-    pub(crate) fn ban(&mut self, peer_id: PeerId) -> bool {
-        self.banned.insert(peer_id)
+    /// Does not speak to `who` again; says whether that is news.
+    pub(crate) fn ban(&mut self, who: Who) -> bool {
+        if self.is_banned(&who) {
+            return false;
+        }
+        if self.banned.len() >= MOST_BANNED {
+            self.banned.pop_front();
+        }
+        self.banned.push_back(who);
+        true
     }
 
-    /// Whether `peer_id` is banned.
-    pub(crate) fn is_banned(&self, peer_id: &PeerId) -> bool {
-        self.banned.contains(peer_id)
+    /// Whether `who` is banned.
+    pub(crate) fn is_banned(&self, who: &Who) -> bool {
+        self.banned.contains(who)
     }
 
     fn set(&mut self, address: SocketAddr, state: State) {
@@ -341,6 +352,24 @@ mod tests {
         }
         assert_eq!((list.source(address(1)), list.is_vouched(address(2))), (None, true));
         list.check_invariants();
+    }
+
+    #[test]
+    fn of_more_bans_than_are_remembered_the_oldest_are_forgotten() {
+        let mut list = PeerList::new(10);
+        let who = |port: usize| {
+            let id = std::array::from_fn(|at| port.to_le_bytes().get(at).copied().unwrap_or(0));
+            Who::new(shared::PeerId(id), address(1))
+        };
+        for port in 0..=MOST_BANNED {
+            assert!(list.ban(who(port)));
+            assert!(!list.ban(who(port)), "no news");
+        }
+        assert!(!list.is_banned(&who(0)));
+        assert!(list.is_banned(&who(1)) && list.is_banned(&who(MOST_BANNED)));
+        let elsewhere = Who::new(shared::PeerId([0; 20]), SocketAddr::from(([10, 0, 0, 2], 1)));
+        assert!(!list.is_banned(&elsewhere));
+        assert_eq!(list.banned.len(), MOST_BANNED);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use shared::{Moment, PeerId};
 
 use crate::io::PeerKey;
+use crate::peer::Who;
 
 /// Who sent a block, kept for as long as the block may turn out to be false.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +16,13 @@ pub(crate) struct Sender {
     pub(crate) peer: PeerKey,
     pub(crate) peer_id: PeerId,
     pub(crate) address: SocketAddr,
+}
+
+impl Sender {
+    /// Whom to blame.
+    pub(crate) fn who(&self) -> Who {
+        Who::new(self.peer_id, self.address)
+    }
 }
 
 /// How far a block has come.
@@ -266,7 +274,7 @@ impl PieceDownload {
         let first = self.sender(0)?;
         self.blocks
             .iter()
-            .all(|block| block.sender.is_some_and(|sender| sender.peer_id == first.peer_id))
+            .all(|block| block.sender.is_some_and(|sender| sender.who() == first.who()))
             .then_some(first)
     }
 

@@ -257,14 +257,15 @@ impl Torrent {
     /// A false block has been proven: its sender is not spoken to any more.
     fn ban(&mut self, culprit: Culprit, now: Moment) {
         let Culprit { sender, piece, block } = culprit;
-        if !self.list.ban(sender.peer_id) {
+        let who = sender.who();
+        if !self.list.ban(who) {
             return;
         }
         self.list.shun(sender.address, now + self.config.address_ban);
         let (peer_id, address) = (sender.peer_id, sender.address);
         self.out.alert(Alert::Banned { peer_id, address, piece, block });
         let theirs: Vec<_> =
-            self.peers.values().filter(|peer| peer.identity.peer_id == peer_id).map(Peer::key).collect();
+            self.peers.values().filter(|peer| peer.identity.who() == who).map(Peer::key).collect();
         for peer in theirs {
             self.close(peer, CloseReason::Banned, now);
         }
