@@ -121,15 +121,19 @@ impl Session {
         self.parts().torrents().remove(&id);
         self.parts().recorder.remove(id);
         self.forget(id);
-        let Some(storage) = torrent.place.storage() else { return Ok(()) };
-        self.parts().torrents().release(&storage.path());
-        if delete && storage.is_writable() {
-            let removed = self.parts().disk.run(move || finish::remove(&storage)).await;
-            if let Some(Err((path, error))) = removed {
-                return Err(CommandError::Delete { path, source: Arc::new(OsError::from(&error)) });
+        let unfinished = torrent.place.storage().filter(|storage| delete && storage.is_writable());
+        let removed = match unfinished {
+            Some(storage) => self.parts().disk.run(move || finish::remove(&storage)).await,
+            None => None,
+        };
+        // Not before: who takes the name next must not lose what it writes.
+        self.parts().torrents().release(&torrent.place);
+        match removed {
+            Some(Err((path, error))) => {
+                Err(CommandError::Delete { path, source: Arc::new(OsError::from(&error)) })
             }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Removes what is kept of a torrent that is not wanted any more.

@@ -169,7 +169,6 @@ impl Session {
             let left = if has_its_final_name(entry) {
                 None
             } else {
-                self.parts().torrents().claim(&folder.join(&top));
                 let left = left(&folder, &top, &shape, entry, circumstances);
                 self.parts().recorder.believed(id, &left.have);
                 Some(left)

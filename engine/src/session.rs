@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use download_status::Checkpointer;
@@ -306,6 +306,7 @@ impl Session {
             unacknowledged: parts.unacknowledged.clone(),
             source: OnceLock::new(),
             storage: OnceLock::new(),
+            claimed: Mutex::default(),
         });
         let mut task = Task {
             parts: Arc::clone(parts),

@@ -44,3 +44,17 @@ async fn another_version_of_a_file_stays_and_its_right_pieces_are_used() {
     assert_eq!(status.path, two.path("Archivos_a_b_c/a (1).bin"));
     assert!(std::fs::read(two.path("Archivos_a_b_c/a.bin")).unwrap() == there);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_moved_away_and_is_got_again_has_its_own_name_again() {
+    let (one, two) = (Peer::start().await, Peer::start().await);
+    std::fs::write(one.path("a.bin"), bytes(1_000_000, 1)).unwrap();
+    let shared = one.share("a.bin").await;
+    for elsewhere in ["first", "second"] {
+        two.get(&shared, &[&one]).await;
+        let status = two.done(shared.id).await;
+        assert_eq!(status.path, two.path("Archivos_a_b_c/a.bin"));
+        std::fs::rename(status.path, two.path(elsewhere)).unwrap();
+        two.session.unshare(shared.id).await.unwrap();
+    }
+}

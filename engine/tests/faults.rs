@@ -22,6 +22,8 @@ struct Faulty {
     room: AtomicU64,
     /// Every write fails.
     broken: AtomicBool,
+    /// Every read takes this many milliseconds.
+    slow: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -45,7 +47,9 @@ impl BlockDisk for Handle {
 }
 
 impl BlockFile for FaultyFile {
+    #[expect(clippy::disallowed_methods, reason = "a slow disk")]
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        std::thread::sleep(Duration::from_millis(self.disk.slow.load(Ordering::SeqCst)));
         self.file.read_at(buffer, offset)
     }
 
@@ -155,6 +159,29 @@ async fn a_broken_disk_ends_the_download_with_the_files_name() {
     two.session.resume(shared.id).await.unwrap();
     two.meet(shared.id, &[&one]).await;
     two.done(shared.id).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_part_whose_check_was_cancelled_is_taken_up_by_the_next_who_wants_it() {
+    let one = Peer::start().await;
+    let content = bytes(3_000_000, 1);
+    std::fs::write(one.path("a.bin"), &content).unwrap();
+    let shared = one.share("a.bin").await;
+    let disk = Arc::new(Faulty::default());
+    disk.room.store(10_000_000, Ordering::SeqCst);
+    let mut two = on(&disk).await;
+    std::fs::create_dir_all(two.path("Archivos_a_b_c")).unwrap();
+    std::fs::write(two.path("Archivos_a_b_c/a.bin.part"), &content[..1_500_000]).unwrap();
+    disk.slow.store(100, Ordering::SeqCst);
+    two.get(&shared, &[]).await;
+    two.alert(|alert| matches!(alert, Alert::Checking { .. })).await;
+    two.session.cancel(shared.id, false).await.unwrap();
+    disk.slow.store(0, Ordering::SeqCst);
+    two.get(&shared, &[&one]).await;
+    let status = two.done(shared.id).await;
+    assert_eq!(status.path, two.path("Archivos_a_b_c/a.bin"));
+    assert!(status.downloaded < 2_000_000, "{}", status.downloaded);
+    assert_eq!(std::fs::read_dir(two.path("Archivos_a_b_c")).unwrap().count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -13,7 +13,8 @@ mod utp_socket;
 pub(crate) mod writer;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use runtime::unacknowledged::Unacknowledged;
 use shared::{InfoHash, Span};
@@ -91,12 +92,19 @@ pub(crate) struct Place {
     pub(crate) source: OnceLock<Arc<Source>>,
     /// Its files, also while they are being checked.
     pub(crate) storage: OnceLock<Arc<Storage>>,
+    /// The unfinished file or folder that no other torrent may take meanwhile.
+    pub(crate) claimed: Mutex<Option<PathBuf>>,
 }
 
 impl Place {
     /// The files, as soon as a place for them was found.
     pub(crate) fn storage(&self) -> Option<Arc<Storage>> {
         self.storage.get().map(Arc::clone)
+    }
+
+    /// What is claimed for it, locked for a moment.
+    pub(crate) fn claimed(&self) -> MutexGuard<'_, Option<PathBuf>> {
+        self.claimed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether this range is a block whose SHA-256 the brain can compare with something.

@@ -52,13 +52,13 @@ impl Preparation {
             .hashers
             .run(move || missing.iter().all(|piece| !end.is_cancelled() && has_hole(&looked, *piece)))
             .await;
-        if unwritten != Some(true) || !self.parts.torrents().claim(&self.into.join(part)) {
+        if unwritten != Some(true) || !self.parts.torrents().claim(&self.place, &self.into.join(part)) {
             return Ok(false);
         }
         let renamed = storage.rename_top(part);
         if let Err(error) = &renamed {
             tracing::warn!(%error, path = ?storage.path(), "an unfinished file could not be taken over");
-            self.parts.torrents().release(&self.into.join(part));
+            self.parts.torrents().release(&self.place);
         }
         Ok(renamed.is_ok())
     }

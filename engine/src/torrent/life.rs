@@ -97,6 +97,7 @@ impl Task {
     pub(crate) fn finished(&mut self, finished: Finished) {
         tracing::info!(id = %self.id(), "download complete");
         self.record_complete(&finished.stamps);
+        self.parts.torrents().release(&self.place);
         self.view.complete(finished.path.clone());
         let (elapsed, bytes) = (self.view.elapsed(self.now()), self.view.size());
         self.publish();

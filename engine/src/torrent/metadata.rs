@@ -73,6 +73,9 @@ impl Task {
 
     /// Looks for a place, in a task beside this one.
     pub(crate) fn prepare(&mut self, shape: Shape, left: Option<Left>) {
+        if let Some(left) = &left {
+            self.parts.torrents().claim(&self.place, &self.into.join(&left.top));
+        }
         let preparation = Preparation {
             parts: Arc::clone(&self.parts),
             shape,

@@ -95,9 +95,18 @@ impl Torrents {
         self.by_id.values()
     }
 
-    /// Takes an unfinished file or folder for one torrent; `false` when another has it.
-    pub(crate) fn claim(&mut self, path: &Path) -> bool {
-        self.claimed.insert(path.to_owned())
+    /// Takes an unfinished file or folder for the torrent of this place, which gives back what it had;
+    /// `false` when another has it.
+    pub(crate) fn claim(&mut self, place: &Place, path: &Path) -> bool {
+        let mut claimed = place.claimed();
+        if claimed.as_deref() == Some(path) {
+            return true;
+        }
+        let is_free = self.claimed.insert(path.to_owned());
+        if is_free && let Some(former) = claimed.replace(path.to_owned()) {
+            self.claimed.remove(&former);
+        }
+        is_free
     }
 
     /// Whether the data of some torrent lies there.
@@ -106,9 +115,11 @@ impl Torrents {
             || self.by_id.values().filter_map(|one| one.place.storage()).any(|storage| storage.path() == path)
     }
 
-    /// Gives it back.
-    pub(crate) fn release(&mut self, path: &Path) {
-        self.claimed.remove(path);
+    /// Gives back what is claimed for this place.
+    pub(crate) fn release(&mut self, place: &Place) {
+        if let Some(path) = place.claimed().take() {
+            self.claimed.remove(&path);
+        }
     }
 
     /// One more; `false` when one with the same name is there already.

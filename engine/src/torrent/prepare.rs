@@ -219,7 +219,7 @@ impl Preparation {
         if root.exists(name).map_err(failed)? {
             return Ok(if self.could_be(&root, name) { Found::Named } else { Found::Other });
         }
-        if !self.parts.torrents().claim(&self.into.join(&part)) {
+        if !self.parts.torrents().claim(&self.place, &self.into.join(&part)) {
             return Ok(Found::Other);
         }
         if !root.exists(&part).map_err(failed)? {
@@ -241,6 +241,7 @@ impl Preparation {
     }
 
     fn found(&self, storage: Arc<Storage>, final_name: PathBuf) -> Prepared {
+        self.parts.torrents().release(&self.place);
         let have = Bitfield::full(storage.layout().pieces());
         let stamps = storage.stamps();
         let source = Source::new(storage, Arc::clone(&self.shape.content));
