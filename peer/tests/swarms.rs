@@ -52,6 +52,50 @@ async fn a_download_without_a_source_begins_when_one_comes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_searches_gets_every_page_and_hears_what_is_left_out() {
+    let room = Room::new().await;
+    let ana = room.person("ana").await;
+    let mut bob = room.program("bob").await;
+    // A page is full long before it holds a thousand of them.
+    let comment = "x".repeat(1000);
+    let found = |said: &[String]| -> Vec<serde_json::Value> {
+        said.iter().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    for (range, results) in [(0..700_u32, 700), (700..1010, 1000)] {
+        for number in range {
+            let mut id = [0; 20];
+            id[..4].copy_from_slice(&number.to_be_bytes());
+            let share = shared::control::Share {
+                name: format!("tema {number}.pdf"),
+                size: 1000,
+                files: 1,
+                piece_length: 16384,
+                hashes: shared::InfoHashes::v1(shared::InfoHash(id)),
+                root: None,
+                kind: shared::control::Kind::Doc,
+                info: None,
+                layers: None,
+                have: shared::control::Have::Full,
+                comment: Some(comment.clone()),
+                private: false,
+            };
+            ana.app.context.link.ask(share).await.unwrap();
+        }
+        let said = found(&bob.run("search tema").await.unwrap());
+        let entries: std::collections::BTreeSet<&str> = said
+            .iter()
+            .filter(|line| line["type"] == "search_result")
+            .map(|line| line["entry"].as_str().unwrap())
+            .collect();
+        assert_eq!(entries.len(), results);
+        let warned: Vec<_> = said.iter().filter(|line| line["type"] == "warning").collect();
+        let more = warned.first().map(|line| (line["given"].as_u64(), line["total"].as_u64()));
+        assert_eq!(more, (results == 1000).then_some((Some(1000), Some(1010))), "{warned:?}");
+    }
+    room.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_unshared_is_found_no_more_and_the_file_stays() {
     let room = Room::new().await;
     let mut ana = room.person("ana").await;

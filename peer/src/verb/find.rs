@@ -12,6 +12,9 @@ use crate::failure::{Exit, Failure};
 use crate::terminal::table::{Column, Table};
 use crate::words;
 
+/// Pages of a search that are asked for one after the other.
+const MOST_PAGES: usize = 100;
+
 /// search
 pub(super) const SEARCH: Verb = Verb {
     names: &["search", "buscar"],
@@ -52,17 +55,12 @@ fn search<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
             after: None,
             limit: Some(if context.screen.is_json() { 1000 } else { 50 }),
         };
-        let found = context.link.ask(request).await.map_err(target::asked)?;
         if context.screen.is_json() {
-            for entry in &found.entries {
-                context.screen.json(entry_json(entry, found.paths.get(&entry.entry)));
-            }
+            return search_all(context, request).await;
         }
+        let found = context.link.ask(request).await.map_err(target::asked)?;
         if found.entries.is_empty() {
             return nothing(context, &query, &found.near);
-        }
-        if context.screen.is_json() {
-            return Ok(());
         }
         let mut table = Table::new([
             Column::right("#"),
@@ -100,6 +98,36 @@ fn search<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
         context.screen.say(&format!("{} found.{more}   get 1     sources 1", found.total));
         Ok(())
     })
+}
+
+/// All that the tracker tells, page after page, one object each; at the end how many more there are.
+async fn search_all(context: &Context, mut request: Search) -> Result<(), Failure> {
+    let mut given = 0;
+    for _ in 0..MOST_PAGES {
+        let found = context.link.ask(request.clone()).await.map_err(target::asked)?;
+        for entry in &found.entries {
+            context.screen.json(entry_json(entry, found.paths.get(&entry.entry)));
+        }
+        given += found.entries.len() as u64;
+        request.after = found.after;
+        if found.after.is_some() {
+            continue;
+        }
+        if given == 0 {
+            return nothing(context, &request.query, &found.near);
+        }
+        if found.total > given {
+            let text = format!("{} more fit; more words show fewer.", found.total - given);
+            let total = found.total;
+            context.screen.json(
+                json!({"type": "warning", "code": "more", "text": text, "given": given, "total": total}),
+            );
+        }
+        return Ok(());
+    }
+    let text = format!("The tracker's pages do not end; the first {given} are here.");
+    context.screen.json(json!({"type": "warning", "code": "more", "text": text, "given": given}));
+    Ok(())
 }
 
 /// Who has it; when nobody is here, who had it and when that was.

@@ -43,6 +43,13 @@ impl Room {
         person
     }
 
+    /// The same for a program that reads what is said.
+    pub async fn program(&self, nick: &str) -> Person {
+        let person = self.start_as(nick, self.tracker.local_addr().to_string(), true).await;
+        person.app.connected().await.unwrap();
+        person
+    }
+
     /// Starts a peer, whether the tracker answers or not.
     pub async fn anyway(&self, nick: &str) -> Person {
         self.start(nick, self.tracker.local_addr().to_string()).await
@@ -69,6 +76,10 @@ impl Room {
     }
 
     async fn start(&self, nick: &str, tracker: String) -> Person {
+        self.start_as(nick, tracker, false).await
+    }
+
+    async fn start_as(&self, nick: &str, tracker: String, json: bool) -> Person {
         let home = self.folder.path().join(nick);
         std::fs::create_dir_all(&home).unwrap();
         let settings = Settings {
@@ -80,7 +91,7 @@ impl Room {
             ..Settings::new(home.clone(), nick)
         };
         let (said, lines) = mpsc::channel(4096);
-        let view = View { json: false, terminal: false, colour: false, columns: 100 };
+        let view = View { json, terminal: false, colour: false, columns: 100 };
         let app = App::start(settings, Screen::remote(said, view), Shutdown::new(), true, Needs::Both)
             .await
             .unwrap();
