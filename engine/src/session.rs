@@ -330,6 +330,8 @@ impl Session {
             end: parts.end.child_token(),
             stopping: Vec::new(),
             resuming: Vec::new(),
+            failed: None,
+            left: None,
             batch: Outgoing::default(),
             preparing: None,
             news: news_sender,

@@ -22,6 +22,8 @@ struct Faulty {
     room: AtomicU64,
     /// Every write fails.
     broken: AtomicBool,
+    /// Nothing can be synced.
+    unsyncable: AtomicBool,
     /// Every read takes this many milliseconds.
     slow: AtomicU64,
 }
@@ -74,10 +76,16 @@ impl BlockFile for FaultyFile {
     }
 
     fn reserve(&self, length: u64) -> io::Result<()> {
+        if self.disk.broken.load(Ordering::SeqCst) {
+            return Err(io::Error::from_raw_os_error(5));
+        }
         self.file.reserve(length)
     }
 
     fn sync(&self) -> io::Result<()> {
+        if self.disk.unsyncable.load(Ordering::SeqCst) {
+            return Err(io::Error::from_raw_os_error(5));
+        }
         self.file.sync()
     }
 
@@ -159,6 +167,35 @@ async fn a_broken_disk_ends_the_download_with_the_files_name() {
     two.session.resume(shared.id).await.unwrap();
     two.meet(shared.id, &[&one]).await;
     two.done(shared.id).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_step_that_failed_is_made_again_when_the_download_goes_on() {
+    let one = Peer::start().await;
+    std::fs::write(one.path("a.bin"), bytes(3_000_000, 1)).unwrap();
+    let shared = one.share("a.bin").await;
+    let disk = Arc::new(Faulty::default());
+    disk.room.store(10_000_000, Ordering::SeqCst);
+    // The first step finds no room that can be reserved, the last one cannot sync.
+    disk.broken.store(true, Ordering::SeqCst);
+    disk.unsyncable.store(true, Ordering::SeqCst);
+    let mut two = on(&disk).await;
+    two.get(&shared, &[]).await;
+    for (fault, met) in [(&disk.broken, vec![&one]), (&disk.unsyncable, vec![])] {
+        two.alert(|alert| matches!(alert, Alert::Failed { .. })).await;
+        assert_eq!(two.session.status(shared.id).unwrap().state, State::Error);
+        // Still wrong: it fails once more, and says so.
+        two.session.resume(shared.id).await.unwrap();
+        two.alert(|alert| matches!(alert, Alert::Failed { .. })).await;
+        fault.store(false, Ordering::SeqCst);
+        two.session.resume(shared.id).await.unwrap();
+        two.meet(shared.id, &met).await;
+    }
+    let status = two.done(shared.id).await;
+    assert_eq!((status.path.clone(), status.downloaded), (two.path("Archivos_a_b_c/a.bin"), status.size));
+    assert!(std::fs::read(&status.path).unwrap() == bytes(3_000_000, 1));
+    assert_eq!(std::fs::read_dir(two.path("Archivos_a_b_c")).unwrap().count(), 1);
+    two.session.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

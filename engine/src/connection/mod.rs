@@ -99,7 +99,8 @@ pub(crate) struct Place {
 impl Place {
     /// The files, as soon as a place for them was found.
     pub(crate) fn storage(&self) -> Option<Arc<Storage>> {
-        self.storage.get().map(Arc::clone)
+        // A second try may have found another than the first.
+        self.source.get().map(|source| source.storage()).or_else(|| self.storage.get()).map(Arc::clone)
     }
 
     /// What is claimed for it, locked for a moment.

@@ -51,21 +51,25 @@ pub(crate) fn finish(
         }
     }
     storage.sync_pieces(unsynced).map_err(failed)?;
-    let name = final_name.to_string_lossy();
-    for number in 0..=1000 {
-        let to = numbered(&name, number, folder);
-        match storage.rename_top(&to) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && number < 1000 => {}
-            other => {
-                other.map_err(failed)?;
-                break;
-            }
-        }
+    // A second try may find that the first one came further than this.
+    if storage.is_writable() {
+        give_name(storage, &final_name.to_string_lossy(), folder).map_err(failed)?;
     }
     storage.root().sync_folder_of(&storage.top()).map_err(failed)?;
     // The files look as they did before their folder's name changed.
     source.watch(stamps.clone(), &stamps);
     Ok(Finished { path: storage.path(), stamps })
+}
+
+/// Renames the file or folder, with a number behind its name where that is taken.
+fn give_name(storage: &Storage, name: &str, folder: bool) -> io::Result<()> {
+    for number in 0..1000 {
+        match storage.rename_top(&numbered(name, number, folder)) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            outcome => return outcome,
+        }
+    }
+    storage.rename_top(&numbered(name, 1000, folder))
 }
 
 /// Removes the bytes of an unfinished download: its files, then its folders from the inside out. What

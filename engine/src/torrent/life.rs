@@ -11,7 +11,7 @@ use crate::error::TorrentError;
 use crate::status::{Progress, State};
 use crate::torrent::finish::Finished;
 use crate::torrent::prepare::{News, Prepared};
-use crate::torrent::task::Task;
+use crate::torrent::task::{Step, Task};
 
 impl Task {
     pub(crate) fn news(&mut self, news: News) {
@@ -31,7 +31,7 @@ impl Task {
                 self.parts.alert(Alert::DiskRoom { id: self.id() });
             }
             News::Ready(prepared) => self.ready(prepared),
-            News::Failed(error) => self.fail(error),
+            News::Failed(error) => self.fail_at(Step::Prepare, error),
         }
         self.publish();
     }
@@ -118,6 +118,32 @@ impl Task {
             swarm::Alert::WriteFailed { full: false, .. } => {}
             swarm::Alert::Unreachable { address } => self.parts.alert(Alert::Unreachable { id, address }),
         }
+    }
+
+    /// The torrent goes on: the person has put right what was wrong, or wants to see it fail again.
+    pub(crate) fn resume(&mut self) {
+        self.paused = false;
+        let failed = self.failed.take();
+        if self.view.state == State::Error && (self.brain.is_some() || failed.is_some()) {
+            self.view.state = State::Waiting;
+            self.view.error = None;
+        }
+        self.record_paused();
+        self.input(Input::Command(swarm::Command::Resume));
+        match failed {
+            Some(Step::Prepare) => self.prepare_again(),
+            Some(Step::Finish) => self.complete(),
+            None => {}
+        }
+        self.publish();
+        self.resuming.drain(..).for_each(|done| {
+            let _ = done.send(()).is_ok();
+        });
+    }
+
+    pub(crate) fn fail_at(&mut self, step: Step, error: TorrentError) {
+        self.failed = Some(step);
+        self.fail(error);
     }
 
     pub(crate) fn fail(&mut self, error: TorrentError) {

@@ -71,8 +71,22 @@ impl Task {
         });
     }
 
+    /// Looks for a place once more. What is in the place that was found already, or was left there by an
+    /// earlier run, is hashed: somebody may have touched it meanwhile.
+    pub(crate) fn prepare_again(&mut self) {
+        let Some(shape) = self.shape.clone() else { return };
+        let storage = self.place.storage().inspect(|storage| storage.close());
+        let top = storage.map(|storage| storage.top()).or_else(|| self.left.take());
+        let layout = &shape.content.layout;
+        let (have, doubtful) = (Bitfield::empty(layout.pieces()), layout.iter().collect());
+        let left = top.map(|top| Left { top, have, doubtful });
+        self.view.checking = None;
+        self.prepare(shape, left);
+    }
+
     /// Looks for a place, in a task beside this one.
     pub(crate) fn prepare(&mut self, shape: Shape, left: Option<Left>) {
+        self.left = left.as_ref().map(|left| left.top.clone());
         if let Some(left) = &left {
             self.parts.torrents().claim(&self.place, &self.into.join(&left.top));
         }

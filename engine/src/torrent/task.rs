@@ -62,6 +62,10 @@ pub(crate) struct Task {
     /// Who wants a torrent that failed to go on, while writes from before are still on their way: their
     /// failures belong to the past.
     pub(crate) resuming: Vec<oneshot::Sender<()>>,
+    /// What failed and is done once more when the torrent goes on.
+    pub(crate) failed: Option<Step>,
+    /// The unfinished file or folder that an earlier run left, beneath the folder of downloads.
+    pub(crate) left: Option<std::path::PathBuf>,
     pub(crate) batch: Outgoing,
     pub(crate) preparing: Option<tokio::task::JoinHandle<()>>,
     pub(crate) news: mpsc::Sender<News>,
@@ -72,6 +76,15 @@ pub(crate) struct Task {
     pub(crate) rename: Option<SafePath>,
     /// Where torrent files are kept.
     pub(crate) kept: std::path::PathBuf,
+}
+
+/// A step of a torrent's life that is made beside its task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// A place is found.
+    Prepare,
+    /// The final name is given.
+    Finish,
 }
 
 /// What comes out of the brain in one turn, to be handed on at its end.
@@ -173,7 +186,7 @@ impl Task {
                 self.on_disk -= 1;
                 match outcome {
                     Ok(finished) => self.finished(finished),
-                    Err(error) => self.fail(error),
+                    Err(error) => self.fail_at(Step::Finish, error),
                 }
             }
             Event::Kept(outcome) => {
@@ -228,21 +241,6 @@ impl Task {
                 }
             }
         }
-    }
-
-    fn resume(&mut self) {
-        self.paused = false;
-        if self.view.state == State::Error && self.brain.is_some() {
-            // The person has put it right, or wants to see it fail again.
-            self.view.state = State::Waiting;
-            self.view.error = None;
-        }
-        self.record_paused();
-        self.input(Input::Command(swarm::Command::Resume));
-        self.publish();
-        self.resuming.drain(..).for_each(|done| {
-            let _ = done.send(()).is_ok();
-        });
     }
 
     /// A connection has shaken hands: it belongs to the brain from now on.
@@ -375,7 +373,7 @@ impl Task {
         }
     }
 
-    fn record_paused(&self) {
+    pub(crate) fn record_paused(&self) {
         let paused = self.paused;
         self.parts.recorder.update(self.id(), |entry| entry.paused = paused);
     }
