@@ -312,7 +312,15 @@ impl Node {
 
     /// An answer to a question of ours came.
     fn take(&mut self, reply: Reply, from: SocketAddr, purpose: Purpose, now: Moment) {
-        let Some(id) = reply.id.filter(|id| *id != self.config.id) else { return };
+        let Some(id) = reply.id.filter(|id| *id != self.config.id) else {
+            // Nothing to learn from it, and a look-up must not wait for it any more.
+            if let Purpose::Lookup(number) = purpose
+                && let Some(lookup) = self.lookups.get_mut(&number)
+            {
+                lookup.failed(from);
+            }
+            return;
+        };
         let was_empty = self.table.len() == 0;
         if self.table.answered(id, from, now) {
             if was_empty {

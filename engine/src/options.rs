@@ -48,6 +48,11 @@ pub enum ShareNote {
         /// Which.
         path: PathBuf,
     },
+    /// What this program or a tracker keeps for itself, such as what was typed, keys and unfinished state.
+    Own {
+        /// Which.
+        path: PathBuf,
+    },
     /// A pipe, socket or device.
     Special {
         /// Which.

@@ -225,3 +225,28 @@ fn answers_that_nobody_asked_for_change_nothing() {
     node.handle_datagram(&reply, address(1), now);
     assert_eq!(node.nodes(), [address(1)]);
 }
+
+#[test]
+fn who_answers_with_our_own_id_does_not_hold_up_a_look_up() {
+    let mut network = Network::new(1, Scope::Lan);
+    let now = network.now;
+    let node = network.node(0);
+    node.meet(address(1), now);
+    let answer = |node: &mut Node, id: NodeId| {
+        let mut asked = 0;
+        while let Some(output) = node.poll_output() {
+            let Output::Send { datagram, .. } = output else { continue };
+            let transaction = Message::decode(&datagram).unwrap().transaction;
+            let body = Body::Reply(Reply { id: Some(id), ..Reply::default() });
+            node.handle_datagram(&Message { transaction, body }.encode(), address(1), now);
+            asked += 1;
+        }
+        asked
+    };
+    assert!(answer(node, NodeId([9; 20])) > 0);
+    node.seek(HASH, Some(7), now);
+    let own = node.config.id;
+    assert!(answer(node, own) > 0);
+    node.handle_timeout(now);
+    assert_eq!(node.lookups.len(), 0, "nobody is waited for");
+}

@@ -65,6 +65,8 @@ struct Watch {
     withdrawn: Bitfield,
     /// Files that were told of.
     told: Vec<bool>,
+    /// How often a file looked otherwise than before.
+    changes: u64,
 }
 
 impl Source {
@@ -156,6 +158,7 @@ impl Source {
             doubtful: Bitfield::empty(pieces),
             withdrawn: Bitfield::empty(pieces),
             told: vec![false; files],
+            changes: 0,
         };
         watch.stamps.resize(files, None);
         for file in 0..files {
@@ -337,12 +340,12 @@ impl Source {
         self.look_at_files(offset, length).is_ok() && self.judge(piece).is_ok()
     }
 
-    /// Hashes a piece if it is in doubt. When it is wrong: the file of which it is the first such piece,
+    /// Hashes a piece if it is in doubt, which it stays if a file changes meanwhile. When it is wrong: the file of which it is the first such piece,
     /// if any.
     fn judge(&self, piece: PieceIndex) -> Result<(), Option<usize>> {
-        let (doubtful, withdrawn) = match self.lock().as_ref() {
-            Some(watch) => (watch.doubtful.get(piece), watch.withdrawn.get(piece)),
-            None => (false, false),
+        let (doubtful, withdrawn, changes) = match self.lock().as_ref() {
+            Some(watch) => (watch.doubtful.get(piece), watch.withdrawn.get(piece), watch.changes),
+            None => (false, false, 0),
         };
         if withdrawn {
             return Err(None);
@@ -353,6 +356,10 @@ impl Source {
         let right = self.has_its_hash(piece);
         let mut lock = self.lock();
         let Some(watch) = lock.as_mut() else { return Ok(()) };
+        if watch.changes != changes {
+            // What changed while it was hashed is still in doubt, whatever it was before.
+            return Ok(());
+        }
         watch.doubtful.clear(piece);
         if right {
             return Ok(());
@@ -395,6 +402,7 @@ impl Watch {
             return;
         }
         *known = now;
+        self.changes += 1;
         for piece in storage.pieces_of(file) {
             let piece = PieceIndex::new(piece);
             self.withdrawn.clear(piece);

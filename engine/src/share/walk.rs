@@ -6,12 +6,16 @@ use std::path::{Path, PathBuf};
 
 use shared::path::SafePath;
 
+use crate::config::PRIVATE_FOLDER;
 use crate::disk::beneath::{Root, Stamp};
 use crate::error::ShareError;
 use crate::options::ShareNote;
+use crate::resume::STATUS_FILE;
 
 /// The most files that one torrent may have.
 const MOST_FILES: usize = 200_000;
+/// What a tracker keeps in its folder, which may be the one that is shared: with the token others would be operators.
+const TRACKERS: [&str; 3] = ["operator.token", "tracker.lock", "tracker.db"];
 
 /// A file or folder, and everything in it that can be shared.
 #[derive(Debug)]
@@ -55,6 +59,9 @@ pub(crate) fn walk(path: &Path) -> Result<Found, ShareError> {
     if link {
         notes.push(ShareNote::Followed { path: path.to_owned(), target: whole.clone() });
     }
+    if whole.iter().any(|name| is_own(&name.to_string_lossy())) {
+        return Err(ShareError::Kind { path: whole, kind: "what this program keeps for itself" });
+    }
     let found = fs::metadata(&whole).map_err(|error| unreadable(path, error))?;
     let (Some(folder), Some(top)) = (whole.parent(), whole.file_name().map(PathBuf::from)) else {
         return Err(ShareError::Kind { path: whole, kind: "the root of the file system" });
@@ -97,7 +104,12 @@ fn walk_folder(
             let path = entry.path();
             let kind_of = entry.file_type().map_err(unreadable)?;
             let mut names = inside.clone();
-            names.push(name_text(&path)?);
+            let name = name_text(&path)?;
+            if is_own(&name) {
+                notes.push(ShareNote::Own { path });
+                continue;
+            }
+            names.push(name);
             if kind_of.is_symlink() {
                 notes.push(ShareNote::Symlink { path });
             } else if kind_of.is_dir() {
@@ -123,6 +135,13 @@ fn walk_folder(
         }
     }
     Ok(files)
+}
+
+/// Whether peer or tracker keep something for themselves under this name: what was typed, keys, tokens.
+fn is_own(name: &str) -> bool {
+    name == PRIVATE_FOLDER
+        || name.starts_with(STATUS_FILE)
+        || TRACKERS.iter().any(|own| name == *own || *own == "tracker.db" && name.starts_with(own))
 }
 
 fn name_text(path: &Path) -> Result<String, ShareError> {
@@ -201,6 +220,20 @@ mod tests {
         assert!(matches!(walk(&base.join("f/empty")), Err(ShareError::Empty { .. })));
         assert!(matches!(walk(&base.join("nothing")), Err(ShareError::Unreadable { .. })));
         assert!(matches!(walk(Path::new("/")), Err(ShareError::Kind { .. })));
+        for own in ["f/.enjambre", "f/b/.enjambre"] {
+            fs::create_dir_all(base.join(own)).unwrap();
+            fs::write(base.join(own).join("history"), b"message bob secret").unwrap();
+        }
+        for own in ["operator.token", "tracker.db-wal", "download_status.json.bak"] {
+            fs::write(base.join("f").join(own), b"x").unwrap();
+            assert!(matches!(walk(&base.join("f").join(own)), Err(ShareError::Kind { .. })), "{own}");
+        }
+        assert!(matches!(walk(&base.join("f/.enjambre")), Err(ShareError::Kind { .. })));
+        let again = walk(&base.join("f")).unwrap();
+        let names: Vec<String> = again.files.iter().map(|file| file.path.to_string()).collect();
+        assert_eq!(names, ["a", "b/ñ 😀"], "what the programs keep for themselves is left out");
+        let own = again.notes.iter().filter(|note| matches!(note, ShareNote::Own { .. })).count();
+        assert_eq!(own, 5);
         fs::write(base.join("f/a"), b"now longer").unwrap();
         assert!(matches!(unchanged(&found), Err(ShareError::Changed { .. })));
     }

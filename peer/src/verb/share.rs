@@ -168,6 +168,7 @@ fn note_text(note: &ShareNote) -> String {
             format!("{} is an empty folder and is left out: a torrent holds files", path(at))
         }
         ShareNote::Symlink { path: at } => format!("{} is a link and is left out", path(at)),
+        ShareNote::Own { path: at } => format!("{} is the program's own and is left out", path(at)),
         ShareNote::Special { path: at, kind } => format!("{} is {kind} and is left out", path(at)),
         ShareNote::Followed { path: at, target } => {
             format!("{} is a link: sharing {}", path(at), path(target))
