@@ -173,6 +173,20 @@ async fn d24_to_d30_sharing_is_all_seven_steps_of_publishing() {
     let (status, _, by_id) = raw(http, &format!("GET /t/{entry}.torrent HTTP/1.0\r\n\r\n")).await;
     assert_eq!(status, 200);
     assert_eq!(Metainfo::parse(&by_id).unwrap().announce[0], [format!("http://{http}/announce")]);
+    // A page of another name that was led here learns no names; who knows what there is gets it.
+    let asked = async |name: &str, host: &str| {
+        raw(http, &format!("GET /t/{name}.torrent HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"))
+            .await
+            .0
+    };
+    for (name, host, status) in [
+        ("apu", "aula.local:6969", 200),
+        ("apu", "evil.example.com", 404),
+        (entry, "evil.example.com", 200),
+        ("apuntes%20de%20redes.pdf", "evil.example.com", 200),
+    ] {
+        assert_eq!(asked(name, host).await, status, "{name} by {host}");
+    }
     tracker.stop().await;
 }
 

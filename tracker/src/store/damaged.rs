@@ -105,6 +105,61 @@ fn garbage_in_the_middle_costs_what_stood_there_and_a_backup_fills_it() {
 }
 
 #[test]
+fn an_older_backup_is_not_put_behind_a_journal_that_began_later() {
+    let dir = TempDir::new().unwrap();
+    let path = written(&dir, 1..MESSAGES);
+    sqlite::backup(&path, &dir.path().join("monday.db")).unwrap();
+    write_at(&path, &[0x55; 4_096], 0);
+    // A new file is begun of what the backup knew; what happens then is newer than all of that.
+    let (known, last) = remembered(&dir);
+    assert_eq!((known.last(), last), (Some(&(MESSAGES - 1)), AT + MESSAGES - 1));
+    let newer = MESSAGES + 2_000..MESSAGES + 2_010;
+    Sqlite::open(&path, Sync::Normal).unwrap().append(&messages(newer.clone())).unwrap();
+    let size = std::fs::metadata(&path).unwrap().len();
+    write_at(&path, &[0xa5; 8_192], size / 2 / 4_096 * 4_096);
+    let mut registry = Registry::new(Config::default());
+    let salvaged = super::salvage::salvage(&path, &mut registry);
+    assert_eq!(salvaged.backup.map(|(_, events)| events), Some(0), "none of them comes after what is newer");
+    assert_eq!(salvaged.loaded.last, AT + newer.end - 1);
+}
+
+#[test]
+fn killed_while_a_damaged_file_is_replaced_nothing_is_lost() {
+    // Before the damaged one is put aside: half a new one lies beside it.
+    let dir = TempDir::new().unwrap();
+    let path = written(&dir, 1..100);
+    sqlite::backup(&path, &dir.path().join("copy.db")).unwrap();
+    write_at(&path, &[0x55; 4_096], 0);
+    let half = dir.path().join("tracker.db.rebuilt");
+    Sqlite::open(&half, Sync::Normal).unwrap().append(&messages(1..3)).unwrap();
+    assert_eq!(remembered(&dir).0, (1..100).collect::<Vec<_>>());
+    assert_eq!(beginning_with(&dir, "tracker.db.rebuilt").len(), 0);
+
+    // Between the two renames: there is none of the right name, but the log of the one that was damaged.
+    let dir = TempDir::new().unwrap();
+    let path = killed(&dir);
+    let whole = TempDir::new().unwrap();
+    written(&whole, 1..50);
+    std::fs::copy(whole.path().join(FILE), dir.path().join("tracker.db.rebuilt")).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(remembered(&dir).0, (1..50).collect::<Vec<_>>());
+    assert_eq!(beginning_with(&dir, "tracker.db-wal.damaged-").len(), 1);
+
+    // Where nothing can be written, it stays as it is and is read again by the next.
+    let dir = TempDir::new().unwrap();
+    let path = written(&dir, 1..100);
+    sqlite::backup(&path, &dir.path().join("copy.db")).unwrap();
+    write_at(&path, &[0x55; 4_096], 0);
+    std::fs::create_dir(dir.path().join("tracker.db.rebuilt")).unwrap();
+    let mut registry = Registry::new(Config::default());
+    let opened = open(&config(&dir), &mut registry).unwrap();
+    assert!(opened.store.is_none() && opened.failure.is_some() && opened.loaded.events == 99);
+    drop(opened);
+    std::fs::remove_dir(dir.path().join("tracker.db.rebuilt")).unwrap();
+    assert_eq!(remembered(&dir).0, (1..100).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_file_without_a_beginning_comes_back_from_the_newest_backup() {
     for damage in [&[0x55; 4_096][..], b"not a database", b""] {
         let dir = TempDir::new().unwrap();

@@ -46,6 +46,7 @@ pub(crate) fn open(config: &StoreConfig, registry: &mut Registry) -> Result<Open
         unread: false,
     };
     let mut loaded = Loaded::default();
+    take_rebuilt(&path)?;
     check_log(&path);
     let result = Sqlite::open(&path, config.sync).and_then(|mut store| {
         read(&mut store, registry, &mut loaded)?;
@@ -58,14 +59,17 @@ pub(crate) fn open(config: &StoreConfig, registry: &mut Registry) -> Result<Open
             registry.clear();
             let salvaged = salvage(&path, registry);
             loaded = salvaged.loaded;
-            let aside = put_aside(&path, "damaged")?;
-            tracing::error!("{error}. {}", rebuilt(&salvaged, &aside));
-            match Sqlite::open(&path, config.sync) {
-                Ok(mut store) => {
-                    store.replace(&registry.checkpoint(true))?;
+            match begin_anew(&path, config, registry) {
+                Ok((store, aside)) => {
+                    tracing::error!("{error}. {}", rebuilt(&salvaged, &aside));
                     Ok(opened(Some(store), None, loaded))
                 }
-                Err(failure) => Ok(opened(None, Some(failure), loaded)),
+                // The damaged one stays where it is: should this tracker end before it can write, the next
+                // one reads it again.
+                Err(failure) => {
+                    tracing::error!("{error}. {} events could be read", loaded.events);
+                    Ok(opened(None, Some(failure), loaded))
+                }
             }
         }
         Err(error) => {
@@ -81,14 +85,79 @@ pub(crate) fn open(config: &StoreConfig, registry: &mut Registry) -> Result<Open
     }
 }
 
+/// Writes what is known into a new database, and only then puts the damaged one aside for it: at each
+/// moment one of them, or [`take_rebuilt`], has all of it.
+fn begin_anew(
+    path: &Path,
+    config: &StoreConfig,
+    registry: &Registry,
+) -> Result<(Sqlite, PathBuf), StoreError> {
+    let rebuilt = rebuilt_beside(path);
+    for file in family(&rebuilt) {
+        // One that cannot be removed cannot be written either.
+        let _ = std::fs::remove_file(file);
+    }
+    let mut store = Sqlite::open(&rebuilt, config.sync)?;
+    store.replace(&registry.checkpoint(true))?;
+    store.close()?;
+    let aside = put_aside(path, "damaged")?;
+    take_rebuilt(path)?;
+    Ok((Sqlite::open(path, config.sync)?, aside))
+}
+
+/// Where a database lies until the damaged one is put aside for it.
+fn rebuilt_beside(path: &Path) -> PathBuf {
+    PathBuf::from(format!("{}.rebuilt", path.display()))
+}
+
+/// Gives a rebuilt database its name when there is none of that name: also after a kill between the two
+/// renames.
+fn take_rebuilt(path: &Path) -> Result<(), StoreError> {
+    let rebuilt = rebuilt_beside(path);
+    let exists = |path: &Path| std::fs::exists(path).unwrap_or(true);
+    if exists(path) || !std::fs::exists(&rebuilt).unwrap_or(false) {
+        return Ok(());
+    }
+    // The log of the one that was put aside does not belong to this one.
+    let [_, rest @ ..] = family(path);
+    for file in rest.iter().filter(|file| exists(file)) {
+        rename(
+            file,
+            &PathBuf::from(format!("{}.damaged-{}", file.display(), runtime::clock::wall_millis())),
+        )?;
+    }
+    rename(&rebuilt, path)?;
+    sync_folder_of(path);
+    Ok(())
+}
+
+/// The files of a database.
+fn family(path: &Path) -> [PathBuf; 3] {
+    ["", "-wal", "-shm"].map(|ending| PathBuf::from(format!("{}{ending}", path.display())))
+}
+
+fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
+    let failed = |source| StoreError::File { what: "cannot rename", path: from.to_owned(), source };
+    std::fs::rename(from, to).map_err(failed)
+}
+
+/// A loss of power must not bring an old name back. A folder that cannot be synced, as of some network file
+/// systems, is as it is.
+fn sync_folder_of(path: &Path) {
+    if let Some(Err(error)) = path.parent().map(|dir| File::open(dir).and_then(|dir| dir.sync_all())) {
+        tracing::debug!(%error, "the folder cannot be synced");
+    }
+}
+
 /// Opens the store again while the tracker runs; what it holds will be replaced, unless it is `unread`:
 /// then it is put aside.
 pub(crate) fn reopen(config: &StoreConfig, unread: &Cell<bool>) -> Result<Box<dyn Store>, StoreError> {
     let path = config.dir.join(FILE);
     match Sqlite::open(&path, config.sync) {
-        Ok(store) if unread.take() && store.len() > 0 => {
+        Ok(store) if unread.get() && store.len() > 0 => {
             drop(store);
             let aside = put_aside(&path, "unread")?;
+            unread.set(false);
             tracing::warn!(
                 "{} could not be read when the tracker started. It is kept as {}, and what happens now goes \
                  into a new one. try: to have it back, stop the tracker and put it in the place of the new one",
@@ -174,19 +243,13 @@ fn check_log(path: &Path) {
 fn put_aside(path: &Path, why: &str) -> Result<PathBuf, StoreError> {
     let stamp = runtime::clock::wall_millis();
     let aside = |path: &Path| PathBuf::from(format!("{}.{why}-{stamp}", path.display()));
-    for ending in ["", "-wal", "-shm"] {
-        let file = PathBuf::from(format!("{}{ending}", path.display()));
-        match std::fs::rename(&file, aside(&file)) {
-            Err(source) if ending.is_empty() || source.kind() != std::io::ErrorKind::NotFound => {
-                return Err(StoreError::File { what: "cannot rename", path: file, source });
-            }
-            _ => {}
+    for file in family(path) {
+        match rename(&file, &aside(&file)) {
+            Err(StoreError::File { source, .. })
+                if file != path && source.kind() == std::io::ErrorKind::NotFound => {}
+            renamed => renamed?,
         }
     }
-    // A loss of power must not bring the old name back beside the new file. A folder that cannot be synced,
-    // as of some network file systems, is as it is.
-    if let Some(Err(error)) = path.parent().map(|dir| File::open(dir).and_then(|dir| dir.sync_all())) {
-        tracing::debug!(%error, "the folder cannot be synced");
-    }
+    sync_folder_of(path);
     Ok(aside(path))
 }

@@ -134,7 +134,9 @@ fn newest(path: &Path) -> Option<(PathBuf, Rows)> {
     let backups = files.take(MAX_FILES).filter_map(|file| {
         let file = file.ok()?.path();
         let name = file.file_name()?.to_string_lossy().into_owned();
-        if name == FILE || name.contains(".damaged-") || !is_ours(&file) {
+        let is_backup =
+            name != FILE && ![".damaged-", ".unread-", ".rebuilt"].iter().any(|own| name.contains(own));
+        if !is_backup || !is_ours(&file) {
             return None;
         }
         let rows = Rows::of(&connect(&file)?);

@@ -90,7 +90,8 @@ impl Sqlite {
         let (last, first): (Option<i64>, Option<i64>) =
             connection.query_row(ends, [], |row| Ok((row.get(0)?, row.get(1)?))).map_err(failed)?;
         let count = last.zip(first).map_or(0, |(last, first)| last.abs_diff(first) + 1);
-        let last = last.unwrap_or(0);
+        // A new journal begins behind any other of this folder: salvage puts them together by number.
+        let last = last.unwrap_or_else(micros);
         Ok(Self { connection, path: path.to_owned(), last, count })
     }
 
@@ -103,9 +104,25 @@ impl Sqlite {
         (mode, level)
     }
 
+    /// Closes the file so that nothing of it is left in a write-ahead log.
+    pub(crate) fn close(self) -> Result<(), StoreError> {
+        let failed = |error| explain(error, &self.path);
+        let whole = "PRAGMA wal_checkpoint(TRUNCATE)";
+        let is_busy: bool = self.connection.query_row(whole, [], |row| row.get(0)).map_err(failed)?;
+        if is_busy {
+            return Err(StoreError::Locked);
+        }
+        self.connection.close().map_err(|(_, error)| failed(error))
+    }
+
     fn failed(&self) -> impl Fn(rusqlite::Error) -> StoreError + Copy {
         |error| explain(error, &self.path)
     }
+}
+
+/// Microseconds since 1970: no tracker has written so many events.
+fn micros() -> i64 {
+    i64::try_from(runtime::clock::wall_millis()).unwrap_or(0).saturating_mul(1_000)
 }
 
 fn insert(

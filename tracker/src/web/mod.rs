@@ -297,7 +297,8 @@ async fn check(Extension(web): Extension<Arc<Web>>, request: Request, next: Next
     let path = request.uri().path();
     let line = path.len() + request.uri().query().map_or(0, str::len);
     let is_announce = matches!(path, "/announce" | "/scrape");
-    let is_dear = path == "/list" || ["/t/", "/qr/"].iter().any(|dear| path.starts_with(dear));
+    let is_dear = matches!(path, "/list" | "/api/v1/shares")
+        || ["/t/", "/qr/"].iter().any(|dear| path.starts_with(dear));
     let is_action = path.starts_with("/api/v1/actions/");
     let now = Instant::now();
     let allowed = ends.is_none_or(|ends| {

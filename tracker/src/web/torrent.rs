@@ -11,7 +11,8 @@ use shared::control::Entry;
 use shared::display::escape;
 use shared::metainfo::{Info, Metainfo};
 
-use super::{Ends, Web, host, plain};
+use super::veil::PageNames;
+use super::{Ends, Web, guard, host, plain};
 
 pub(super) async fn file(
     Extension(web): Extension<Arc<Web>>,
@@ -22,9 +23,12 @@ pub(super) async fn file(
     let Some(wanted) = name.strip_suffix(".torrent") else {
         return plain(StatusCode::NOT_FOUND, "Such a file ends in .torrent; the list is at /");
     };
+    // To a page of another name that was led here, and where names are hidden, nothing is told of names.
+    let tells_names = web.shown == PageNames::Full && guard::check(&headers, &web.names).is_ok();
     let torrent = match web.hub.locate(wanted) {
-        Ok(torrent) => torrent,
-        Err(several) => return not_one(wanted, &several),
+        Ok(torrent) if tells_names || is_called(&torrent.entry, wanted) => torrent,
+        Err(several) if tells_names => return not_one(wanted, &several),
+        _ => return not_one(wanted, &[]),
     };
     let urls = host::announce_urls(&host::of(&headers, ends, web.port), web.port);
     match build(&torrent, &urls) {
@@ -39,6 +43,16 @@ pub(super) async fn file(
             "The tracker does not have this torrent's info dictionary; the magnet link leads to those who do",
         ),
     }
+}
+
+/// Whether somebody who asks so knows what there is: by its id, a hash or its whole name.
+fn is_called(entry: &Entry, wanted: &str) -> bool {
+    let hashes = [
+        entry.hashes.get_v1().map(|hash| hash.to_string()),
+        entry.hashes.get_v2().map(|hash| hash.to_string()),
+    ];
+    let is_hash = hashes.iter().flatten().any(|hash| hash.eq_ignore_ascii_case(wanted));
+    is_hash || entry.name == wanted || entry.entry.0.eq_ignore_ascii_case(wanted.trim_start_matches('#'))
 }
 
 fn not_one(wanted: &str, several: &[Entry]) -> Response {
