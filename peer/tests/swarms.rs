@@ -114,6 +114,40 @@ async fn what_is_unshared_is_found_no_more_and_the_file_stays() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_unshared_while_the_tracker_is_away_is_taken_back_when_it_is_there_again() {
+    let mut room = Room::lasting().await;
+    let mut ana = room.person("ana").await;
+    let mut bob = room.person("bob").await;
+    let mut paths = Vec::new();
+    for name in ["one.bin", "two.bin", "three.bin"] {
+        let path = ana.file(name, &[name.as_bytes(), &film()].concat());
+        ana.run(&format!("share {path}")).await.unwrap();
+        paths.push(path);
+    }
+    bob.until("browse ana", "3 shares").await;
+
+    room.stop_tracker().await;
+    for name in ["one.bin", "two.bin"] {
+        let said = ana.run(&format!("unshare {name}")).await.unwrap();
+        assert!(said.iter().any(|line| line.contains("hears of it when it is back")), "{said:?}");
+    }
+    // One of them is shared again before the tracker has heard of it: nothing is taken back.
+    drop(ana.run(&format!("share {}", paths[1])).await);
+    ana.until("shares", "two.bin").await;
+    room.start_tracker_again().await;
+    bob.until("browse ana", "2 shares").await;
+    bob.until("browse ana", "two.bin").await;
+
+    // With the tracker there, it hears of it at once.
+    for name in ["two.bin", "three.bin"] {
+        let said = ana.run(&format!("unshare {name}")).await.unwrap();
+        assert!(!said.iter().any(|line| line.contains("when it is back")), "{said:?}");
+    }
+    bob.until("browse ana", "ana shares nothing").await;
+    room.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_starts_again_without_a_tracker_knows_the_others_and_goes_on() {
     let room = Room::new().await;
     let mut ana = room.person("ana").await;

@@ -18,6 +18,8 @@ const MOST_UNREACHED: usize = 5;
 pub(super) struct Page {
     /// Its entry in the catalog, once the tracker told.
     pub entry: Option<EntryId>,
+    /// Under which hash the tracker knows it, once it told.
+    pub known_as: Option<InfoHash>,
     /// What its owner says about it.
     pub comment: Option<String>,
     /// Whether only the tracker may name peers.

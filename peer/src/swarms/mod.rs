@@ -11,6 +11,7 @@ mod news;
 mod picture;
 mod reach;
 pub mod roster;
+mod taken_back;
 pub mod wishes;
 mod wishing;
 
@@ -21,7 +22,7 @@ use std::time::{Duration, Instant};
 use engine::{Alert, Session, State, TorrentStatus};
 use shared::control::{
     Change, EntryId, Find, Have, Kind, MAX_INFO, MAX_LAYERS, Progress, ProgressEvent, Push, Share, Shared,
-    SourcesOf, Unshare,
+    SourcesOf,
 };
 use shared::metainfo::Metainfo;
 use shared::{InfoHash, InfoHashV2, PeerId};
@@ -32,6 +33,7 @@ use self::company::Company;
 use self::latecomers::{Latecomers, waits};
 pub use self::news::News;
 pub use self::picture::piece_map;
+use self::taken_back::TakenBack;
 use self::wishing::Wishing;
 use crate::link::{AskError, LinkEvent, TrackerLink};
 
@@ -51,6 +53,7 @@ pub struct Swarms {
     company: Arc<Mutex<Company>>,
     wishing: Arc<Mutex<Wishing>>,
     latecomers: Arc<Mutex<Latecomers>>,
+    taken_back: Arc<Mutex<TakenBack>>,
     begun: Instant,
 }
 
@@ -64,6 +67,7 @@ impl Swarms {
         home: PathBuf,
     ) -> (Self, mpsc::Receiver<News>) {
         let wishing = Arc::new(Mutex::new(Wishing::load(home.clone())));
+        let taken_back = Arc::new(Mutex::new(TakenBack::load(home.clone())));
         let company = Company::load(home);
         let mut book = Book::default();
         for one in company.roster().people() {
@@ -71,7 +75,8 @@ impl Swarms {
         }
         let (book, company) = (Arc::new(Mutex::new(book)), Arc::new(Mutex::new(company)));
         let latecomers = Arc::default();
-        let swarms = Self { session, link, book, company, wishing, latecomers, begun: Instant::now() };
+        let swarms =
+            Self { session, link, book, company, wishing, latecomers, taken_back, begun: Instant::now() };
         let (news, read) = mpsc::channel(NEWS);
         drop(runtime::spawn("swarms", swarms.clone().run(alerts, events, news)));
         (swarms, read)
@@ -120,20 +125,6 @@ impl Swarms {
             page.private = private;
         }
         self.tell(id).await
-    }
-
-    /// Tells the tracker that we have no part of a torrent any more.
-    pub async fn withdraw(&self, id: InfoHash) -> Result<(), AskError> {
-        let entry = self.entry_of(id);
-        self.book().remove(id);
-        self.latecomers().taken_back(id);
-        if let Some(entry) = entry {
-            // While others have it, the tracker would go on to tell of newcomers. It may know nothing of it.
-            let unfollow = SourcesOf { entry: entry.clone(), want: 0, subscribe: false };
-            drop(self.link.ask(unfollow).await);
-            self.link.ask(Unshare { entry }).await?;
-        }
-        Ok(())
     }
 
     async fn run(
@@ -293,9 +284,10 @@ impl Swarms {
         drop(runtime::spawn("new sources", async move { drop(session.add_peers(id, addresses).await) }));
     }
 
-    /// After every login: who is here, and what we have and want.
+    /// After every login: who is here, what we have no more, and what we have and want.
     async fn introduce(&self) -> Result<(), AskError> {
         self.ask_who().await?;
+        self.take_back_all().await;
         for status in self.session.list() {
             if let Err(error) = self.tell(status.id).await {
                 tracing::info!(%error, id = %status.id, "not shared again");
@@ -309,13 +301,25 @@ impl Swarms {
         let Some(status) = self.session.status(id) else {
             return Err(AskError::TimedOut);
         };
+        self.taken_back().settled(id);
         let request = self.share_request(&status);
         self.book().page(id).nameless = request.is_none();
         let shared = match request {
             Some(request) => self.link.ask(request).await?,
             None => self.find(&status).await?,
         };
-        self.book().page(id).entry = Some(shared.entry.clone());
+        let known_as = shared.hashes.primary();
+        if self.session.status(id).is_none() {
+            // It went while the tracker was told that it is here.
+            self.book().remove(id);
+            self.tell_gone(id, known_as, Some(shared.entry)).await?;
+            return Err(AskError::TimedOut);
+        }
+        {
+            let mut book = self.book();
+            let page = book.page(id);
+            (page.entry, page.known_as) = (Some(shared.entry.clone()), Some(known_as));
+        }
         self.take_sources(id, &shared.sources);
         if status.state != State::Seeding {
             let sources = SourcesOf { entry: shared.entry.clone(), want: WANT, subscribe: true };

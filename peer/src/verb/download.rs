@@ -294,15 +294,15 @@ fn done_json(context: &Context, status: &TorrentStatus, elapsed: Duration) {
 
 /// Nobody waits beside a download that never fitted: it is taken back as if it had not been asked for.
 async fn give_up(context: &Context, status: &TorrentStatus) -> Failure {
-    if let Ok(swarms) = context.swarms()
-        && let Err(error) = swarms.withdraw(status.id).await
-    {
-        tracing::info!(%error, "the tracker was not told");
-    }
     if let Ok(session) = context.session()
         && let Err(error) = session.cancel(status.id, true).await
     {
         tracing::warn!(%error, "a download that does not fit stays");
+    }
+    if let Ok(swarms) = context.swarms()
+        && let Err(error) = swarms.withdraw(status.id).await
+    {
+        tracing::info!(%error, "the tracker was not told");
     }
     let folder = status.path.parent().unwrap_or(&status.path);
     let shown = fit(&folder.display().to_string(), 80);

@@ -7,7 +7,7 @@ use serde_json::json;
 use shared::control;
 use shared::display::{Rate, Size, escape, fit};
 
-use super::{Needs, Offer, Running, Said, Verb, target};
+use super::{Needs, Offer, Running, Said, Verb, target, told};
 use crate::context::Context;
 use crate::failure::{Exit, Failure};
 use crate::link::AskError;
@@ -248,14 +248,15 @@ fn unshare<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
     Box::pin(async move {
         let name = said.name("What do you want to stop sharing?", "unshare NAME     (shares lists them)")?;
         let status = context.torrent(&name)?;
-        if let Err(error) = context.swarms()?.withdraw(status.id).await {
-            tracing::info!(%error, "the tracker was not told");
-        }
         context.session()?.unshare(status.id).await.map_err(|error| target::failed(&error))?;
-        context.screen.json(json!({"type": "unshared", "id": status.id.to_string(), "name": status.name}));
+        let told = context.swarms()?.withdraw(status.id).await;
+        context.screen.json(json!({
+            "type": "unshared", "id": status.id.to_string(), "name": status.name, "tracker_told": told.is_ok(),
+        }));
         context
             .screen
             .say(&format!("No longer shared: {}. The file stays where it is.", escape(&status.name)));
+        told::withdrawn(context, told);
         Ok(())
     })
 }

@@ -124,15 +124,12 @@ fn cancel<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
                 Failure::new(Exit::Usage, "keep_or_delete", text).advise(format!("cancel {quoted} --keep"))
             );
         }
-        if let Ok(swarms) = context.swarms()
-            && let Err(error) = swarms.withdraw(one.id).await
-        {
-            tracing::info!(%error, "the tracker was not told");
-        }
         let delete = said.options.delete || !has_part;
         context.session()?.cancel(one.id, delete).await.map_err(|error| target::failed(&error))?;
+        let told = context.swarms()?.withdraw(one.id).await;
         context.screen.json(json!({
             "type": "cancelled", "id": one.id.to_string(), "name": one.name, "kept": !delete,
+            "tracker_told": told.is_ok(),
         }));
         if delete {
             context.screen.say(&format!("Cancelled {name}. Nothing of it is left here."));
@@ -143,6 +140,7 @@ fn cancel<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
                 crate::words::quote(&one.name)
             ));
         }
+        told::withdrawn(context, told);
         Ok(())
     })
 }

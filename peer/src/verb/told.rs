@@ -10,7 +10,7 @@ use shared::metainfo::Info;
 use shared::program::Program;
 
 use crate::context::Context;
-use crate::link::LinkState;
+use crate::link::{AskError, LinkState};
 use crate::terminal::progress::{Progress, clock, percent};
 
 /// One transfer on one line.
@@ -39,6 +39,13 @@ pub fn progress(status: &TorrentStatus, width: usize) -> String {
             width,
         ),
     }
+}
+
+/// After something was taken back from the tracker: it may not have heard of it.
+pub(super) fn withdrawn(context: &Context, told: Result<(), AskError>) {
+    let Err(error) = told else { return };
+    tracing::info!(%error, "the tracker was not told");
+    context.screen.say("The tracker hears of it when it is back.");
 }
 
 /// What was odd about a torrent: names that had to change, things that were left out.

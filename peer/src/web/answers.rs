@@ -123,12 +123,14 @@ pub(super) async fn steer(
             return refused(StatusCode::CONFLICT, "complete", text);
         }
         "cancel" => {
-            if let Ok(swarms) = own.context.swarms()
+            let done = session.cancel(status.id, false).await;
+            if done.is_ok()
+                && let Ok(swarms) = own.context.swarms()
                 && let Err(error) = swarms.withdraw(status.id).await
             {
                 tracing::info!(%error, "the tracker was not told");
             }
-            session.cancel(status.id, false).await
+            done
         }
         _ => {
             return refused(

@@ -15,7 +15,7 @@ use peer::verb::Needs;
 use runtime::Shutdown;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
-use tracker::{Tracker, TrackerConfig};
+use tracker::{StoreConfig, Tracker, TrackerConfig};
 
 /// A tracker and a folder for everybody.
 pub struct Room {
@@ -34,6 +34,19 @@ impl Room {
     pub async fn new() -> Self {
         let config = TrackerConfig { listen: ([127, 0, 0, 1], 0).into(), ..TrackerConfig::default() };
         Self { tracker: Tracker::start(config).await.unwrap(), folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// A room whose tracker remembers what lasts when it starts again.
+    pub async fn lasting() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = TrackerConfig { listen: ([127, 0, 0, 1], 0).into(), ..remembering(&folder) };
+        Self { tracker: Tracker::start(config).await.unwrap(), folder }
+    }
+
+    /// The tracker of a lasting room is there again.
+    pub async fn start_tracker_again(&mut self) {
+        let config = TrackerConfig { listen: self.tracker.local_addr(), ..remembering(&self.folder) };
+        self.tracker = Tracker::start(config).await.unwrap();
     }
 
     /// Starts a peer and waits until the tracker has let it in.
@@ -109,6 +122,11 @@ impl Room {
     pub async fn close(self) {
         self.tracker.stop().await;
     }
+}
+
+fn remembering(folder: &TempDir) -> TrackerConfig {
+    let store = StoreConfig { dir: folder.path().join("tracker"), sync: tracker::Sync::Normal };
+    TrackerConfig { store: Some(store), ..TrackerConfig::default() }
 }
 
 impl Person {
