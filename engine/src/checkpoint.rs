@@ -2,7 +2,7 @@
 //! copy. Torrent tasks tell it what happened and never wait for it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use download_status::{Checkpointer, Copy, Entry, Order};
@@ -61,6 +61,25 @@ impl Recorder {
     /// A piece of so many bytes is written and verified.
     pub(crate) fn verified(&self, id: InfoHash, piece: PieceIndex, bytes: u64) {
         self.tell(|brain| brain.verified(id, piece, bytes, self.clock.now()));
+    }
+
+    /// A place was found for a torrent of which nothing was said but what it is called. `checked` are
+    /// pieces that were hashed just now.
+    pub(crate) fn placed(
+        &self,
+        id: InfoHash,
+        file: &Path,
+        final_name: &Path,
+        (have, checked): (&Bitfield, &[PieceIndex]),
+    ) {
+        self.update(id, |entry| {
+            if entry.have.is_none() {
+                entry.file = file.to_string_lossy().into_owned();
+                entry.final_name = final_name.to_string_lossy().into_owned();
+                entry.have = Some(have.clone());
+                entry.unsynced = checked.iter().map(|piece| piece.get()).collect();
+            }
+        });
     }
 
     /// So much of what an earlier run left is believed before it is hashed.
@@ -174,7 +193,7 @@ impl Recorder {
 }
 
 /// Where the previous copy lies.
-pub(crate) fn previous(path: &std::path::Path) -> PathBuf {
+pub(crate) fn previous(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".bak");
     PathBuf::from(name)

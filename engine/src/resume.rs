@@ -136,7 +136,7 @@ impl Session {
         };
         let mut entries = found.status.entries;
         // Those that look for a place anew come last: the others' places are taken then.
-        entries.sort_by_cached_key(has_its_final_name);
+        entries.sort_by_cached_key(looks_anew);
         for entry in entries {
             let (name, id) = (entry.name.clone(), entry.hashes.primary());
             if let Err(reason) = self.go_on_with(&entry, circumstances) {
@@ -166,7 +166,7 @@ impl Session {
         let top = PathBuf::from(&entry.file);
         let paused = entry.paused;
         if entry.stage == Stage::Downloading {
-            let left = if has_its_final_name(entry) {
+            let left = if looks_anew(entry) {
                 None
             } else {
                 let left = left(&folder, &top, &shape, entry, circumstances);
@@ -219,13 +219,16 @@ fn read_torrent(path: &Path) -> Option<Metainfo> {
     Metainfo::parse(&bytes).ok()
 }
 
-/// Whether the run may have ended when a download was complete and renamed, before the status said so:
-/// what has the final name is hashed then, instead of everything fetched again.
-fn has_its_final_name(entry: &Entry) -> bool {
+/// Whether a place is looked for as for a new download: none was found before, or the run may have ended
+/// when a download was complete and renamed, before the status said so. What has the final name is hashed
+/// then, instead of everything fetched again.
+fn looks_anew(entry: &Entry) -> bool {
     let is = |root: &Root, name: &str, there| root.exists(Path::new(name)).is_ok_and(|found| found == there);
-    entry.stage == Stage::Downloading
-        && Root::open(Path::new(&entry.folder))
+    let was_renamed = || {
+        Root::open(Path::new(&entry.folder))
             .is_ok_and(|root| is(&root, &entry.file, false) && is(&root, &entry.final_name, true))
+    };
+    entry.stage == Stage::Downloading && (entry.have.is_none() || was_renamed())
 }
 
 /// What to believe of an unfinished download.

@@ -199,6 +199,32 @@ async fn a_step_that_failed_is_made_again_when_the_download_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_download_without_a_place_yet_is_remembered() {
+    let one = Peer::start().await;
+    let content = bytes(3_000_000, 1);
+    std::fs::write(one.path("a.bin"), &content).unwrap();
+    let shared = one.share("a.bin").await;
+    let disk = Arc::new(Faulty::default());
+    let mut waits = on(&disk).await;
+    waits.get(&shared, &[]).await;
+    waits.alert(|alert| matches!(alert, Alert::DiskFull { .. })).await;
+    // And one whose data is still being hashed.
+    disk.room.store(10_000_000, Ordering::SeqCst);
+    disk.slow.store(100, Ordering::SeqCst);
+    let mut hashes = on(&disk).await;
+    std::fs::create_dir_all(hashes.path("Archivos_a_b_c")).unwrap();
+    std::fs::write(hashes.path("Archivos_a_b_c/a.bin"), &content).unwrap();
+    hashes.get(&shared, &[]).await;
+    hashes.alert(|alert| matches!(alert, Alert::Checking { .. })).await;
+    for (peer, from) in [(waits, vec![&one]), (hashes, vec![])] {
+        let peer = peer.restart().await;
+        peer.meet(shared.id, &from).await;
+        assert_eq!(peer.done(shared.id).await.path, peer.path("Archivos_a_b_c/a.bin"));
+        assert_eq!(std::fs::read_dir(peer.path("Archivos_a_b_c")).unwrap().count(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_part_whose_check_was_cancelled_is_taken_up_by_the_next_who_wants_it() {
     let one = Peer::start().await;
     let content = bytes(3_000_000, 1);

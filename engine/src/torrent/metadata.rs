@@ -86,6 +86,7 @@ impl Task {
 
     /// Looks for a place, in a task beside this one.
     pub(crate) fn prepare(&mut self, shape: Shape, left: Option<Left>) {
+        self.record_wanted(&shape);
         self.left = left.as_ref().map(|left| left.top.clone());
         if let Some(left) = &left {
             self.parts.torrents().claim(&self.place, &self.into.join(&left.top));

@@ -258,6 +258,8 @@ impl Preparation {
         final_name: PathBuf,
     ) -> Result<Prepared, TorrentError> {
         let _ = self.place.storage.set(Arc::clone(&storage)).is_ok();
+        let pieces = (&have, checked.as_slice());
+        self.parts.recorder.placed(self.place.torrent, &storage.top(), &final_name, pieces);
         let mut told = false;
         loop {
             let made = Arc::clone(&storage);

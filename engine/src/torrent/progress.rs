@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use shared::PieceIndex;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use download_status::{Entry, Stage};
@@ -15,7 +15,7 @@ use crate::connection::Event;
 use crate::disk::beneath::Stamp;
 use crate::resume;
 use crate::torrent::finish;
-use crate::torrent::prepare::file_error;
+use crate::torrent::prepare::{Shape, file_error, with_suffix};
 use crate::torrent::task::Task;
 
 /// Of how many unfinished pieces leaves are kept.
@@ -63,6 +63,31 @@ impl Task {
             let outcome = finish::finish(&source, &disk, &name, folder, unsynced)
                 .map_err(|(path, error)| file_error(&path, &error));
             let _ = inbox.blocking_send(Event::Finished(outcome)).is_ok();
+        });
+    }
+
+    /// Tells the status that a torrent is wanted, unless it is known there: it is not forgotten while
+    /// a place is looked for.
+    pub(crate) fn record_wanted(&self, shape: &Shape) {
+        if self.parts.recorder.known(self.id()).is_some() {
+            return;
+        }
+        self.parts.recorder.put(Entry {
+            hashes: self.hashes,
+            name: shape.name.clone(),
+            stage: Stage::Downloading,
+            paused: self.paused,
+            size: shape.content.layout.data_total(),
+            verified: 0,
+            folder: text(&self.into),
+            file: text(&with_suffix(Path::new(&shape.name))),
+            final_name: shape.name.clone(),
+            have: None,
+            unsynced: BTreeSet::new(),
+            stamp: None,
+            from: BTreeMap::new(),
+            added_at: runtime::clock::wall_millis(),
+            completed_at: None,
         });
     }
 
