@@ -114,7 +114,7 @@ async fn what_is_unshared_is_found_no_more_and_the_file_stays() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_unshared_while_the_tracker_is_away_is_taken_back_when_it_is_there_again() {
+async fn who_unshares_while_the_tracker_is_away_hears_so_and_what_is_shared_again_stays() {
     let mut room = Room::lasting().await;
     let mut ana = room.person("ana").await;
     let mut bob = room.person("bob").await;
