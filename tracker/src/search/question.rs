@@ -121,8 +121,8 @@ impl Question {
         self.kind.is_none() && self.min == 0 && self.max == u64::MAX
     }
 
-    /// Whether it is answered sooner than it is handed to another thread: no text has to be looked at, and no list
-    /// of all terms.
+    /// Whether what fits is found sooner than it is handed to another thread: no text has to be looked at for
+    /// that, and no list of all terms.
     pub(super) fn is_quick(&self) -> bool {
         (1..=MAX_QUICK).contains(&self.words.len()) && self.words.iter().all(Word::is_quick)
     }
