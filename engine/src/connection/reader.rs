@@ -5,7 +5,6 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sha2::{Digest as _, Sha256};
 use swarm::{Input, PeerKey};
 use thiserror::Error;
 use wire::{Message, Range};
@@ -83,14 +82,22 @@ impl Reader {
     /// Cuts out whole messages; the head of one more stays here.
     async fn hand_on(&mut self, mut bytes: Bytes) -> Result<(), ReadEnd> {
         let mut inputs = Vec::new();
+        let mut unhashed = Vec::new();
         let traced = self.tap.is_open();
         while let Some(message) = wire::codec::decode(&mut bytes)? {
             if traced {
                 self.tap.came(&message);
             }
             self.tap.theirs.note(&message);
-            inputs.push(self.input(message));
+            let input = self.input(message);
+            if let Input::Block { range, .. } = &input
+                && self.place.wants_leaf(*range)
+            {
+                unhashed.push(inputs.len());
+            }
+            inputs.push(input);
         }
+        hash(&mut inputs, &unhashed);
         self.rest.clear();
         self.rest.extend_from_slice(&bytes);
         drop(bytes);
@@ -147,10 +154,25 @@ impl Reader {
             Message::Piece { index, begin, data } => {
                 let length = u32::try_from(data.len()).unwrap_or(u32::MAX);
                 let range = Range { index, begin, length };
-                let leaf = self.place.wants_leaf(range).then(|| Sha256::digest(&data).into());
-                Input::Block { peer: self.peer, range, data, leaf }
+                Input::Block { peer: self.peer, range, data, leaf: None }
             }
             message => Input::Message { peer: self.peer, message },
         }
     }
+}
+
+/// Gives the blocks at `unhashed` their leaves, all of one read together: two at once are nearly twice as fast.
+fn hash(inputs: &mut [Input], unhashed: &[usize]) {
+    let blocks: Vec<&[u8]> = unhashed.iter().filter_map(|at| block(inputs.get(*at)?)).collect();
+    let leaves = hashes::sha256_each(&blocks);
+    for (at, made) in unhashed.iter().zip(leaves) {
+        if let Some(Input::Block { leaf, .. }) = inputs.get_mut(*at) {
+            *leaf = Some(made);
+        }
+    }
+}
+
+fn block(input: &Input) -> Option<&[u8]> {
+    let Input::Block { data, .. } = input else { return None };
+    Some(data)
 }

@@ -5,17 +5,16 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use sha1::Sha1;
-use sha2::Digest as _;
+use hashes::Sha1Pair;
 use shared::metainfo::Version;
 use shared::{BLOCK_LENGTH, merkle};
 use tokio::sync::mpsc;
 
 use crate::disk::beneath::Access;
 use crate::error::ShareError;
-use crate::share::walk::Found;
+use crate::share::walk::{Found, FoundFile};
 
-/// How much is read at a time, in bytes: what stays in a core's cache while it is hashed twice.
+/// How much is read at a time, in bytes: of each of two pieces: what stays in a core's cache while it is hashed twice.
 const READ: usize = 64 * 1024;
 
 /// The hashes of one piece.
@@ -30,7 +29,7 @@ pub(crate) struct PieceHashes {
     /// SHA-1, filled up with zeros to a whole piece in a folder; none where only v2 is wanted.
     pub(crate) sha1: Option<[u8; 20]>,
     /// SHA-256 of each block; none where only v1 is wanted.
-    pub(crate) leaves: Box<[merkle::Hash]>,
+    pub(crate) leaves: Vec<merkle::Hash>,
 }
 
 /// A share that several threads hash.
@@ -59,78 +58,139 @@ impl Work {
         Self { found, piece_length, version, pieces, next: AtomicUsize::new(0) }
     }
 
-    /// Hashes pieces until there are none left or nobody wants them. Runs on a hash thread.
+    /// Hashes pieces, two side by side, until there are none left or nobody wants them. Runs on a hash thread.
     pub(crate) fn run(&self, done: &mpsc::Sender<Result<PieceHashes, ShareError>>) {
-        let mut buffer = vec![0; READ];
-        let mut open: Option<(usize, std::fs::File)> = None;
+        let mut lanes = [Lane::default(), Lane::default()];
         loop {
-            let next = self.next.fetch_add(1, Ordering::Relaxed);
-            let Some((file, piece)) = self.pieces.get(next).copied() else { return };
-            let hashed = self.hash(file, piece, &mut open, &mut buffer);
-            let failed = hashed.is_err();
-            if done.blocking_send(hashed).is_err() || failed {
+            let next = self.next.fetch_add(lanes.len(), Ordering::Relaxed);
+            let pieces = self.pieces.get(next..).unwrap_or_default();
+            if pieces.is_empty() {
                 return;
+            }
+            let hashed = match self.hash(pieces, &mut lanes) {
+                Ok(hashed) => hashed.into_iter().map(Ok).collect(),
+                Err(error) => vec![Err(error)],
+            };
+            for one in hashed {
+                let failed = one.is_err();
+                if done.blocking_send(one).is_err() || failed {
+                    return;
+                }
             }
         }
     }
 
-    fn hash(
-        &self,
+    /// Hashes the first of `pieces`, one in each lane.
+    fn hash(&self, pieces: &[(usize, u64)], lanes: &mut [Lane; 2]) -> Result<Vec<PieceHashes>, ShareError> {
+        let mut hashed = Vec::with_capacity(lanes.len());
+        let mut readings = Vec::with_capacity(lanes.len());
+        for ((file, piece), lane) in pieces.iter().copied().zip(lanes) {
+            let reading = self.open(file, piece, lane)?;
+            hashed.push(PieceHashes { file, piece, length: reading.left, sha1: None, leaves: Vec::new() });
+            readings.push(reading);
+        }
+        let mut sha1 = self.version.has_v1().then(Sha1Pair::new);
+        while readings.iter().any(|reading| reading.left > 0) {
+            let mut parts: [&[u8]; 2] = [&[]; 2];
+            for (part, reading) in parts.iter_mut().zip(&mut readings) {
+                *part = reading.next()?;
+            }
+            if let Some(sha1) = &mut sha1 {
+                sha1.update(parts);
+            }
+            if self.version.has_v2() {
+                let [first, second] = parts.map(|part| part.chunks(BLOCK_LENGTH as usize));
+                let of_first = first.len();
+                let blocks: Vec<&[u8]> = first.chain(second).collect();
+                let mut leaves = hashes::sha256_each(&blocks);
+                let others = leaves.split_off(of_first);
+                hashed.iter_mut().zip([leaves, others]).for_each(|(one, leaves)| one.leaves.extend(leaves));
+            }
+        }
+        if let Some(mut sha1) = sha1 {
+            if self.found.folder {
+                let whole = u64::from(self.piece_length);
+                let missing = |which: usize| hashed.get(which).map_or(0, |one| whole - one.length);
+                fill_up(&mut sha1, [missing(0), missing(1)]);
+            }
+            hashed.iter_mut().zip(sha1.finish()).for_each(|(one, sha1)| one.sha1 = Some(sha1));
+        }
+        Ok(hashed)
+    }
+
+    /// `piece` of `file`, ready to be read through `lane`.
+    fn open<'work>(
+        &'work self,
         file: usize,
         piece: u64,
-        open: &mut Option<(usize, std::fs::File)>,
-        buffer: &mut [u8],
-    ) -> Result<PieceHashes, ShareError> {
-        let Some(entry) = self.found.files.get(file) else {
-            return Err(ShareError::Empty { path: self.found.path() });
-        };
-        let path = || self.found.root.join(&entry.relative);
-        let unreadable = |source| ShareError::Unreadable { path: path(), source };
-        if open.as_ref().is_none_or(|(opened, _)| *opened != file) {
-            let opened = self.found.root.open_file(&entry.relative, Access::Read).map_err(unreadable)?;
-            *open = Some((file, opened));
-        }
-        let Some((_, handle)) = open.as_ref() else { return Err(ShareError::Changed { path: path() }) };
-        let whole = u64::from(self.piece_length);
-        let begin = piece * whole;
-        let length = entry.stamp.size.saturating_sub(begin).min(whole);
-        let mut sha1 = self.version.has_v1().then(Sha1::new);
-        let mut leaves = Vec::new();
-        let mut at = 0;
-        while at < length {
-            let count = usize::try_from(length - at).unwrap_or(READ).min(READ);
-            let part = buffer.get_mut(..count).unwrap_or_default();
-            read_exact(handle, part, begin + at).map_err(|error| match error.kind() {
-                io::ErrorKind::UnexpectedEof => ShareError::Changed { path: path() },
-                _ => unreadable(error),
+        lane: &'work mut Lane,
+    ) -> Result<Reading<'work>, ShareError> {
+        let found = &*self.found;
+        let Some(entry) = found.files.get(file) else { return Err(ShareError::Empty { path: found.path() }) };
+        if lane.open.as_ref().is_none_or(|(opened, _)| *opened != file) {
+            let opened = found.root.open_file(&entry.relative, Access::Read).map_err(|source| {
+                ShareError::Unreadable { path: found.root.join(&entry.relative), source }
             })?;
-            for block in (*part).chunks(BLOCK_LENGTH as usize) {
-                if let Some(sha1) = &mut sha1 {
-                    sha1.update(block);
-                }
-                if self.version.has_v2() {
-                    leaves.push(merkle::hash_block(block));
-                }
-            }
-            at += count as u64;
+            lane.open = Some((file, opened));
         }
-        if let Some(sha1) = sha1.as_mut().filter(|_| self.found.folder) {
-            fill_up(sha1, whole - length, buffer);
-        }
-        let sha1 = sha1.map(|sha1| sha1.finalize().into());
-        Ok(PieceHashes { file, piece, length, sha1, leaves: leaves.into() })
+        let Some((_, handle)) = &lane.open else {
+            return Err(ShareError::Changed { path: found.root.join(&entry.relative) });
+        };
+        let whole = u64::from(self.piece_length);
+        let offset = piece * whole;
+        let left = entry.stamp.size.saturating_sub(offset).min(whole);
+        lane.buffer.resize(READ, 0);
+        Ok(Reading { found, entry, handle, buffer: &mut lane.buffer, offset, left })
     }
 }
 
-/// Zeros up to the end of the piece (BEP 47).
-fn fill_up(sha1: &mut Sha1, mut zeros: u64, buffer: &mut [u8]) {
-    if zeros > 0 {
-        buffer.fill(0);
+/// What one of the two pieces that a thread hashes side by side is read with.
+#[derive(Debug, Default)]
+struct Lane {
+    buffer: Vec<u8>,
+    /// The file read last, by its number.
+    open: Option<(usize, std::fs::File)>,
+}
+
+/// One piece being read.
+#[derive(Debug)]
+struct Reading<'work> {
+    found: &'work Found,
+    entry: &'work FoundFile,
+    handle: &'work std::fs::File,
+    buffer: &'work mut [u8],
+    offset: u64,
+    left: u64,
+}
+
+impl Reading<'_> {
+    /// The next bytes of the piece; none at its end.
+    fn next(&mut self) -> Result<&[u8], ShareError> {
+        let count = usize::try_from(self.left).unwrap_or(READ).min(READ);
+        let part = self.buffer.get_mut(..count).unwrap_or_default();
+        read_exact(self.handle, part, self.offset).map_err(|source| {
+            let path = self.found.root.join(&self.entry.relative);
+            match source.kind() {
+                io::ErrorKind::UnexpectedEof => ShareError::Changed { path },
+                _ => ShareError::Unreadable { path, source },
+            }
+        })?;
+        self.offset += count as u64;
+        self.left -= count as u64;
+        Ok(part)
     }
-    while zeros > 0 {
-        let count = usize::try_from(zeros).unwrap_or(READ).min(buffer.len());
-        sha1.update(buffer.get(..count).unwrap_or_default());
-        zeros -= count as u64;
+}
+
+/// So many zeros for each, up to the end of the piece (BEP 47).
+fn fill_up(sha1: &mut Sha1Pair, mut zeros: [u64; 2]) {
+    const ZEROS: &[u8] = &[0; BLOCK_LENGTH as usize];
+    while zeros != [0, 0] {
+        let parts = zeros.map(|zeros| {
+            let count = usize::try_from(zeros).unwrap_or(ZEROS.len()).min(ZEROS.len());
+            ZEROS.get(..count).unwrap_or_default()
+        });
+        sha1.update(parts);
+        zeros.iter_mut().zip(parts).for_each(|(zeros, part)| *zeros -= part.len() as u64);
     }
 }
 

@@ -278,6 +278,6 @@ fn leaves_by_piece(hashes: &[PieceHashes]) -> BTreeMap<PieceIndex, Leaves> {
     (0..)
         .map(PieceIndex::new)
         .zip(hashes)
-        .map(|(index, piece)| (index, piece.leaves.as_ref().into()))
+        .map(|(index, piece)| (index, piece.leaves.as_slice().into()))
         .collect()
 }

@@ -27,12 +27,25 @@ fn bitfield(criterion: &mut Criterion) {
     });
 }
 
-fn hashes(criterion: &mut Criterion) {
+fn hashing(criterion: &mut Criterion) {
     let block = vec![7; BLOCK_LENGTH as usize];
     let mut group = criterion.benchmark_group("merkle");
     group.throughput(Throughput::Bytes(block.len() as u64));
     group.bench_function("leaf of one block", |bencher| {
         bencher.iter(|| merkle::hash_block(black_box(&block)));
+    });
+    group.finish();
+    let mut group = criterion.benchmark_group("two blocks");
+    group.throughput(Throughput::Bytes(2 * block.len() as u64));
+    group.bench_function("SHA-256, side by side", |bencher| {
+        bencher.iter(|| hashes::sha256_each(black_box(&[&block, &block])));
+    });
+    group.bench_function("SHA-1, side by side", |bencher| {
+        bencher.iter(|| {
+            let mut pair = hashes::Sha1Pair::new();
+            pair.update(black_box([&block, &block]));
+            pair.finish()
+        });
     });
     group.finish();
     let leaves: Vec<_> = (0..4096_u32).map(|leaf| merkle::hash_block(&leaf.to_be_bytes())).collect();
@@ -60,5 +73,5 @@ fn torrent_file(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, bitfield, hashes, torrent_file);
+criterion_group!(benches, bitfield, hashing, torrent_file);
 criterion_main!(benches);
