@@ -1,5 +1,6 @@
 //! Files: what a torrent's bytes are on disk, and the threads that move them.
 
+pub(crate) mod arriving;
 pub mod beneath;
 pub mod block_disk;
 pub(crate) mod hash_tree;

@@ -8,12 +8,13 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use shared::{Bitfield, PieceIndex, Span};
 use swarm::Content;
 use tokio::sync::mpsc;
 
+use crate::disk::arriving::Arriving;
 use crate::disk::beneath::Stamp;
 use crate::disk::hash_tree::{Leaves, Upper};
 use crate::disk::storage::Storage;
@@ -33,6 +34,8 @@ pub(crate) struct Source {
     /// The content with piece layers that came later.
     completed: OnceLock<Arc<Content>>,
     watch: Mutex<Option<Watch>>,
+    /// What of a torrent without trees is hashed while it is written.
+    arriving: Mutex<Arriving>,
     /// Leaves of pieces that somebody asked for.
     leaves: Mutex<BTreeMap<PieceIndex, Leaves>>,
     /// The upper layers of files that somebody asked about.
@@ -77,10 +80,16 @@ impl Source {
             content,
             completed: OnceLock::new(),
             watch: Mutex::new(None),
+            arriving: Mutex::default(),
             leaves: Mutex::default(),
             upper: Mutex::default(),
             changes: OnceLock::new(),
         }
+    }
+
+    /// The hashes of pieces that are being written, locked for a moment.
+    pub(crate) fn arriving(&self) -> MutexGuard<'_, Arriving> {
+        self.arriving.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whom to tell of files that turn out to be wrong.
@@ -172,7 +181,7 @@ impl Source {
         self.lock().as_ref().map(|watch| watch.stamps.clone()).unwrap_or_default()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Watch>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Watch>> {
         self.watch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

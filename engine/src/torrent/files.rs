@@ -37,12 +37,16 @@ pub(crate) fn write(source: Arc<Source>, parts: &Parts, inbox: Inbox, mut blocks
         while !rest.is_empty() {
             let run = take_run(&source, &mut rest);
             let (names, bytes): (Vec<BlockRef>, Vec<Bytes>) = run.into_iter().unzip();
+            hash_run(&source, &names, &bytes);
             let outcome = write_run(&source, &names, &bytes);
             // The memory goes back before anybody hears of it.
             drop(bytes);
             match outcome {
                 Ok(()) => inputs.extend(names.into_iter().map(|block| Input::Written { block })),
                 Err(error) => {
+                    for block in &names {
+                        source.arriving().forget(block.piece);
+                    }
                     let full = is_full(&error);
                     if !full {
                         let error = file_error(&source.storage().path(), &error);
@@ -81,13 +85,30 @@ fn write_run(source: &Source, names: &[BlockRef], bytes: &[Bytes]) -> io::Result
     source.storage().write(line_offset(source, *first), bytes)
 }
 
-/// Reads a piece back and makes its SHA-1.
+/// Hashes what is about to be written, where pieces have nothing but their SHA-1: it is in the cache now, and
+/// writing it copies it from there. What does not lie on the disk as it came is read back later.
+fn hash_run(source: &Source, names: &[BlockRef], bytes: &[Bytes]) {
+    let Some(first) = names.first().filter(|_| !source.has_trees()) else { return };
+    let length: usize = bytes.iter().map(Bytes::len).sum();
+    let segments = source.storage().segments(line_offset(source, *first), length as u64);
+    let on_disk = segments.iter().map(|segment| segment.length).sum::<usize>() == length;
+    let mut arriving = source.arriving();
+    for (block, bytes) in names.iter().zip(bytes) {
+        if on_disk { arriving.take_in(*block, bytes) } else { arriving.forget(block.piece) }
+    }
+}
+
+/// Makes the SHA-1 of a piece; reads it back unless its blocks were hashed as they were written.
 pub(crate) fn hash_piece(source: Arc<Source>, parts: &Parts, inbox: Inbox, piece: PieceIndex) {
     parts.hashers.submit(move || {
-        let sha1 = PIECE
-            .with_borrow_mut(|buffer| verify::sha1_of_piece(source.storage(), piece, buffer))
-            .inspect_err(|error| tracing::warn!(%error, %piece, "a piece could not be read back"))
-            .ok();
+        let arrived = source.arriving().finish(piece, source.storage().layout());
+        let read_back = || {
+            PIECE
+                .with_borrow_mut(|buffer| verify::sha1_of_piece(source.storage(), piece, buffer))
+                .inspect_err(|error| tracing::warn!(%error, %piece, "a piece could not be read back"))
+                .ok()
+        };
+        let sha1 = arrived.or_else(read_back);
         answer(&inbox, Event::Inputs(vec![Input::PieceHashed { piece, sha1 }]));
     });
 }
