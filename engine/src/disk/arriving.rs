@@ -1,8 +1,9 @@
 //! SHA-1 of pieces made while their blocks are written, so that they need not be read back.
 //!
 //! Blocks of a piece come from one peer in the order in which they were asked for, nearly always. What
-//! comes in another order, or a second time, is left to whoever reads the piece back. Knows bytes, no
-//! file. Called by the disk thread that writes, and by the hash thread that wants the result.
+//! comes in another order, or a second time, is left to whoever reads the piece back. As with blocks
+//! that have a leaf, what another program does to the file meanwhile is not seen. Knows bytes, no file.
+//! Called by the disk thread that writes, and by the hash thread that wants the result.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +13,7 @@ use shared::{BlockRef, Layout, PieceIndex};
 
 /// The most pieces under way, 150 bytes each.
 const MOST_PIECES: usize = 4096;
-/// What pieces are filled up with.
+/// What padded pieces are filled up with.
 const ZEROS: &[u8] = &[0; 16 * 1024];
 
 /// Pieces of which a beginning was written, without a gap.
@@ -21,8 +22,9 @@ pub(crate) struct Arriving {
     pieces: BTreeMap<PieceIndex, Beginning>,
 }
 
+/// A piece, as far as it was written.
 #[derive(Debug, Clone, Default)]
-struct Beginning {
+pub(crate) struct Beginning {
     sha1: Sha1,
     /// Bytes.
     length: u32,
@@ -51,9 +53,16 @@ impl Arriving {
         self.pieces.remove(&piece);
     }
 
-    /// The SHA-1 of a piece, padding counted as zeros, when all of it came in order. It is told once.
-    pub(crate) fn finish(&mut self, piece: PieceIndex, layout: &Layout) -> Option<[u8; 20]> {
-        let Beginning { mut sha1, length } = self.pieces.remove(&piece)?;
+    /// What came of a piece in order, once.
+    pub(crate) fn take(&mut self, piece: PieceIndex) -> Option<Beginning> {
+        self.pieces.remove(&piece)
+    }
+}
+
+impl Beginning {
+    /// The SHA-1 of the whole piece, padding counted as zeros, when nothing is missing.
+    pub(crate) fn finish(self, piece: PieceIndex, layout: &Layout) -> Option<[u8; 20]> {
+        let Self { mut sha1, length } = self;
         if length != layout.data_length(piece) {
             return None;
         }
@@ -76,6 +85,10 @@ mod tests {
     /// Two pieces of three blocks, the last block of 100 bytes.
     fn layout() -> Layout {
         Layout::new((5 * BLOCK + 100) as u64, 3 * BLOCK as u64).unwrap()
+    }
+
+    fn finish(arriving: &mut Arriving, piece: PieceIndex, layout: &Layout) -> Option<[u8; 20]> {
+        arriving.take(piece)?.finish(piece, layout)
     }
 
     fn block(layout: &Layout, piece: u32, number: u32) -> (BlockRef, Bytes) {
@@ -102,8 +115,8 @@ mod tests {
         let (layout, mut arriving) = (layout(), Arriving::default());
         take_in(&mut arriving, &[(0, 0), (1, 0), (0, 1), (1, 1), (1, 2), (0, 2)]);
         for piece in layout.iter() {
-            assert_eq!(arriving.finish(piece, &layout), Some(expected(piece.get())));
-            assert_eq!(arriving.finish(piece, &layout), None);
+            assert_eq!(finish(&mut arriving, piece, &layout), Some(expected(piece.get())));
+            assert_eq!(finish(&mut arriving, piece, &layout), None);
         }
     }
 
@@ -120,7 +133,7 @@ mod tests {
         ] {
             let mut arriving = Arriving::default();
             take_in(&mut arriving, order);
-            assert_eq!(arriving.finish(piece, &layout), None, "{order:?}");
+            assert_eq!(finish(&mut arriving, piece, &layout), None, "{order:?}");
         }
     }
 
@@ -128,10 +141,10 @@ mod tests {
     fn a_piece_that_begins_again_begins_again() {
         let (layout, mut arriving) = (layout(), Arriving::default());
         take_in(&mut arriving, &[(0, 0), (0, 1), (0, 0), (0, 1), (0, 2)]);
-        assert_eq!(arriving.finish(layout.piece(0).unwrap(), &layout), Some(expected(0)));
+        assert_eq!(finish(&mut arriving, layout.piece(0).unwrap(), &layout), Some(expected(0)));
         take_in(&mut arriving, &[(0, 0), (0, 1), (0, 2)]);
         arriving.forget(layout.piece(0).unwrap());
-        assert_eq!(arriving.finish(layout.piece(0).unwrap(), &layout), None);
+        assert_eq!(finish(&mut arriving, layout.piece(0).unwrap(), &layout), None);
     }
 
     #[test]
@@ -145,6 +158,6 @@ mod tests {
             arriving.take_in(block, &Bytes::from(vec![7; length]));
         }
         let whole = [vec![7; 20_000], vec![0; 12_768]].concat();
-        assert_eq!(arriving.finish(piece, &layout), Some(Sha1::digest(whole).into()));
+        assert_eq!(finish(&mut arriving, piece, &layout), Some(Sha1::digest(whole).into()));
     }
 }

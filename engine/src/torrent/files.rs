@@ -92,8 +92,9 @@ fn hash_run(source: &Source, names: &[BlockRef], bytes: &[Bytes]) {
     let length: usize = bytes.iter().map(Bytes::len).sum();
     let segments = source.storage().segments(line_offset(source, *first), length as u64);
     let on_disk = segments.iter().map(|segment| segment.length).sum::<usize>() == length;
-    let mut arriving = source.arriving();
     for (block, bytes) in names.iter().zip(bytes) {
+        // Locked for one block: hash threads wait for others meanwhile.
+        let mut arriving = source.arriving();
         if on_disk { arriving.take_in(*block, bytes) } else { arriving.forget(block.piece) }
     }
 }
@@ -101,7 +102,8 @@ fn hash_run(source: &Source, names: &[BlockRef], bytes: &[Bytes]) {
 /// Makes the SHA-1 of a piece; reads it back unless its blocks were hashed as they were written.
 pub(crate) fn hash_piece(source: Arc<Source>, parts: &Parts, inbox: Inbox, piece: PieceIndex) {
     parts.hashers.submit(move || {
-        let arrived = source.arriving().finish(piece, source.storage().layout());
+        let beginning = source.arriving().take(piece);
+        let arrived = beginning.and_then(|beginning| beginning.finish(piece, source.storage().layout()));
         let read_back = || {
             PIECE
                 .with_borrow_mut(|buffer| verify::sha1_of_piece(source.storage(), piece, buffer))

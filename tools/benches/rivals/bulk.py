@@ -34,7 +34,6 @@ class Bench:
     def __init__(self, options, base):
         self.base = base
         self.programs = pathlib.Path(options.programs).resolve()
-        self.version1 = options.v1
         self.source = base / "source" / "bulk"
         self.source.parent.mkdir()
         if options.files:
@@ -48,8 +47,7 @@ class Bench:
             with open(self.source, "wb") as file:
                 for _ in range(options.size_mib):
                     file.write(os.urandom(1 << 20))
-        files = f"{options.files} files of {options.file_kib} KiB," if options.files else f"{options.size_mib} MiB,"
-        self.what = files + (" version 1," if options.v1 else "")
+        self.what = f"{options.files} files of {options.file_kib} KiB," if options.files else f"{options.size_mib} MiB,"
         self.downloaders = options.downloaders
         self.places = Loopback()
         self.tracker = HttpTracker(self.places.hub)
@@ -66,7 +64,7 @@ class Bench:
         return ballast
 
     def run(self, name, seeders, timeout):
-        contender = contenders.ALL[name](self)
+        contender = contenders.BULK[name](self)
         work = pathlib.Path(tempfile.mkdtemp(prefix=f"{name}.", dir=self.base))
         running, fetching = [], []
         try:
@@ -165,13 +163,12 @@ def main():
     parser.add_argument("--size-mib", type=int, default=2048)
     parser.add_argument("--files", type=int, default=0, help="a folder of so many files instead of one file")
     parser.add_argument("--file-kib", type=int, default=10, help="how long each of them is")
-    parser.add_argument("--v1", action="store_true", help="ours too with a version 1 torrent")
     parser.add_argument("--limit", help="a program that, called as `PROGRAM tcp bt FROM TO MIB`, prints the MBps of a "
                         "plain loop of asking, receiving, hashing and writing as JSON")
     parser.add_argument("--downloaders", type=int, default=1, help="how many at once")
     parser.add_argument("--seeders", type=int, nargs="+", default=[1, 3])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--contenders", nargs="+", default=list(contenders.ALL), choices=list(contenders.ALL))
+    parser.add_argument("--contenders", nargs="+", default=list(contenders.BULK), choices=list(contenders.BULK))
     parser.add_argument("--base", default="/dev/shm", help="a RAM disk, or a disk, with room for the source, the copies and as much again")
     parser.add_argument("--programs", default=ROOT / "target" / "release", help="folder of peer and tracker")
     parser.add_argument("--timeout", type=int, default=180, help="seconds for one transfer")
@@ -208,8 +205,8 @@ def main():
                 f"{options.base}, over loopback, {options.rounds} rounds that alternate; each cell is the median (smallest to "
                 f"largest). Every copy was compared with its source.\n\n"
                 f"Rivals: {versions(options.contenders)}; version 1 torrent with pieces of 1 MiB, no encryption, no rate "
-                f"limit. Ours: the hybrid torrent that `share` makes, every block checked by SHA-256, where version 1 is not "
-                f"said; its time runs from the start of the process to its word that the file is verified, that of aria2 from "
+                f"limit. Ours: the hybrid torrent that `share` makes, every block checked by SHA-256, "
+                f"and, as enjambre-v1, a version 1 torrent; its time runs from the start of the process to its word that the file is verified, that of aria2 from "
                 f"the start of the process too, that of libtorrent from the moment it is given the torrent. CPU seconds are user "
                 f"and system together, of the downloader and of all seeders; memory is the peak of private memory of one "
                 f"process.\n\nMachine: {os.cpu_count()} cores, {platform.system()} {platform.release()}; load average when the "

@@ -78,6 +78,7 @@ class Libtorrent:
 class Enjambre:
     """Our own programs as they ship: `tracker`, `peer share`, `peer get`."""
     name = "enjambre"
+    form = []
 
     def __init__(self, bench):
         self.bench = bench
@@ -96,8 +97,7 @@ class Enjambre:
             folder.mkdir()
             self.tracker = Measured([self.bench.programs / "tracker", "--listen", self.control, "--dir", folder],
                                     work / "tracker.log")
-        form = ["--format", "v1"] if getattr(self.bench, "version1", False) else []
-        words = ["share", *form, self.bench.source]
+        words = ["share", *self.form, self.bench.source]
         return Measured(self.command(number, work, words), work / f"seed{number}.log")
 
     def seeds_ready(self, seeds):
@@ -116,6 +116,12 @@ class Enjambre:
         self.tracker.stop()
 
 
+class EnjambreVersion1(Enjambre):
+    """The same with a torrent such as the others have, without SHA-256."""
+    name = "enjambre-v1"
+    form = ["--format", "v1"]
+
+
 def line_of_type(log, kind):
     """The first JSON line of a type in a log, if it is there."""
     with open(log, errors="replace") as lines:
@@ -128,3 +134,4 @@ def line_of_type(log, kind):
 
 
 ALL = {contender.name: contender for contender in (Enjambre, Aria2, Libtorrent)}
+BULK = {**ALL, EnjambreVersion1.name: EnjambreVersion1}
