@@ -191,7 +191,8 @@ impl Session {
         self.tell(id, Command::Peers(vec![address], PeerSource::Asked)).await
     }
 
-    /// Neither download nor upload until [`Session::resume`], also after a restart.
+    /// Neither download nor upload until [`Session::resume`], also after a restart. Returns once what had
+    /// come before is on disk.
     pub async fn pause(&self, id: InfoHash) -> Result<(), CommandError> {
         self.ask(id, Command::Pause).await
     }
@@ -329,6 +330,7 @@ impl Session {
             given_before: BTreeMap::new(),
             end: parts.end.child_token(),
             stopping: Vec::new(),
+            pausing: Vec::new(),
             resuming: Vec::new(),
             failed: None,
             left: None,

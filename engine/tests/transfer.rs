@@ -103,8 +103,10 @@ async fn pause_resume_and_cancel_do_what_they_say() {
     let part = two.path("Archivos_a_b_c/a.bin.part");
     wait_until(|| two.session.status(shared.id).is_some_and(|status| status.pieces_verified > 0)).await;
     two.session.pause(shared.id).await.unwrap();
-    assert_eq!(two.session.status(shared.id).unwrap().state, State::Paused);
+    let at_rest = two.session.status(shared.id).unwrap();
+    assert_eq!(at_rest.state, State::Paused);
     wait_until(|| two.session.status(shared.id).is_some_and(|status| status.peers == 0)).await;
+    assert_eq!(two.session.status(shared.id).unwrap().verified_bytes, at_rest.verified_bytes);
     two.session.resume(shared.id).await.unwrap();
     two.meet(shared.id, &[&one]).await;
     let before = two.session.status(shared.id).unwrap().pieces_verified;

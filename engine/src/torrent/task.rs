@@ -59,6 +59,8 @@ pub(crate) struct Task {
     /// Preparation and checks end with this.
     pub(crate) end: CancellationToken,
     pub(crate) stopping: Vec<oneshot::Sender<()>>,
+    /// Who waits for a pause: it is told once what had come before is on disk, so nothing is counted after.
+    pub(crate) pausing: Vec<oneshot::Sender<()>>,
     /// Who wants a torrent that failed to go on, while writes from before are still on their way: their
     /// failures belong to the past.
     pub(crate) resuming: Vec<oneshot::Sender<()>>,
@@ -119,8 +121,8 @@ impl Task {
             for event in events.drain(..) {
                 self.event(event);
             }
-            if !self.resuming.is_empty() && self.is_on_disk() {
-                self.resume();
+            if self.is_on_disk() {
+                self.settle();
             }
             self.look_at_clock();
             self.flush();
@@ -140,6 +142,19 @@ impl Task {
         self.stopping.drain(..).for_each(|done| {
             let _ = done.send(()).is_ok();
         });
+    }
+
+    /// Tells those who waited for the disk.
+    fn settle(&mut self) {
+        if !self.pausing.is_empty() {
+            self.publish();
+            self.pausing.drain(..).for_each(|done| {
+                let _ = done.send(()).is_ok();
+            });
+        }
+        if !self.resuming.is_empty() {
+            self.resume();
+        }
     }
 
     /// Whether nothing of it is on its way to the disk.
@@ -210,7 +225,7 @@ impl Task {
                 self.record_paused();
                 self.input(Input::Command(swarm::Command::Pause));
                 self.publish();
-                let _ = done.send(()).is_ok();
+                self.pausing.push(done);
             }
             Command::Resume(done) => {
                 self.resuming.push(done);
