@@ -1,8 +1,6 @@
 //! Sessions that know each other through a tracker only, over HTTP and UDP, on real sockets.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-mod lab;
-
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +17,7 @@ use wire::tracker::compact::Family;
 use wire::tracker::http::{AnnounceQuery, Failure, HttpReply, PeersForm, Retry};
 use wire::tracker::udp::{Request, Response};
 
-use lab::{Peer, bytes};
+use crate::lab::{Peer, bytes};
 
 /// What a tracker was told, in order.
 #[derive(Debug, Clone, Default)]

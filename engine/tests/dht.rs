@@ -1,8 +1,6 @@
 //! Sessions that find each other through the DHT alone, on loopback.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod lab;
-
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -10,7 +8,7 @@ use engine::{AddOptions, AddSource, DhtMode, Session, SessionConfig, ShareOption
 use runtime::Shutdown;
 use runtime::dht::{Dht, DhtConfig, Scope};
 
-use lab::{Peer, bytes, wait_until};
+use crate::lab::{self, Peer, bytes, wait_until};
 
 async fn peer(bootstrap: &[SocketAddr]) -> Peer {
     let dir = tempfile::tempdir().unwrap();

@@ -2,12 +2,10 @@
 //! private torrent.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod lab;
-
 use std::time::{Duration, Instant};
 
+use crate::lab::{self, Peer, bytes};
 use engine::{PeerSource, Session, SessionConfig, ShareOptions, TraceDirection, TraceFilter};
-use lab::{Peer, bytes};
 use shared::InfoHash;
 
 /// How the peers of `peer` were found, once there are as many as `wanted`.

@@ -1,10 +1,8 @@
 //! Data that other programs left in the folder of downloads.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod lab;
-
+use crate::lab::{Peer, bytes};
 use engine::Beginning;
-use lab::{Peer, bytes};
 
 /// Half of the file right, the rest as `rest` says, put into the folder by somebody else.
 async fn half_of_it_there(rest: impl Fn(&mut Vec<u8>)) -> (engine::TorrentStatus, Peer, Vec<u8>) {

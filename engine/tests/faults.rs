@@ -1,8 +1,6 @@
 //! A disk that fills up, refuses, or lies.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-mod lab;
-
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +11,7 @@ use engine::disk::beneath::{Access, Root, Stamp};
 use engine::disk::block_disk::{BlockDisk, BlockFile, StdDisk};
 use engine::{Alert, Session, SessionConfig, State};
 
-use lab::{Peer, bytes, config, wait_until};
+use crate::lab::{Peer, bytes, config, wait_until};
 
 /// The real disk with faults on top.
 #[derive(Debug, Default)]

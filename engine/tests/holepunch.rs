@@ -1,14 +1,12 @@
 //! A peer in the middle says whom to dial: it is dialled by uTP, over real sockets, and gives the file.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-mod lab;
-
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::lab::{Peer, bytes};
 use ::bytes::{Bytes, BytesMut};
 use engine::PeerSource;
-use lab::{Peer, bytes};
 use shared::{InfoHash, PeerId};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};

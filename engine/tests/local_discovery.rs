@@ -1,8 +1,6 @@
 //! Peers of one machine find each other by local discovery alone; a private torrent is not spoken of.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod lab;
-
 use std::time::Duration;
 
 use engine::{AddOptions, AddSource, Session, SessionConfig, ShareOptions};
@@ -11,7 +9,7 @@ use shared::lsd::Datagram;
 use shared::{InfoHash, InfoHashes};
 use tokio::io::AsyncReadExt as _;
 
-use lab::{Peer, bytes};
+use crate::lab::{self, Peer, bytes};
 
 /// A group on a port that nobody else has.
 fn own_group() -> GroupAddress {

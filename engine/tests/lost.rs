@@ -1,13 +1,11 @@
 //! A file that changes while it is shared (BEP 54): what is lost is told, and never given.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod lab;
-
 use std::path::Path;
 use std::time::Duration;
 
+use crate::lab::{Peer, bytes, wait_until};
 use engine::{Alert, State};
-use lab::{Peer, bytes, wait_until};
 
 const LENGTH: usize = 3_000_000;
 

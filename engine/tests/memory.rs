@@ -1,11 +1,9 @@
 //! Whom an earlier run reached is tried again, with no tracker in sight; private torrents follow theirs.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod lab;
-
 use engine::{Alert, Limits, PeerSource, ShareOptions, Shared};
 
-use lab::{Peer, bytes, wait_until};
+use crate::lab::{Peer, bytes, wait_until};
 
 const LENGTH: usize = 6_000_000;
 

@@ -2,12 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod lab;
-
 use std::path::Path;
 
+use crate::lab::{Peer, bytes, wait_until};
 use engine::{AddOptions, AddSource, State};
-use lab::{Peer, bytes, wait_until};
 use sha1::{Digest as _, Sha1};
 use shared::merkle;
 use shared::metainfo::{HashedFile, Metainfo, Recipe, Version};

@@ -1,10 +1,8 @@
 //! Message Stream Encryption between two sessions, in every mode.
 
-mod lab;
-
 use engine::{MseMode, TraceFilter};
 
-use lab::{Peer, bytes, wait_until};
+use crate::lab::{Peer, bytes, wait_until};
 
 async fn peer(mode: MseMode) -> Peer {
     Peer::start_with(|config| config.mse = mode).await

@@ -1,13 +1,11 @@
 //! What survives a restart, in order or not.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod lab;
-
 use std::path::Path;
 
 use engine::{Alert, Limits, State, StatusTrouble};
 
-use lab::{Peer, bytes, wait_until};
+use crate::lab::{Peer, bytes, wait_until};
 
 /// Copies a folder, the status before the data: what kill -9 would leave at that moment.
 fn crash_image(from: &Path) -> tempfile::TempDir {

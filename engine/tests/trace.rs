@@ -1,13 +1,11 @@
 //! Listening in on a transfer between two sessions: what a person sees of the wire.
 
-mod lab;
-
 use std::time::Duration;
 
 use engine::{TraceDirection, TraceFilter, TraceLine};
 use tokio::sync::mpsc;
 
-use lab::{Peer, bytes};
+use crate::lab::{Peer, bytes};
 
 /// The texts of one direction until one of them begins with `last`.
 async fn until(lines: &mut mpsc::Receiver<TraceLine>, direction: TraceDirection, last: &str) -> Vec<String> {

@@ -1,10 +1,8 @@
 //! Sessions in one process: real files, real sockets, the public face only.
 
-mod lab;
-
 use engine::{AddOptions, AddSource, Alert, Beginning, ShareOptions, State};
 
-use lab::{Peer, bytes, wait_until};
+use crate::lab::{Peer, bytes, wait_until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn files_of_every_size_arrive_whole() {

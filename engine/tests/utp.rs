@@ -2,13 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod lab;
-
 use std::net::SocketAddr;
 
 use engine::{MseMode, TraceFilter};
 
-use lab::{Peer, bytes};
+use crate::lab::{Peer, bytes};
 
 async fn peer(mse: MseMode) -> Peer {
     Peer::start_with(|config| {

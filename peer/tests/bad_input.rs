@@ -4,10 +4,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-mod room;
-
+use crate::room::Room;
 use peer::failure::{Exit, Failure};
-use room::Room;
 
 /// One line that is refused: what is typed, the exit, its stable word, what the sentence holds, what the
 /// `try:` line holds.

@@ -2,9 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-mod room;
-
-use room::{Person, Room};
+use crate::room::{Person, Room};
 
 fn film() -> Vec<u8> {
     (0_u32..200_000).flat_map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes()).collect()

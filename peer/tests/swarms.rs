@@ -2,9 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-mod room;
-
-use room::Room;
+use crate::room::Room;
 
 /// Bytes that differ from block to block.
 fn film() -> Vec<u8> {

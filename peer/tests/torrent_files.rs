@@ -2,12 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-mod room;
-
 use std::path::Path;
 
+use crate::room::{Person, Room};
 use peer::failure::Exit;
-use room::{Person, Room};
 use shared::magnet::Magnet;
 use shared::metainfo::{Metainfo, Version};
 

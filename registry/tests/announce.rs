@@ -2,13 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-mod room;
-
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::room::{Client, PIECE_LENGTH, Room, SIZE, peer_id, share};
 use registry::{Door, Event, Mark, Unannounced, Unknown};
-use room::{Client, PIECE_LENGTH, Room, SIZE, peer_id, share};
 use shared::announce::Event as Why;
 use shared::control::{
     Answer, Change, Code, ConnectBack, Departure, Find, Have, Message, Push, Search, SourcesOf, Who,

@@ -2,13 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-mod room;
-
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::room::{Client, Room, peer_id, share};
 use registry::{Action, Command, Door, Unannounced, Unknown};
-use room::{Client, Room, peer_id, share};
 use shared::announce::Event as Why;
 use shared::control::{Answer, Departure, Push, Search, SourcesOf, Stats, StatsOf, Who};
 use shared::{InfoHash, InfoHashV2, InfoHashes};

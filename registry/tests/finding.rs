@@ -2,10 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-mod room;
-
+use crate::room::{self, Room};
 use registry::{Candidate, Candidates, Command, Cursor, SessionKey};
-use room::Room;
 use shared::InfoHash;
 use shared::control::{Answer, Browse, Code, Departure, Matches, Refusal, Search, Shelf, Unshare};
 

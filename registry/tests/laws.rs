@@ -2,11 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-mod room;
-
+use crate::room::{Client, PIECES, Room, SIZE, share};
 use proptest::prelude::*;
 use registry::{Action, Command, SessionKey};
-use room::{Client, PIECES, Room, SIZE, share};
 use shared::announce::Event as Why;
 use shared::control::{
     Answer, Away, Back, Bye, Departure, EntryId, Find, Have, Ignore, Join, Leave, Message, Progress,

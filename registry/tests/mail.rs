@@ -2,10 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-mod room;
-
+use crate::room::Room;
 use registry::{Command, SessionKey};
-use room::Room;
 use shared::control::{
     Answer, Code, Departure, History, Message, MessageLog, Push, ReceiptState, Search, Sent, Unshare,
 };

@@ -2,12 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-mod room;
-
 use std::time::Duration;
 
+use crate::room::{self, Client, Room};
 use registry::{Action, Command, Deed, Event, Unannounced};
-use room::{Client, Room};
 use shared::InfoHash;
 use shared::control::{Answer, Code, Message, Push, ReceiptState, Refusal};
 

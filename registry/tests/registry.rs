@@ -1,8 +1,6 @@
 //! The registry through its public face: commands in, answers, deliveries and events out.
 
-mod room;
-
-use room::{Room, peer_id};
+use crate::room::{self, Room, peer_id};
 use shared::control::{
     Answer, Change, Code, Departure, Find, Have, History, Kind, Message, Progress, ProgressEvent, Push,
     Search, SourcesOf, Stats, StatsOf, Unshare, Who,

@@ -2,10 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-mod room;
-
+use crate::room::Room;
 use registry::{Action, Command, Event, SessionKey};
-use room::Room;
 use shared::control::{
     Answer, Away, Back, Code, Departure, History, Ignore, Join, Joined, Leave, Message, MessageLog, Push,
     ReceiptState, Refusal, RoomChange, RoomKey, Rooms, Sent, Unignore, Who,

@@ -2,9 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-mod room;
-
-use room::{Room, SIZE, peer_id};
+use crate::room::{Room, SIZE, peer_id};
 use shared::control::{EntryId, Flow, Have, Progress, ProgressEvent};
 
 fn progress(entry: &EntryId, left: u64, flows: Vec<Flow>) -> Progress {

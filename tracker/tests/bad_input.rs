@@ -2,11 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-mod lab;
-
 use std::time::Duration;
 
-use lab::{Client, hello, tracker, tracker_with};
+use crate::lab::{self, Client, hello, tracker, tracker_with};
 use serde_json::{Value, json};
 use shared::control::{LINE_AFTER_LOGIN, LINE_BEFORE_LOGIN};
 

@@ -2,11 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-mod lab;
-
 use std::net::SocketAddr;
 
-use lab::{Client, PATIENCE, hello, tracker_with};
+use crate::lab::{Client, PATIENCE, hello, tracker_with};
 use serde_json::{Value, json};
 use shared::announce::{Announce, AnnounceReply, Event};
 use shared::bencode::{Limits, decode};

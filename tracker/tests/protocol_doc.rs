@@ -2,13 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-mod lab;
-
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use lab::{Client, tracker};
+use crate::lab::{self, Client, tracker};
 use serde_json::{Value, json};
 use shared::control::{
     Ask, Browse, Code, ConnectBack, Find, FromTracker, Hello, History, Ignore, Join, Message, Ping, Progress,

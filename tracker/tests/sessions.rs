@@ -2,11 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-mod lab;
-
 use std::time::Duration;
 
-use lab::{Client, PATIENCE, hello, peer_id, tracker, tracker_with};
+use crate::lab::{self, Client, PATIENCE, hello, peer_id, tracker, tracker_with};
 use serde_json::json;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
