@@ -21,6 +21,7 @@ import tempfile
 import time
 
 import contenders
+from ballast import Ballast
 from measure import wait_for
 from places import Loopback
 from torrent import HttpTracker, write_torrent
@@ -54,14 +55,9 @@ class Bench:
         self.torrent = base / "bulk.torrent"
         write_torrent(self.source, self.torrent, self.tracker.url)
 
-    def warm(self):
-        """Touches as much memory as a run needs: on a virtual machine the first touch costs ten times more."""
-        ballast = self.base / "ballast"
-        with open(ballast, "wb") as file:
-            block = bytes(1 << 20)
-            for _ in range((self.size >> 20) * self.downloaders * 5 // 4 + 256):
-                file.write(block)
-        return ballast
+    def ballast(self):
+        """As much memory as a run needs."""
+        return Ballast(self.size * self.downloaders * 5 // 4 + (256 << 20))
 
     def run(self, name, seeders, timeout):
         contender = contenders.BULK[name](self)
@@ -69,20 +65,20 @@ class Bench:
         running, fetching = [], []
         try:
             self.tracker.forget()
-            ballast = self.warm()
+            ballast = self.ballast()
             for number in range(1, seeders + 1):
                 running.append(contender.seed(number, work))
             contender.seeds_ready(running)
-            ballast.unlink()
             seeds = list(running)
             before = [seed.cpu() for seed in seeds]
-            for number in [0, *range(seeders + 1, seeders + self.downloaders)]:
-                own = work / f"down{number}"
-                (own / "out").mkdir(parents=True)
-                process, question = contender.fetch(number, own)
-                fetching.append((process, question, own / "out"))
-                running.append(process)
-            times = [wait_for(question, timeout, f"{name} finished", running) for _, question, _ in fetching]
+            with ballast:
+                for number in [0, *range(seeders + 1, seeders + self.downloaders)]:
+                    own = work / f"down{number}"
+                    (own / "out").mkdir(parents=True)
+                    process, question = contender.fetch(number, own)
+                    fetching.append((process, question, own / "out"))
+                    running.append(process)
+                times = [wait_for(question, timeout, f"{name} finished", running) for _, question, _ in fetching]
             took = max(finished for _, finished in times) - min(begun for begun, _ in times)
             down = [process for process, _, _ in fetching]
             cpu_up = sum(seed.cpu() for seed in seeds) - sum(before)
@@ -119,14 +115,33 @@ def same(source, copy):
 
 
 def limit(program, bench):
-    """What a program that does nothing but ask, receive, hash and write reaches with the same file: MB/s."""
-    ballast = bench.warm()
-    ballast.unlink()
+    """What nothing but the work itself reaches: MB/s. One file: a program that asks, receives, hashes and writes; many:
+    a loop that makes them."""
     target = bench.base / "limit.out"
-    words = [program, "tcp", "bt", bench.source, target, str(bench.size >> 20)]
-    told = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    with bench.ballast():
+        if bench.source.is_dir():
+            took = make_files(target, sum(len(files) for _, _, files in os.walk(bench.source)), bench.size)
+            shutil.rmtree(target)
+            return bench.size / 1e6 / took
+        words = [program, "tcp", "bt", bench.source, target, str(bench.size >> 20)]
+        told = subprocess.run(words, capture_output=True, text=True, check=True).stdout
     target.unlink()
     return json.loads(told)["MBps"]
+
+
+def make_files(folder, count, size):
+    """Seconds that it takes to make, write and close so many files in one folder, one after another."""
+    folder.mkdir()
+    names, content = [f"{number:05}.bin" for number in range(count)], os.urandom(size // count)
+    within = os.open(folder, os.O_RDONLY)
+    begun = time.time()
+    for name in names:
+        file = os.open(name, os.O_CREAT | os.O_WRONLY, dir_fd=within)
+        os.write(file, content)
+        os.close(file)
+    took = time.time() - begun
+    os.close(within)
+    return took
 
 
 def median(rows, field):
@@ -183,7 +198,7 @@ def main():
         for seeders in options.seeders:
             results, limits = {name: [] for name in options.contenders}, []
             for number in range(options.rounds):
-                if options.limit and seeders == 1:
+                if (options.limit or options.files) and seeders == 1 == options.downloaders:
                     limits.append(limit(options.limit, bench))
                 turn = number % len(options.contenders)
                 for name in options.contenders[turn:] + options.contenders[:turn]:
@@ -194,7 +209,8 @@ def main():
             section = f"## {bench.what} {seeders} to {options.downloaders}\n\n{table(results, options.contenders)}\n"
             if limits:
                 share = median(results[options.contenders[0]], "rate") / statistics.median(limits)
-                section += (f"\nA plain loop on this machine in the same run: {statistics.median(limits):.0f} MB/s "
+                loop = "A plain loop that makes the same files and does nothing else" if options.files else "A plain loop"
+                section += (f"\n{loop} on this machine in the same run: {statistics.median(limits):.0f} MB/s "
                             f"({min(limits):.0f} to {max(limits):.0f}); {options.contenders[0]} reaches {share:.2f} of it.\n")
             print("\n" + section, flush=True)
             sections.append(section)
