@@ -2,7 +2,9 @@
 //! were put in.
 //!
 //! A ring of short spans of time: what comes soon, as nearly everything does, is appended to its span and
-//! sorted only when the span begins. Knows nothing of what it keeps; the world puts in and takes out.
+//! sorted only when the span begins. Spans are chains of chunks, and the chunk left last is used again
+//! first: what waits takes no more memory than there is of it, and is read in the order of memory. Knows
+//! nothing of what it keeps; the world puts in and takes out.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -52,6 +54,18 @@ impl<T> Entry<T> {
     }
 }
 
+/// Things of one chunk.
+const CHUNK: usize = 32;
+/// Stands for no chunk.
+const NOWHERE: u32 = u32::MAX;
+
+/// Some things of one span, and the next chunk of the same span, or of those that are free.
+#[derive(Debug)]
+struct Chunk<T> {
+    entries: Vec<Entry<T>>,
+    next: u32,
+}
+
 /// Things to come.
 #[derive(Debug)]
 pub struct Agenda<T> {
@@ -61,7 +75,10 @@ pub struct Agenda<T> {
     inserted: BinaryHeap<Reverse<Entry<T>>>,
     /// Number of the present span.
     span: u64,
-    ring: Vec<Vec<Entry<T>>>,
+    /// The first chunk of each span: the only one that may have room.
+    ring: Vec<u32>,
+    chunks: Vec<Chunk<T>>,
+    free: u32,
     /// Things in the ring.
     in_ring: usize,
     later: BinaryHeap<Reverse<Entry<T>>>,
@@ -74,7 +91,9 @@ impl<T> Default for Agenda<T> {
             present: Vec::new(),
             inserted: BinaryHeap::new(),
             span: 0,
-            ring: (0..SPANS).map(|_| Vec::new()).collect(),
+            ring: (0..SPANS).map(|_| NOWHERE).collect(),
+            chunks: Vec::new(),
+            free: NOWHERE,
             in_ring: 0,
             later: BinaryHeap::new(),
             numbers: 0,
@@ -96,11 +115,26 @@ impl<T> Agenda<T> {
             self.inserted.push(Reverse(entry));
         } else if span - self.span < SPANS {
             self.in_ring += 1;
-            if let Some(bucket) = self.ring.get_mut(ring_place(span)) {
-                bucket.push(entry);
-            }
+            self.place_in_ring(span, entry);
         } else {
             self.later.push(Reverse(entry));
+        }
+    }
+
+    fn place_in_ring(&mut self, span: u64, entry: Entry<T>) {
+        let Some(first) = self.ring.get_mut(ring_place(span)) else { return };
+        if self.chunks.get(*first as usize).is_none_or(|chunk| chunk.entries.len() == CHUNK) {
+            if self.free == NOWHERE {
+                self.free = u32::try_from(self.chunks.len()).unwrap_or(NOWHERE);
+                self.chunks.push(Chunk { entries: Vec::with_capacity(CHUNK), next: NOWHERE });
+            }
+            if let Some(chunk) = self.chunks.get_mut(self.free as usize) {
+                let second = std::mem::replace(first, self.free);
+                self.free = std::mem::replace(&mut chunk.next, second);
+            }
+        }
+        if let Some(chunk) = self.chunks.get_mut(*first as usize) {
+            chunk.entries.push(entry);
         }
     }
 
@@ -133,9 +167,12 @@ impl<T> Agenda<T> {
             self.span = self.span.max(next.span().saturating_sub(1));
         }
         self.span += 1;
-        if let Some(bucket) = self.ring.get_mut(ring_place(self.span)) {
-            // The vectors change places, so that no room is asked for again.
-            std::mem::swap(bucket, &mut self.present);
+        let first = self.ring.get_mut(ring_place(self.span));
+        let mut next = first.map_or(NOWHERE, |first| std::mem::replace(first, NOWHERE));
+        while let Some(chunk) = self.chunks.get_mut(next as usize) {
+            self.present.append(&mut chunk.entries);
+            let freed = std::mem::replace(&mut next, chunk.next);
+            chunk.next = std::mem::replace(&mut self.free, freed);
         }
         self.in_ring -= self.present.len();
         while self.later.peek().is_some_and(|Reverse(next)| next.span() < self.span + SPANS) {

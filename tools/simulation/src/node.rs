@@ -56,29 +56,32 @@ pub struct Wish {
     pub super_seed: SuperSeed,
 }
 
-/// One simulated peer.
+/// One simulated peer. In this order, as everything that happens touches what comes first.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Node {
-    /// What it was made from.
-    pub wish: Wish,
+    /// Its connections; a [`PeerKey`] is the place in here.
+    pub ends: Vec<End>,
+    /// The next moment at which its brain wants to be asked.
+    pub timer: Option<Moment>,
+    /// How often it was started.
+    pub starts: u64,
     /// Its brain; none while it is down.
     pub brain: Option<Torrent>,
+    /// What it was made from.
+    pub wish: Wish,
     /// Its name.
     pub peer_id: PeerId,
     /// What it sends through.
     pub up: Link,
     /// What it receives through.
     pub down: Link,
-    /// Its connections; a [`PeerKey`] is the place in here.
-    pub ends: Vec<End>,
     /// Every digest on its disk that is not the published one.
     pub false_blocks: BTreeMap<BlockRef, [u8; 32]>,
     /// When it was complete.
     pub done_at: Option<Moment>,
     /// When it joined.
     pub joined_at: Moment,
-    /// The next moment at which its brain wants to be asked.
-    pub timer: Option<Moment>,
     /// Blocks it has sent.
     pub blocks_sent: u64,
     /// Those among them that were made up.
@@ -93,6 +96,4 @@ pub struct Node {
     pub verified: Vec<u32>,
     /// What others accused it of when they closed a connection to it.
     pub breaches: Vec<Breach>,
-    /// How often it was started.
-    pub starts: u64,
 }

@@ -4,6 +4,7 @@
 
 mod arrivals;
 mod deeds;
+mod event;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -12,13 +13,13 @@ use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::seq::SliceRandom;
 use shared::{Bitfield, BlockRef, Moment, PeerId};
-use swarm::{Input, PeerKey, PeerSource, Torrent, TorrentConfig, TorrentStart};
-use wire::{Message, Range};
+use swarm::{Input, PeerSource, Torrent, TorrentConfig, TorrentStart};
 
 use crate::agenda::Agenda;
 use crate::content::{Filler, Publication, mix};
 use crate::network::{Link, System};
 use crate::node::{End, Manners, Node, Wish};
+use event::{Event, Packet, number};
 
 /// How long a disk takes for anything.
 const DISK: Duration = Duration::from_micros(100);
@@ -27,42 +28,6 @@ const BLOCK_OVERHEAD: u64 = 13;
 /// Peers that the tracker names to a newcomer.
 const TRACKER_SAMPLE: usize = 50;
 const PORT: u16 = 6881;
-
-/// What goes over a connection.
-#[derive(Debug, Clone)]
-enum Packet {
-    Message(Message),
-    Block(Range, [u8; 32]),
-    Gone,
-}
-
-#[derive(Debug, Clone)]
-enum Event {
-    /// At the far end's downlink.
-    Reaches {
-        node: usize,
-        key: PeerKey,
-        packet: Packet,
-    },
-    /// Through it.
-    Arrives {
-        node: usize,
-        key: PeerKey,
-        packet: Packet,
-    },
-    Dialled {
-        node: usize,
-        to: usize,
-    },
-    Done {
-        node: usize,
-        input: Box<Input>,
-        start: u64,
-    },
-    Timer {
-        node: usize,
-    },
-}
 
 /// Everything there is.
 #[derive(Debug)]
@@ -241,7 +206,7 @@ impl World {
         for end in ends.into_iter().filter(|end| end.open) {
             self.push(
                 self.now + self.latency,
-                Event::Arrives { node: end.node, key: end.key, packet: Packet::Gone },
+                Event::Arrives { node: number(end.node), key: end.key, packet: Packet::Gone },
             );
         }
     }
@@ -264,7 +229,7 @@ impl World {
         let Some(at) = it.brain.as_ref().and_then(Torrent::next_timeout) else { return };
         if it.timer.is_none_or(|timer| at < timer) {
             it.timer = Some(at);
-            self.push(at.max(now), Event::Timer { node });
+            self.push(at.max(now), Event::Timer { node: number(node) });
         }
     }
 
@@ -282,7 +247,7 @@ impl World {
         let Some((sequence, event)) = self.agenda.pop() else { return false };
         self.now = self.now.max(at);
         let nanos = u64::try_from(at.since_start().as_nanos()).unwrap_or(u64::MAX);
-        self.trace = mix(self.trace ^ mix(nanos) ^ sequence).wrapping_add(kind(&event));
+        self.trace = mix(self.trace ^ mix(nanos) ^ sequence).wrapping_add(event.kind());
         self.happen(event);
         true
     }
@@ -305,15 +270,17 @@ impl World {
 
     fn happen(&mut self, event: Event) {
         match event {
-            Event::Reaches { node, key, packet } => self.reach(node, key, packet),
-            Event::Arrives { node, key, packet } => self.arrive(node, key, packet),
-            Event::Dialled { node, to } => self.connect(node, to),
-            Event::Done { node, input, start } => {
-                if self.nodes.get(node).is_some_and(|node| node.starts == start) {
-                    self.input(node, *input);
+            Event::Reaches { node, key, packet } => self.reach(node as usize, key, packet),
+            Event::Arrives { node, key, packet } => self.arrive(node as usize, key, packet),
+            Event::Dialled { node, to } => self.connect(node as usize, to as usize),
+            Event::Done { node, start, outcome } => {
+                let node = node as usize;
+                if self.nodes.get(node).is_some_and(|node| number(node.starts) == start) {
+                    self.input(node, outcome.into());
                 }
             }
             Event::Timer { node } => {
+                let node = node as usize;
                 let Some(it) = self.nodes.get_mut(node) else { return };
                 if it.timer.is_some_and(|timer| timer <= self.now) {
                     it.timer = None;
@@ -321,21 +288,5 @@ impl World {
                 }
             }
         }
-    }
-}
-
-fn kind(event: &Event) -> u64 {
-    match event {
-        Event::Reaches { node, key, packet } | Event::Arrives { node, key, packet } => {
-            let of_packet = match packet {
-                Packet::Message(message) => deeds::size_of(message),
-                Packet::Block(range, _) => u64::from(range.index) << 20 | u64::from(range.begin),
-                Packet::Gone => 3,
-            };
-            (*node as u64) << 40 ^ u64::from(key.0) << 20 ^ of_packet
-        }
-        Event::Dialled { node, to } => (*node as u64) << 32 ^ *to as u64,
-        Event::Done { node, .. } => *node as u64 + 11,
-        Event::Timer { node } => *node as u64 + 13,
     }
 }

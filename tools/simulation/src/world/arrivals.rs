@@ -6,9 +6,10 @@ use std::net::SocketAddr;
 
 use shared::{BlockRef, PieceIndex};
 use swarm::{Input, PeerKey};
-use wire::Range;
+use wire::{Message, Range};
 
-use super::{BLOCK_OVERHEAD, Event, Packet, World, address_of};
+use super::event::{Event, Packet, number};
+use super::{BLOCK_OVERHEAD, World, address_of};
 use crate::content::{marked_bytes, true_digest};
 use crate::node::End;
 
@@ -19,7 +20,7 @@ impl World {
         let Some(it) = self.nodes.get_mut(node) else { return };
         let through = it.down.queue(u64::from(*length) + BLOCK_OVERHEAD, self.now);
         if through > self.now {
-            self.push(through, Event::Arrives { node, key, packet });
+            self.push(through, Event::Arrives { node: number(node), key, packet });
         } else {
             self.arrive(node, key, packet);
         }
@@ -37,14 +38,19 @@ impl World {
         if open(self).is_none() {
             return;
         }
-        let foreign = self.nodes.get(node).is_some_and(|node| node.wish.foreign);
         let input = match packet {
-            Packet::Message(wire::Message::Suggest(_)) if foreign => return,
-            Packet::Message(message) => Input::Message { peer: key, message },
+            Packet::Have(piece) => Input::Message { peer: key, message: Message::Have(piece) },
+            Packet::Request(range) => Input::Message { peer: key, message: Message::Request(range) },
+            Packet::Message(message) if matches!(*message, Message::Suggest(_)) && self.is_foreign(node) => {
+                return;
+            }
+            Packet::Message(message) => Input::Message { peer: key, message: *message },
             Packet::Gone => Input::Disconnected { peer: key },
             Packet::Block(range, digest) => {
                 let index = range.begin / crate::content::BLOCK;
-                self.arriving = Some((BlockRef { piece: PieceIndex::new(range.index), index }, digest));
+                let block = BlockRef { piece: PieceIndex::new(range.index), index };
+                let digest = digest.map_or_else(|| true_digest(block), |digest| *digest);
+                self.arriving = Some((block, digest));
                 let v2 = !self.publication.content.trees.is_empty();
                 let leaf = v2.then_some(digest);
                 let data =
@@ -53,6 +59,10 @@ impl World {
             }
         };
         self.input(node, input);
+    }
+
+    fn is_foreign(&self, node: usize) -> bool {
+        self.nodes.get(node).is_some_and(|node| node.wish.foreign)
     }
 
     /// A block is written: should it not be as published, the disk holds something false.

@@ -5,11 +5,12 @@
 use std::time::Duration;
 
 use rand::RngExt;
-use shared::{BlockRef, PieceIndex, Span, merkle};
+use shared::{BlockRef, Moment, PieceIndex, Span, merkle};
 use swarm::{Breach, CloseReason, Input, Output, PeerKey};
 use wire::{Message, Range};
 
-use super::{BLOCK_OVERHEAD, DISK, Event, Packet, World, node_at};
+use super::event::{Event, Packet, number};
+use super::{BLOCK_OVERHEAD, DISK, World, node_at};
 use crate::content::{false_digest, marked_bytes, true_digest, true_piece_hash};
 use crate::node::Manners;
 
@@ -19,7 +20,7 @@ impl World {
         match output {
             Output::Dial { address } => {
                 if let Some(to) = node_at(address) {
-                    self.push(now + self.latency * 4, Event::Dialled { node, to });
+                    self.push(now + self.latency * 4, Event::Dialled { node: number(node), to: number(to) });
                 }
             }
             Output::Close { peer, reason } => {
@@ -71,7 +72,12 @@ impl World {
 
     pub(super) fn finish(&mut self, node: usize, after: Duration, input: Input) {
         let start = self.nodes.get(node).map_or(0, |node| node.starts);
-        self.push(self.now + after, Event::Done { node, input: Box::new(input), start });
+        self.done(self.now + after, node, input, start);
+    }
+
+    fn done(&mut self, at: Moment, node: usize, input: Input, start: u64) {
+        let event = Event::Done { node: number(node), start: number(start), outcome: input.into() };
+        self.push(at, event);
     }
 
     /// `node` says that the far side of `peer` broke the protocol.
@@ -89,7 +95,10 @@ impl World {
         };
         if std::mem::replace(&mut end.open, false) {
             let (to, key) = (end.node, end.key);
-            self.push(self.now + self.latency, Event::Arrives { node: to, key, packet: Packet::Gone });
+            self.push(
+                self.now + self.latency,
+                Event::Arrives { node: number(to), key, packet: Packet::Gone },
+            );
         }
     }
 
@@ -105,7 +114,7 @@ impl World {
         let sent =
             if self.system.in_order { it.up.queue(wire, self.now) } else { it.up.slip_in(wire, self.now) };
         let (to, key) = (end.node, end.key);
-        self.push(sent + self.latency, Event::Arrives { node: to, key, packet: Packet::Message(message) });
+        self.push(sent + self.latency, Event::Arrives { node: number(to), key, packet: message.into() });
     }
 
     fn upload(&mut self, node: usize, peer: PeerKey, span: Span) {
@@ -129,24 +138,23 @@ impl World {
                 .insert(BlockRef { piece: span.piece(), index: span.begin() / crate::content::BLOCK });
         }
         it.bytes_sent += u64::from(span.length());
-        let block = BlockRef { piece: span.piece(), index: span.begin() / crate::content::BLOCK };
         let digest = match it.wish.manners {
             Manners::Poisons { every } if it.blocks_sent.is_multiple_of(every) => {
                 it.false_blocks_sent += 1;
-                false_digest(salt)
+                Some(Box::new(false_digest(salt)))
             }
-            _ => true_digest(block),
+            _ => None,
         };
         let bytes = u64::from(span.length()) + BLOCK_OVERHEAD;
         let sent = it.up.queue(bytes + bytes * self.system.headers / 1000, now);
         let seems = it.up.seems(sent, self.system.hides, now);
         let end = it.ends.get(peer.0 as usize).copied().filter(|end| end.open);
         let start = it.starts;
-        self.push(seems, Event::Done { node, input: Box::new(Input::Uploaded { peer, span }), start });
+        self.done(seems, node, Input::Uploaded { peer, span }, start);
         let Some(end) = end else { return };
         let range = Range { index: span.piece().get(), begin: span.begin(), length: span.length() };
         let packet = Packet::Block(range, digest);
-        self.push(sent + latency, Event::Reaches { node: end.node, key: end.key, packet });
+        self.push(sent + latency, Event::Reaches { node: number(end.node), key: end.key, packet });
     }
 
     fn is_true(&self, node: usize, piece: PieceIndex) -> bool {
