@@ -19,13 +19,20 @@ const MOST_STEPS: usize = 4096;
 const SCATTER: u32 = 0x9e37_79b1;
 const NOWHERE: u32 = u32::MAX;
 
+/// Where a piece stands.
+#[derive(Debug, Clone, Copy)]
+struct Standing {
+    copies: u32,
+    /// Its place in the bucket of its copies, while it is a candidate.
+    place: u32,
+}
+
 /// Counts of copies, and buckets of the candidates: wanted pieces that nobody has begun.
 #[derive(Debug, Clone)]
 pub(crate) struct Availability {
-    copies: Vec<u32>,
+    pieces: Vec<Standing>,
     seeds: u32,
     buckets: Vec<Vec<PieceIndex>>,
-    place: Vec<u32>,
     /// The candidates again, to be compared with what a peer has many at a time.
     listed: Bitfield,
     candidates: usize,
@@ -36,10 +43,9 @@ impl Availability {
     pub(crate) fn new(length: u32) -> Self {
         let pieces = length as usize;
         Self {
-            copies: vec![0; pieces],
+            pieces: vec![Standing { copies: 0, place: NOWHERE }; pieces],
             seeds: 0,
             buckets: Vec::new(),
-            place: vec![NOWHERE; pieces],
             listed: Bitfield::empty(length),
             candidates: 0,
         }
@@ -47,7 +53,7 @@ impl Availability {
 
     /// How many connected peers have `piece`.
     pub(crate) fn copies(&self, piece: PieceIndex) -> u32 {
-        self.copies.get(piece.as_usize()).map_or(0, |copies| copies + self.seeds)
+        self.pieces.get(piece.as_usize()).map_or(0, |standing| standing.copies + self.seeds)
     }
 
     /// How many pieces are candidates.
@@ -77,21 +83,7 @@ impl Availability {
 
     /// From now on `piece` may be picked.
     pub(crate) fn add_candidate(&mut self, piece: PieceIndex) {
-        let (Some(place), Some(copies)) =
-            (self.place.get_mut(piece.as_usize()), self.copies.get(piece.as_usize()))
-        else {
-            return;
-        };
-        if *place != NOWHERE {
-            return;
-        }
-        let copies = *copies as usize;
-        if self.buckets.len() <= copies {
-            self.buckets.resize_with(copies + 1, Vec::new);
-        }
-        if let Some(bucket) = self.buckets.get_mut(copies) {
-            *place = u32::try_from(bucket.len()).unwrap_or(NOWHERE);
-            bucket.push(piece);
+        if self.put_in(piece) {
             self.listed.set(piece);
             self.candidates += 1;
         }
@@ -99,28 +91,51 @@ impl Availability {
 
     /// From now on `piece` may not be picked; says whether it could be before.
     pub(crate) fn remove_candidate(&mut self, piece: PieceIndex) -> bool {
-        let Some(place) = self.place.get_mut(piece.as_usize()) else { return false };
-        let at = std::mem::replace(place, NOWHERE);
+        let was_candidate = self.take_out(piece);
+        if was_candidate {
+            self.listed.clear(piece);
+            self.candidates -= 1;
+        }
+        was_candidate
+    }
+
+    /// Puts `piece` into the bucket of its copies, unless it is there.
+    fn put_in(&mut self, piece: PieceIndex) -> bool {
+        let Some(standing) = self.pieces.get_mut(piece.as_usize()) else { return false };
+        let copies = standing.copies as usize;
+        if standing.place != NOWHERE {
+            return false;
+        }
+        if self.buckets.len() <= copies {
+            self.buckets.resize_with(copies + 1, Vec::new);
+        }
+        let Some(bucket) = self.buckets.get_mut(copies) else { return false };
+        standing.place = u32::try_from(bucket.len()).unwrap_or(NOWHERE);
+        bucket.push(piece);
+        true
+    }
+
+    /// Takes `piece` out of its bucket; says whether it was in one.
+    fn take_out(&mut self, piece: PieceIndex) -> bool {
+        let Some(standing) = self.pieces.get_mut(piece.as_usize()) else { return false };
+        let at = std::mem::replace(&mut standing.place, NOWHERE);
+        let copies = standing.copies as usize;
         if at == NOWHERE {
             return false;
         }
-        let copies = self.copies.get(piece.as_usize()).map_or(0, |copies| *copies as usize);
         if let Some(bucket) = self.buckets.get_mut(copies) {
             bucket.swap_remove(at as usize);
-            if let Some(place) =
-                bucket.get(at as usize).and_then(|moved| self.place.get_mut(moved.as_usize()))
-            {
-                *place = at;
+            let moved = bucket.get(at as usize);
+            if let Some(moved) = moved.and_then(|moved| self.pieces.get_mut(moved.as_usize())) {
+                moved.place = at;
             }
         }
-        self.listed.clear(piece);
-        self.candidates -= 1;
         true
     }
 
     /// Whether `piece` may be picked.
     pub(crate) fn is_candidate(&self, piece: PieceIndex) -> bool {
-        self.place.get(piece.as_usize()).is_some_and(|place| *place != NOWHERE)
+        self.pieces.get(piece.as_usize()).is_some_and(|standing| standing.place != NOWHERE)
     }
 
     /// The rarest candidate that `allowed` holds, ties broken by `dice`. Exact unless many candidates
@@ -194,7 +209,7 @@ impl Availability {
                 common &= !(1 << 63 >> bit);
                 steps -= 1;
                 let index = u32::try_from(at * 64).unwrap_or(u32::MAX) + bit;
-                let copies = self.copies.get(index as usize).copied().unwrap_or(u32::MAX);
+                let copies = self.pieces.get(index as usize).map_or(u32::MAX, |standing| standing.copies);
                 let found = (copies, (index ^ salt).wrapping_mul(SCATTER), index);
                 if best.is_none_or(|best| found < best) {
                     best = Some(found);
@@ -208,12 +223,12 @@ impl Availability {
     }
 
     fn change(&mut self, piece: PieceIndex, to: impl Fn(u32) -> u32) {
-        let was_candidate = self.remove_candidate(piece);
-        if let Some(copies) = self.copies.get_mut(piece.as_usize()) {
-            *copies = to(*copies);
+        let was_candidate = self.take_out(piece);
+        if let Some(standing) = self.pieces.get_mut(piece.as_usize()) {
+            standing.copies = to(standing.copies);
         }
         if was_candidate {
-            self.add_candidate(piece);
+            self.put_in(piece);
         }
     }
 
@@ -222,15 +237,16 @@ impl Availability {
         let mut seen = 0;
         for (copies, bucket) in self.buckets.iter().enumerate() {
             for (at, piece) in bucket.iter().enumerate() {
-                assert_eq!(self.copies.get(piece.as_usize()).map(|c| *c as usize), Some(copies));
-                assert_eq!(self.place.get(piece.as_usize()).map(|p| *p as usize), Some(at));
+                let standing = self.pieces.get(piece.as_usize());
+                let found = standing.map(|it| (it.copies as usize, it.place as usize));
+                assert_eq!(found, Some((copies, at)));
                 seen += 1;
             }
         }
         assert_eq!(seen, self.candidates);
         assert_eq!(seen, self.listed.count() as usize);
         assert!(self.listed.ones().all(|piece| self.is_candidate(piece)));
-        assert_eq!(seen, self.place.iter().filter(|place| **place != NOWHERE).count());
+        assert_eq!(seen, self.pieces.iter().filter(|standing| standing.place != NOWHERE).count());
     }
 }
 

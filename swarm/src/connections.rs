@@ -65,7 +65,7 @@ impl Torrent {
             let key = old.key();
             if !newcomer_wins(old, new, &self.config.peer_id, now) {
                 if let Some(old) = self.peers.get_mut(key).filter(|_| new.outgoing) {
-                    old.dial_addresses.insert(new.address);
+                    old.about.dial_addresses.insert(new.address);
                 }
                 return Some(CloseReason::Duplicate);
             }
@@ -93,8 +93,8 @@ impl Torrent {
     /// only be the first message.
     pub(crate) fn tell_late(&mut self, now: Moment) {
         let few = self.download.have.count() <= MOST_LATE;
-        for key in self.peers.keys().copied().collect::<Vec<_>>() {
-            if !few || self.peers.get(key).is_some_and(|peer| peer.early.lost) {
+        for key in self.peers.keys().collect::<Vec<_>>() {
+            if !few || self.peers.get(key).is_some_and(|peer| peer.about.early.lost) {
                 self.close(key, CloseReason::Anew, now);
             } else if let Some(peer) = self.peers.get_mut(key) {
                 for piece in self.download.have.ones() {
@@ -128,11 +128,11 @@ impl Torrent {
             upload.left(&peer);
             download.left(&peer, turn);
         });
-        let lasted = now.since(peer.connected);
+        let lasted = now.since(peer.about.connected);
         // Most clients end a connection between two that are complete before we do.
         let useless = self.content_known && self.download.is_complete() && peer.is_complete();
         let dialled = peer.identity.outgoing.then_some(peer.identity.address);
-        for address in dialled.into_iter().chain(peer.dial_addresses) {
+        for address in dialled.into_iter().chain(peer.about.dial_addresses) {
             if useless {
                 self.list.shun(address, now + LONG_REST);
             } else {
@@ -160,9 +160,9 @@ impl Torrent {
                 self.out.send(peer, Message::KeepAlive, now);
             }
             if !complete || peer.wants_something() {
-                peer.useless_since = None;
+                peer.about.useless_since = None;
             } else {
-                let since = *peer.useless_since.get_or_insert(now);
+                let since = *peer.about.useless_since.get_or_insert(now);
                 if now.since(since) >= self.config.complete_idle {
                     ending.push((peer.key(), CloseReason::BothComplete));
                 }
@@ -187,7 +187,7 @@ impl Torrent {
             if let Some(peer) = self.peers.values_mut().find(is_there) {
                 // It came by itself; when it leaves, this is where it can be found.
                 if !peer.identity.outgoing {
-                    peer.dial_addresses.insert(address);
+                    peer.about.dial_addresses.insert(address);
                 }
                 self.list.connected(address, now);
             } else {

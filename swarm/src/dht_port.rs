@@ -27,8 +27,8 @@ impl Torrent {
     pub(crate) fn dht_port_told(&mut self, key: PeerKey, port: u16, now: Moment) {
         let wanted = self.config.dht_port.is_some() && !self.is_private() && port != 0;
         let Some(peer) = self.peers.get_mut(key) else { return };
-        if wanted && peer.dht_ports < MOST_TOLD {
-            peer.dht_ports += 1;
+        if wanted && peer.about.dht_ports < MOST_TOLD {
+            peer.about.dht_ports += 1;
             let address = SocketAddr::new(peer.identity.address.ip(), port);
             self.out.push(Output::DhtNode { address });
         } else {

@@ -118,8 +118,8 @@ impl Download {
             return;
         }
         if peer.leech.requests.remove(&block).is_none() {
-            peer.nuisance += 1;
-            if peer.nuisance > MOST_STRAY {
+            peer.about.nuisance += 1;
+            if peer.about.nuisance > MOST_STRAY {
                 turn.breach(key, Breach::StrayReject);
             }
             return;
@@ -156,7 +156,7 @@ impl Download {
     pub(crate) fn halt(&mut self, turn: &mut Turn<'_>) {
         self.halted = true;
         self.hungry.clear();
-        let keys: Vec<_> = turn.peers.keys().copied().collect();
+        let keys: Vec<_> = turn.peers.keys().collect();
         for key in keys {
             self.withdraw(key, turn, true);
         }
@@ -165,7 +165,7 @@ impl Download {
     /// Asks again after [`Download::halt`].
     pub(crate) fn resume(&mut self, turn: &mut Turn<'_>) {
         self.halted = false;
-        let keys: Vec<_> = turn.peers.keys().copied().collect();
+        let keys: Vec<_> = turn.peers.keys().collect();
         for key in keys {
             self.fill(key, turn);
         }
@@ -214,7 +214,7 @@ impl Download {
         }
         self.reassign(turn);
         self.forgive(turn);
-        let keys: Vec<_> = turn.peers.keys().copied().collect();
+        let keys: Vec<_> = turn.peers.keys().collect();
         for key in keys {
             self.update_interest(key, turn);
         }

@@ -54,7 +54,7 @@ impl Extension {
 impl Peer {
     /// The number under which the far side takes messages of `extension`; `None` when it does not.
     pub(crate) fn takes(&self, extension: Extension) -> Option<u8> {
-        self.said.as_ref()?.id_of(extension.name())
+        self.about.said.as_ref()?.id_of(extension.name())
     }
 
     /// A message of `extension`, for a far side that takes it.
@@ -68,8 +68,12 @@ impl Peer {
         if self.identity.outgoing {
             return Some(self.identity.address);
         }
-        let port = self.said.as_ref().and_then(|said| said.port);
-        port.map(|port| (self.identity.address.ip(), port).into()).or(self.dial_addresses.first().copied())
+        let port = self.about.said.as_ref().and_then(|said| said.port);
+        port.map(|port| (self.identity.address.ip(), port).into()).or(self
+            .about
+            .dial_addresses
+            .first()
+            .copied())
     }
 }
 
@@ -102,7 +106,8 @@ impl Torrent {
         let complete = self.content_known && self.download.is_complete();
         let Some(peer) = self.peers.get_mut(key).filter(|peer| peer.identity.extended) else { return };
         // What was offered and is not any more is switched off by number 0.
-        let known = TABLE.iter().filter(|entry| taken.contains(&entry.0) || peer.offered.contains(&entry.0));
+        let known =
+            TABLE.iter().filter(|entry| taken.contains(&entry.0) || peer.about.offered.contains(&entry.0));
         let m = known.map(|(extension, number, name)| {
             ((*name).to_owned(), if taken.contains(extension) { *number } else { 0 })
         });
@@ -115,14 +120,14 @@ impl Torrent {
             yourip: Some(peer.identity.address.ip()),
             upload_only: complete && peer.supply.revealed.is_none(),
         };
-        peer.offered = taken;
+        peer.about.offered = taken;
         let message = Message::Extended { id: HANDSHAKE_ID, payload: said.encode().into() };
         self.out.send(peer, message, now);
     }
 
     /// Sends our extension handshake to everybody again.
     pub(crate) fn greet_all(&mut self, now: Moment) {
-        for key in self.peers.keys().copied().collect::<Vec<_>>() {
+        for key in self.peers.keys().collect::<Vec<_>>() {
             self.greet(key, now);
         }
     }
@@ -145,14 +150,14 @@ impl Torrent {
             return;
         };
         let Some(peer) = self.peers.get_mut(key) else { return };
-        if let Some(before) = peer.said.as_mut() {
+        if let Some(before) = peer.about.said.as_mut() {
             // Each may say more than before, but not without end.
-            peer.nuisance += 1;
+            peer.about.nuisance += 1;
             before.update(said);
         } else {
-            peer.said = Some(said);
+            peer.about.said = Some(said);
         }
-        if let Some(most) = peer.said.as_ref().and_then(|said| said.reqq) {
+        if let Some(most) = peer.about.said.as_ref().and_then(|said| said.reqq) {
             peer.leech.pipeline.allow(most as usize);
         }
         self.metadata_offered(key, now);

@@ -61,7 +61,7 @@ impl HashRequests {
             let able = |peer: &&Peer| {
                 peer.identity.v2
                     && peer.holdings.has.get(piece)
-                    && peer.refused_hashes.is_none_or(|at| now.since(at) >= GRUDGE)
+                    && peer.about.refused_hashes.is_none_or(|at| now.since(at) >= GRUDGE)
             };
             let preferred = first.and_then(|first| turn.peers.get(first)).filter(able);
             let Some(peer) = preferred.or_else(|| turn.peers.values().find(able)).map(Peer::key) else {
@@ -103,7 +103,7 @@ impl HashRequests {
         turn: &mut Turn<'_>,
     ) -> Option<PieceIndex> {
         if let Some(peer) = turn.peers.get_mut(peer) {
-            peer.refused_hashes = Some(turn.now);
+            peer.about.refused_hashes = Some(turn.now);
         }
         self.stale.remove(&(peer, *range));
         let piece = self.open.get(range).filter(|open| open.peer == peer)?.piece;
@@ -124,7 +124,7 @@ impl HashRequests {
         for (range, open) in &late {
             self.stale.insert((open.peer, *range));
             if let Some(peer) = turn.peers.get_mut(open.peer) {
-                peer.refused_hashes = Some(turn.now);
+                peer.about.refused_hashes = Some(turn.now);
             }
         }
         late.into_iter().map(|(_, open)| open.piece).collect()

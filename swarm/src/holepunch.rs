@@ -148,7 +148,7 @@ impl Torrent {
     /// `key` asks to be brought together with the peer at `address`.
     fn bring_together(&mut self, key: PeerKey, address: SocketAddr, now: Moment) {
         let Some(asking) = self.peers.get_mut(key) else { return };
-        if !asking.meddling.asked.take(now) {
+        if !asking.about.meddling.asked.take(now) {
             return self.nuisance(key, now);
         }
         let answer = match self.introduction(key, address) {
@@ -187,7 +187,7 @@ impl Torrent {
     fn meet(&mut self, key: PeerKey, address: SocketAddr, now: Moment) {
         let Some(between) = self.peers.get_mut(key) else { return };
         let believed = addresses::believable(address, between.identity.address.ip());
-        let allowed = between.meddling.named.take(now);
+        let allowed = between.about.meddling.named.take(now);
         let Some(address) = believed.filter(|_| allowed) else { return self.nuisance(key, now) };
         if let Some(meeting) = self.meetings.meetings.get_mut(&address) {
             (meeting.waiting_for, meeting.until) = (None, now + REST);
@@ -225,7 +225,7 @@ impl Peer {
     /// Whether it could bring us together with `address`: it takes part, and says that the peer there
     /// does.
     fn knows(&self, address: SocketAddr) -> bool {
-        let flags = self.acquaintances.says_of(address);
+        let flags = self.about.acquaintances.says_of(address);
         flags.is_some_and(|flags| flags.has(PexFlags::HOLEPUNCH))
             && self.takes(Extension::Holepunch).is_some()
     }

@@ -81,7 +81,7 @@ impl LayerRequests {
             *open_with.entry(*peer).or_default() += 1;
         }
         let able = |peer: &&Peer| {
-            let grudge = peer.refused_layers.is_some_and(|at| now.since(at) < GRUDGE);
+            let grudge = peer.about.refused_layers.is_some_and(|at| now.since(at) < GRUDGE);
             peer.identity.v2 && peer.holdings.told && !grudge
         };
         let mut able: Vec<_> = turn
@@ -160,7 +160,7 @@ impl LayerRequests {
             self.wanted.insert(*range);
         }
         if let Some(peer) = turn.peers.get_mut(peer) {
-            peer.refused_layers = Some(turn.now);
+            peer.about.refused_layers = Some(turn.now);
         }
         self.ask(turn);
     }
@@ -191,7 +191,7 @@ impl LayerRequests {
             self.wanted.insert(range);
             self.stale.insert((peer, range));
             if let Some(peer) = turn.peers.get_mut(peer) {
-                peer.refused_layers = Some(now);
+                peer.about.refused_layers = Some(now);
             }
         }
         self.ask(turn);

@@ -78,11 +78,11 @@ impl Torrent {
         };
         self.act(now, |download, upload, turn| {
             let Some(peer) = turn.peers.get_mut(key) else { return };
-            peer.useless_since = None;
+            peer.about.useless_since = None;
             if download.has_no_more(key, piece, turn) {
                 upload.has_no_more(piece);
             } else if let Some(peer) = turn.peers.get_mut(key) {
-                peer.nuisance += 1;
+                peer.about.nuisance += 1;
             }
         });
     }
@@ -96,7 +96,7 @@ impl Download {
             peer.holdings.wanted += 1;
             peer.leech.exhausted = None;
         }
-        for key in turn.peers.keys().copied().collect::<Vec<_>>() {
+        for key in turn.peers.keys().collect::<Vec<_>>() {
             self.update_interest(key, turn);
             self.fill(key, turn);
         }

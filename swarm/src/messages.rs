@@ -15,14 +15,14 @@ const MOST_NUISANCE: u32 = 5000;
 impl Torrent {
     /// A message came from `key`.
     pub(crate) fn message(&mut self, key: PeerKey, message: Message, now: Moment) {
-        self.heard(key, now);
         let Some(peer) = self.peers.get_mut(key) else { return };
+        peer.heard = now;
         if is_fast(&message) && !peer.identity.fast {
             self.close(key, CloseReason::Breach(Breach::FastNotAgreed), now);
             return;
         }
         if !self.content_known && is_about_pieces(&message) {
-            peer.early.keep(&message);
+            peer.about.early.keep(&message);
             return;
         }
         match message {
@@ -161,8 +161,8 @@ impl Torrent {
     /// A message of no use came from `key`: too many of them are an attack.
     pub(crate) fn nuisance(&mut self, key: PeerKey, now: Moment) {
         let Some(peer) = self.peers.get_mut(key) else { return };
-        peer.nuisance += 1;
-        let count = peer.nuisance;
+        peer.about.nuisance += 1;
+        let count = peer.about.nuisance;
         if count > MOST_NUISANCE {
             self.close(key, CloseReason::Breach(Breach::Flood { count }), now);
         }

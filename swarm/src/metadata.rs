@@ -99,8 +99,8 @@ impl Torrent {
             }
             Ok(UtMetadata::Reject { piece }) => {
                 let Some(peer) = self.peers.get_mut(key) else { return };
-                if peer.metadata.asked.remove(&piece).is_some() {
-                    peer.metadata.rests_until = Some(now + REST);
+                if peer.about.metadata.asked.remove(&piece).is_some() {
+                    peer.about.metadata.rests_until = Some(now + REST);
                     self.seek_metadata(now);
                 } else {
                     self.nuisance(key, now);
@@ -115,12 +115,12 @@ impl Torrent {
         let pieces = self.known_pieces();
         let Some(peer) = self.peers.get_mut(key) else { return };
         let most = pieces * MOST_COPIES + SPARE_PIECES;
-        let waits = u32::try_from(peer.metadata.waiting.len()).unwrap_or(u32::MAX);
-        if piece >= pieces || peer.metadata.sent_in_all + waits >= most {
+        let waits = u32::try_from(peer.about.metadata.waiting.len()).unwrap_or(u32::MAX);
+        if piece >= pieces || peer.about.metadata.sent_in_all + waits >= most {
             self.say_metadata(key, &UtMetadata::Reject { piece }, now);
             self.nuisance(key, now);
-        } else if peer.metadata.waiting.len() < MOST_WAITING {
-            peer.metadata.waiting.push_back(piece);
+        } else if peer.about.metadata.waiting.len() < MOST_WAITING {
+            peer.about.metadata.waiting.push_back(piece);
             self.give_metadata(key, now);
         } else {
             self.say_metadata(key, &UtMetadata::Reject { piece }, now);
@@ -139,16 +139,16 @@ impl Torrent {
         let Ok(total_size) = u32::try_from(raw.len()) else { return };
         loop {
             let Some(peer) = self.peers.get_mut(key) else { return };
-            let (since, sent) = &mut peer.metadata.sent;
+            let (since, sent) = &mut peer.about.metadata.sent;
             if now.since(*since) >= Duration::from_secs(1) {
                 (*since, *sent) = (now, 0);
             }
             if *sent >= MOST_PER_SECOND {
                 return;
             }
-            let Some(piece) = peer.metadata.waiting.pop_front() else { return };
+            let Some(piece) = peer.about.metadata.waiting.pop_front() else { return };
             *sent += 1;
-            peer.metadata.sent_in_all += 1;
+            peer.about.metadata.sent_in_all += 1;
             let begin = piece as usize * METADATA_PIECE_LENGTH as usize;
             let length = metadata_piece_length(total_size, piece).unwrap_or(0) as usize;
             let data = raw.slice(begin.min(raw.len())..(begin + length).min(raw.len()));
@@ -167,14 +167,18 @@ impl Torrent {
     pub(crate) fn metadata_offered(&mut self, key: PeerKey, now: Moment) {
         let Some(peer) = self.peers.get_mut(key) else { return };
         // Whoever says more than before may give more than before.
-        peer.metadata.rests_until = None;
+        peer.about.metadata.rests_until = None;
         self.seek_metadata(now);
     }
 
     /// Once a second: who is silent, and who asked for more than a second allows.
     pub(crate) fn metadata_tick(&mut self, now: Moment) {
-        let waiting: Vec<_> =
-            self.peers.values().filter(|peer| !peer.metadata.waiting.is_empty()).map(Peer::key).collect();
+        let waiting: Vec<_> = self
+            .peers
+            .values()
+            .filter(|peer| !peer.about.metadata.waiting.is_empty())
+            .map(Peer::key)
+            .collect();
         for key in waiting {
             self.give_metadata(key, now);
         }
@@ -182,9 +186,9 @@ impl Torrent {
             return;
         }
         for peer in self.peers.values_mut() {
-            if peer.metadata.asked.values().any(|asked| now.since(*asked) >= PATIENCE) {
-                peer.metadata.asked.clear();
-                peer.metadata.rests_until = Some(now + REST);
+            if peer.about.metadata.asked.values().any(|asked| now.since(*asked) >= PATIENCE) {
+                peer.about.metadata.asked.clear();
+                peer.about.metadata.rests_until = Some(now + REST);
             }
         }
         self.seek_metadata(now);
@@ -204,7 +208,7 @@ impl Torrent {
             .iter()
             .filter(|(key, size)| **size == attempt.size && alone.is_none_or(|alone| alone == **key));
         let mut asked: BTreeMap<u32, Moment> = BTreeMap::new();
-        for (piece, at) in self.peers.values().flat_map(|peer| &peer.metadata.asked) {
+        for (piece, at) in self.peers.values().flat_map(|peer| &peer.about.metadata.asked) {
             asked.entry(*piece).and_modify(|last| *last = (*last).max(*at)).or_insert(*at);
         }
         let missing: Vec<u32> =
@@ -212,15 +216,15 @@ impl Torrent {
         let mut asking = Vec::new();
         for key in askable.map(|(key, _)| *key) {
             let Some(peer) = self.peers.get_mut(key) else { continue };
-            let room = MOST_ASKED.saturating_sub(peer.metadata.asked.len());
+            let room = MOST_ASKED.saturating_sub(peer.about.metadata.asked.len());
             let free = |piece: &&u32| {
                 asked.get(*piece).is_none_or(|at| now.since(*at) >= IMPATIENCE)
-                    && !peer.metadata.asked.contains_key(*piece)
+                    && !peer.about.metadata.asked.contains_key(*piece)
             };
             let chosen: Vec<u32> = missing.iter().filter(free).take(room).copied().collect();
             for piece in chosen {
                 asked.insert(piece, now);
-                peer.metadata.asked.insert(piece, now);
+                peer.about.metadata.asked.insert(piece, now);
                 asking.push((key, piece));
             }
         }
@@ -232,9 +236,9 @@ impl Torrent {
     /// The length that `peer` gives the dictionary, if it may be asked for it.
     fn size_from(&self, peer: &Peer, now: Moment) -> Option<u32> {
         peer.takes(Extension::Metadata)?;
-        let rests = peer.metadata.rests_until.is_some_and(|until| now < until);
+        let rests = peer.about.metadata.rests_until.is_some_and(|until| now < until);
         let trusted = !self.metadata.distrusted.contains(&peer.identity.who());
-        peer.said.as_ref()?.metadata_size.filter(|_| trusted && !rests)
+        peer.about.said.as_ref()?.metadata_size.filter(|_| trusted && !rests)
     }
 
     /// Begins with the length that most peers give, and again when nobody gives the present one any
@@ -247,7 +251,7 @@ impl Torrent {
         {
             // It has had all the time it could need.
             if let Some(peer) = self.peers.get_mut(alone) {
-                peer.metadata.rests_until = Some(now + REST);
+                peer.about.metadata.rests_until = Some(now + REST);
             }
             fetch.alone = None;
         }
@@ -282,21 +286,21 @@ impl Torrent {
         let parts = vec![None; metadata_pieces(size) as usize];
         fetch.attempt = Some(Attempt { size, begun: now, parts });
         for peer in self.peers.values_mut() {
-            peer.metadata.asked.clear();
+            peer.about.metadata.asked.clear();
         }
     }
 
     /// A piece came from `key`.
     fn metadata_came(&mut self, key: PeerKey, piece: u32, total_size: u32, data: &Bytes, now: Moment) {
         let Some(peer) = self.peers.get_mut(key) else { return };
-        let asked = peer.metadata.asked.remove(&piece).is_some();
+        let asked = peer.about.metadata.asked.remove(&piece).is_some();
         let from = peer.identity.who();
         let Some(attempt) = self.metadata.attempt.as_mut().filter(|_| asked) else {
             self.nuisance(key, now);
             return;
         };
         if attempt.size != total_size {
-            peer.metadata.rests_until = Some(now + REST);
+            peer.about.metadata.rests_until = Some(now + REST);
             self.seek_metadata(now);
             return;
         }

@@ -68,13 +68,18 @@ pub(crate) struct Holdings {
     pub(crate) wanted: u32,
 }
 
-/// What we want of the far side.
+/// What we want of the far side. In this order, as what each of its `have` touches comes first.
 #[derive(Debug, Clone)]
+#[repr(C)]
 pub(crate) struct Leech {
     /// We have told it that we want something.
     pub(crate) interested: bool,
     /// It answers requests.
     pub(crate) unchoked: bool,
+    /// What it lets us ask for even while it chokes us.
+    pub(crate) allowed_fast: BTreeSet<PieceIndex>,
+    /// The state of the picker in which nothing could be picked for it.
+    pub(crate) exhausted: Option<u64>,
     /// Our requests, and when they were sent.
     pub(crate) requests: BTreeMap<BlockRef, Moment>,
     /// Requests that we took back, and how many answers to each may still come: the block itself, which
@@ -88,12 +93,8 @@ pub(crate) struct Leech {
     pub(crate) suggested: VecDeque<PieceIndex>,
     /// It has suggested something in this connection.
     pub(crate) suggests: bool,
-    /// What it lets us ask for even while it chokes us.
-    pub(crate) allowed_fast: BTreeSet<PieceIndex>,
     /// Pieces that it said it has and would not send, and when; they count as not there.
     pub(crate) refused: VecDeque<(Moment, PieceIndex)>,
-    /// The state of the picker in which nothing could be picked for it.
-    pub(crate) exhausted: Option<u64>,
     /// When it may next be asked for what others leave waiting.
     pub(crate) next_theft: Moment,
     /// How many requests to keep open.
@@ -135,17 +136,10 @@ pub(crate) struct Supply {
     pub(crate) rate: Rate,
 }
 
-/// One connection.
+/// What else is known of the far side, needed seldom.
 #[derive(Debug, Clone)]
-pub(crate) struct Peer {
-    pub(crate) identity: Identity,
+pub(crate) struct About {
     pub(crate) connected: Moment,
-    /// When anything last came from it, and when we last sent anything.
-    pub(crate) heard: Moment,
-    pub(crate) spoke: Moment,
-    pub(crate) holdings: Holdings,
-    pub(crate) leech: Leech,
-    pub(crate) supply: Supply,
     /// Where else it can be dialled: there it was, when this connection was there already.
     pub(crate) dial_addresses: BTreeSet<SocketAddr>,
     /// What its extension handshakes said, all taken together (BEP 10).
@@ -172,6 +166,21 @@ pub(crate) struct Peer {
     pub(crate) refused_layers: Option<Moment>,
 }
 
+/// One connection. Every `have`, the most frequent message of all, touches what lies in here; the rest is
+/// boxed, so that the connections of a torrent lie close together.
+#[derive(Debug, Clone)]
+pub(crate) struct Peer {
+    key: PeerKey,
+    pub(crate) holdings: Holdings,
+    /// When anything last came from it, and when we last sent anything.
+    pub(crate) heard: Moment,
+    pub(crate) spoke: Moment,
+    pub(crate) leech: Box<Leech>,
+    pub(crate) supply: Box<Supply>,
+    pub(crate) identity: Box<Identity>,
+    pub(crate) about: Box<About>,
+}
+
 impl Peer {
     /// Takes one answer to a request for `block` that we took back; says whether one was owed.
     pub(crate) fn answers_withdrawn(&mut self, block: BlockRef) -> bool {
@@ -187,8 +196,7 @@ impl Peer {
     pub(crate) fn new(identity: Identity, pieces: u32, most_requests: usize, now: Moment) -> Self {
         let window = Duration::from_secs(1);
         Self {
-            identity,
-            connected: now,
+            key: identity.key,
             heard: now,
             spoke: now,
             holdings: Holdings {
@@ -197,7 +205,7 @@ impl Peer {
                 told: false,
                 wanted: 0,
             },
-            leech: Leech {
+            leech: Box::new(Leech {
                 interested: false,
                 unchoked: false,
                 requests: BTreeMap::new(),
@@ -212,8 +220,8 @@ impl Peer {
                 next_theft: now,
                 pipeline: Pipeline::new(most_requests, now),
                 rate: Rate::new(window),
-            },
-            supply: Supply {
+            }),
+            supply: Box::new(Supply {
                 interested: false,
                 unchoked: false,
                 since: now,
@@ -228,25 +236,29 @@ impl Peer {
                 revealed: None,
                 hash_reads: 0,
                 rate: Rate::new(window),
-            },
-            dial_addresses: BTreeSet::new(),
-            said: None,
-            offered: Vec::new(),
-            acquaintances: Acquaintances::default(),
-            meddling: Meddling::default(),
-            metadata: MetadataExchange::default(),
-            early: Early::default(),
-            dht_ports: 0,
-            nuisance: 0,
-            useless_since: None,
-            refused_hashes: None,
-            refused_layers: None,
+            }),
+            identity: Box::new(identity),
+            about: Box::new(About {
+                connected: now,
+                dial_addresses: BTreeSet::new(),
+                said: None,
+                offered: Vec::new(),
+                acquaintances: Acquaintances::default(),
+                meddling: Meddling::default(),
+                metadata: MetadataExchange::default(),
+                early: Early::default(),
+                dht_ports: 0,
+                nuisance: 0,
+                useless_since: None,
+                refused_hashes: None,
+                refused_layers: None,
+            }),
         }
     }
 
     /// The number of the connection.
     pub(crate) fn key(&self) -> PeerKey {
-        self.identity.key
+        self.key
     }
 
     /// Whom to blame for what it sends.
@@ -262,7 +274,7 @@ impl Peer {
     /// Whether it may ever want a piece of ours: neither complete nor, by its own word, content with the
     /// part that it has (BEP 21).
     pub(crate) fn wants_something(&self) -> bool {
-        let content = self.said.as_ref().is_some_and(|said| said.upload_only);
+        let content = self.about.said.as_ref().is_some_and(|said| said.upload_only);
         !self.is_complete() && (!content || self.supply.interested)
     }
 

@@ -9,8 +9,7 @@ use crate::peer::Peer;
 /// All connected peers, rising by key.
 #[derive(Debug, Default)]
 pub(crate) struct Peers {
-    /// Boxed, so that one that leaves moves no more than pointers.
-    places: Vec<(PeerKey, Box<Peer>)>,
+    places: Vec<Peer>,
 }
 
 impl Peers {
@@ -27,21 +26,21 @@ impl Peers {
     /// The peer of this connection.
     pub(crate) fn get(&self, key: PeerKey) -> Option<&Peer> {
         let at = self.find(key).ok()?;
-        self.places.get(at).map(|(_, peer)| &**peer)
+        self.places.get(at)
     }
 
     /// The peer of this connection, to be changed.
     pub(crate) fn get_mut(&mut self, key: PeerKey) -> Option<&mut Peer> {
         let at = self.find(key).ok()?;
-        self.places.get_mut(at).map(|(_, peer)| &mut **peer)
+        self.places.get_mut(at)
     }
 
     /// A new connection; one that had the same key is returned.
     pub(crate) fn insert(&mut self, key: PeerKey, peer: Peer) -> Option<Peer> {
         match self.find(key) {
-            Ok(at) => self.places.get_mut(at).map(|(_, old)| std::mem::replace(&mut **old, peer)),
+            Ok(at) => self.places.get_mut(at).map(|old| std::mem::replace(old, peer)),
             Err(at) => {
-                self.places.insert(at, (key, Box::new(peer)));
+                self.places.insert(at, peer);
                 None
             }
         }
@@ -50,35 +49,35 @@ impl Peers {
     /// The end of a connection.
     pub(crate) fn remove(&mut self, key: PeerKey) -> Option<Peer> {
         let at = self.find(key).ok()?;
-        Some(*self.places.remove(at).1)
+        Some(self.places.remove(at))
     }
 
     /// All keys, rising.
-    pub(crate) fn keys(&self) -> impl Iterator<Item = &PeerKey> + '_ {
-        self.places.iter().map(|(key, _)| key)
+    pub(crate) fn keys(&self) -> impl Iterator<Item = PeerKey> + '_ {
+        self.places.iter().map(Peer::key)
     }
 
     /// All peers, by rising key.
     pub(crate) fn values(&self) -> impl Iterator<Item = &Peer> + '_ {
-        self.places.iter().map(|(_, peer)| &**peer)
+        self.places.iter()
     }
 
     /// All peers, by rising key, to be changed.
     pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut Peer> + '_ {
-        self.places.iter_mut().map(|(_, peer)| &mut **peer)
+        self.places.iter_mut()
     }
 
     /// Where `key` is, or where it belongs.
     fn find(&self, key: PeerKey) -> Result<usize, usize> {
-        let Some((first, _)) = self.places.first() else { return Err(0) };
-        let Some(ahead) = key.0.checked_sub(first.0) else { return Err(0) };
+        let Some(first) = self.places.first() else { return Err(0) };
+        let Some(ahead) = key.0.checked_sub(first.key().0) else { return Err(0) };
         // No two have one key, so nothing lies further back than its key is ahead.
         let last = self.places.len() - 1;
         let guess = last.min(ahead as usize);
         match self.places.get(guess) {
-            Some((found, _)) if *found == key => Ok(guess),
-            Some((found, _)) if *found < key => Err(guess + 1),
-            _ => self.places.get(..guess).unwrap_or_default().binary_search_by_key(&key, |(key, _)| *key),
+            Some(found) if found.key() == key => Ok(guess),
+            Some(found) if found.key() < key => Err(guess + 1),
+            _ => self.places.get(..guess).unwrap_or_default().binary_search_by_key(&key, Peer::key),
         }
     }
 }
@@ -106,7 +105,7 @@ mod tests {
                 }
                 prop_assert_eq!(peers.len(), model.len());
                 prop_assert_eq!(peers.is_empty(), model.is_empty());
-                prop_assert!(peers.keys().eq(model.iter()));
+                prop_assert!(peers.keys().eq(model.iter().copied()));
                 prop_assert!(peers.values().map(Peer::key).eq(model.iter().copied()));
                 for key in (0..42).map(PeerKey) {
                     prop_assert_eq!(peers.get(key).map(Peer::key), model.get(&key).copied());

@@ -54,7 +54,7 @@ impl Peer {
     }
 
     fn flags(&self) -> PexFlags {
-        let upload_only = self.said.as_ref().is_some_and(|said| said.upload_only);
+        let upload_only = self.about.said.as_ref().is_some_and(|said| said.upload_only);
         PexFlags::default()
             .with(PexFlags::SEED, self.is_complete() || upload_only)
             .with(PexFlags::UTP, self.identity.utp)
@@ -75,7 +75,7 @@ impl Torrent {
             return;
         }
         let is_due = |peer: &&Peer| {
-            peer.acquaintances.next.is_none_or(|next| next <= now)
+            peer.about.acquaintances.next.is_none_or(|next| next <= now)
                 && peer.takes(Extension::PeerExchange).is_some()
         };
         let due: Vec<PeerKey> = self.peers.values().filter(is_due).map(Peer::key).collect();
@@ -91,7 +91,7 @@ impl Torrent {
             let Some(peer) = self.peers.get_mut(key) else { continue };
             let message = peer.news(&met);
             let nothing = message.added.is_empty() && message.dropped.is_empty();
-            peer.acquaintances.next = Some(now + if nothing { LOOK } else { INTERVAL });
+            peer.about.acquaintances.next = Some(now + if nothing { LOOK } else { INTERVAL });
             if let Some(message) =
                 peer.extended(Extension::PeerExchange, message.encode()).filter(|_| !nothing)
             {
@@ -104,14 +104,14 @@ impl Torrent {
     pub(crate) fn acquaintances_told(&mut self, key: PeerKey, payload: &[u8], now: Moment) {
         let (complete, ours) = (self.download.is_complete() && self.content_known, self.own_addresses());
         let Some(peer) = self.peers.get_mut(key) else { return };
-        let too_soon = peer.acquaintances.heard.is_some_and(|heard| now.since(heard) < LEAST_INTERVAL);
+        let too_soon = peer.about.acquaintances.heard.is_some_and(|heard| now.since(heard) < LEAST_INTERVAL);
         let message = match UtPex::decode(payload) {
             Ok(message) if !too_soon => message,
             _ => return self.nuisance(key, now),
         };
-        peer.acquaintances.heard = Some(now);
+        peer.about.acquaintances.heard = Some(now);
         let teller = peer.identity.address.ip();
-        let named = &mut peer.acquaintances.named;
+        let named = &mut peer.about.acquaintances.named;
         for address in message.dropped.iter().take(MOST_AT_ONCE) {
             if let Some(address) = addresses::believable(*address, teller) {
                 named.remove(&address);
@@ -135,7 +135,7 @@ impl Torrent {
     /// Where we listen, as far as peers have told us how they see us.
     pub(crate) fn own_addresses(&self) -> BTreeSet<SocketAddr> {
         let Some(port) = self.config.listen_port else { return BTreeSet::new() };
-        let seen = self.peers.values().filter_map(|peer| peer.said.as_ref()?.yourip);
+        let seen = self.peers.values().filter_map(|peer| peer.about.said.as_ref()?.yourip);
         seen.map(|ip| SocketAddr::new(ip.to_canonical(), port)).collect()
     }
 }
@@ -144,7 +144,7 @@ impl Peer {
     /// What it has not been told of `met` yet; counts as told then.
     fn news(&mut self, met: &BTreeMap<SocketAddr, (PeerKey, PexFlags)>) -> UtPex {
         let (key, listener) = (self.key(), self.identity.address.ip());
-        let told = &mut self.acquaintances.told;
+        let told = &mut self.about.acquaintances.told;
         let added: Vec<_> = met
             .iter()
             .filter(|(address, (who, _))| {

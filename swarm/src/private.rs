@@ -39,7 +39,7 @@ impl Torrent {
         if self.is_private() {
             let forbidden =
                 |key: &PeerKey| self.peers.get(*key).is_some_and(|peer| self.is_forbidden(&peer.identity));
-            let leaving: Vec<_> = self.peers.keys().copied().filter(forbidden).collect();
+            let leaving: Vec<_> = self.peers.keys().filter(forbidden).collect();
             for key in leaving {
                 self.close(key, CloseReason::Private, now);
             }

@@ -60,7 +60,7 @@ impl Upload {
                     peer.leech.rate.per_second(turn.now)
                 }),
                 snubs: peer.leech.pipeline.is_snubbed(),
-                connected: peer.connected,
+                connected: peer.about.connected,
             })
             .collect();
         let intervals = (turn.config.choke_interval, turn.config.optimistic_interval);
@@ -69,7 +69,7 @@ impl Upload {
         self.round = round.clone();
         self.stirred = true;
         let full = turn.config.classic_choke || self.backlog() > 2 * self.backlog_target(turn.now);
-        let keys: Vec<_> = turn.peers.keys().copied().collect();
+        let keys: Vec<_> = turn.peers.keys().collect();
         for key in keys {
             if round.holds(key) {
                 self.unchoke(key, turn);

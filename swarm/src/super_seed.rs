@@ -125,7 +125,7 @@ impl Torrent {
         let interested = |peer: &&Peer| !peer.is_complete();
         let crowd = self.peers.values().filter(interested).count();
         let somebody_else = self.peers.values().any(Peer::is_complete);
-        let alone = crowd < 2 && self.peers.values().all(|peer| now.since(peer.connected) >= ALONE);
+        let alone = crowd < 2 && self.peers.values().all(|peer| now.since(peer.about.connected) >= ALONE);
         let pieces = self.download.content.layout.pieces();
         let availability = &self.download.picker.availability;
         let spread = || (0..pieces).all(|index| availability.copies(PieceIndex::new(index)) > 0);
@@ -134,7 +134,7 @@ impl Torrent {
             self.act(now, |download, upload, turn| upload.reveal_all(&download.have, turn));
             return;
         }
-        for key in self.peers.keys().copied().collect::<Vec<_>>() {
+        for key in self.peers.keys().collect::<Vec<_>>() {
             if self.peers.get(key).is_some_and(|peer| peer.supply.revealed.is_some()) {
                 self.act(now, |_, upload, turn| upload.advise(key, turn));
             }

@@ -249,7 +249,7 @@ impl Torrent {
     }
 
     pub(crate) fn close_all(&mut self, reason: CloseReason, now: Moment) {
-        for peer in self.peers.keys().copied().collect::<Vec<_>>() {
+        for peer in self.peers.keys().collect::<Vec<_>>() {
             self.close(peer, reason, now);
         }
     }
@@ -284,11 +284,11 @@ impl Torrent {
         let mut early = Vec::new();
         for peer in self.peers.values_mut() {
             peer.holdings.has = Bitfield::empty(pieces);
-            early.extend(peer.early.take().into_iter().map(|message| (peer.key(), message)));
+            early.extend(peer.about.early.take().into_iter().map(|message| (peer.key(), message)));
         }
         self.tell_late(now);
         self.greet_all(now);
-        for key in self.peers.keys().copied().collect::<Vec<_>>() {
+        for key in self.peers.keys().collect::<Vec<_>>() {
             self.tell_dht_port(key, now);
         }
         for (peer, message) in early {

@@ -87,7 +87,7 @@ impl Torrent {
                 peer_id: peer.identity.peer_id,
                 address: peer.identity.address,
                 listens_at: peer.listens_at(),
-                client: peer.said.as_ref().and_then(|said| said.version.clone()),
+                client: peer.about.said.as_ref().and_then(|said| said.version.clone()),
                 outgoing: peer.identity.outgoing,
                 source: peer.listens_at().and_then(|address| self.list.source(address)),
                 utp: peer.identity.utp,
