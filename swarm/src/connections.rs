@@ -124,6 +124,7 @@ impl Torrent {
     /// A connection is no more.
     pub(crate) fn disconnected(&mut self, key: PeerKey, now: Moment) {
         let Some(peer) = self.peers.remove(key) else { return };
+        self.seen_as = None;
         self.act(now, |download, upload, turn| {
             upload.left(&peer);
             download.left(&peer, turn);

@@ -35,6 +35,10 @@ const TABLE: &[(Extension, u8, &str)] = &[
     (Extension::Holepunch, 4, ut_holepunch::NAME),
 ];
 
+/// The number under which the far side takes messages of each extension, in the order of [`TABLE`]; 0 is
+/// that it does not.
+pub(crate) type Numbers = [u8; TABLE.len()];
+
 impl Extension {
     fn of(number: u8) -> Option<Self> {
         TABLE.iter().find(|(_, known, _)| *known == number).map(|(extension, _, _)| *extension)
@@ -46,15 +50,15 @@ impl Extension {
         Self::of(number) == Some(Self::DontHave)
     }
 
-    fn name(self) -> &'static str {
-        TABLE.iter().find(|(extension, _, _)| *extension == self).map_or("", |(_, _, name)| name)
+    fn place(self) -> usize {
+        self as usize
     }
 }
 
 impl Peer {
     /// The number under which the far side takes messages of `extension`; `None` when it does not.
     pub(crate) fn takes(&self, extension: Extension) -> Option<u8> {
-        self.about.said.as_ref()?.id_of(extension.name())
+        self.about.numbers.get(extension.place()).copied().filter(|number| *number != 0)
     }
 
     /// A message of `extension`, for a far side that takes it.
@@ -145,11 +149,16 @@ impl Torrent {
 
     /// The extension handshake of `key`, the first or a later one.
     fn greeted(&mut self, key: PeerKey, payload: &Bytes, now: Moment) {
-        let Ok(said) = ExtendedHandshake::decode(payload) else {
+        let Ok(mut said) = ExtendedHandshake::decode(payload) else {
             self.nuisance(key, now);
             return;
         };
         let Some(peer) = self.peers.get_mut(key) else { return };
+        // The names are not kept, only the numbers of those that we know.
+        let m = std::mem::take(&mut said.m);
+        for (number, (_, _, name)) in peer.about.numbers.iter_mut().zip(TABLE) {
+            *number = m.get(*name).copied().unwrap_or(*number);
+        }
         if let Some(before) = peer.about.said.as_mut() {
             // Each may say more than before, but not without end.
             peer.about.nuisance += 1;
@@ -160,6 +169,7 @@ impl Torrent {
         if let Some(most) = peer.about.said.as_ref().and_then(|said| said.reqq) {
             peer.leech.pipeline.allow(most as usize);
         }
+        self.seen_as = None;
         self.metadata_offered(key, now);
     }
 }
@@ -172,7 +182,7 @@ mod tests {
     fn each_extension_has_its_own_number_and_name() {
         for (at, (extension, number, name)) in TABLE.iter().enumerate() {
             assert_ne!(*number, HANDSHAKE_ID);
-            assert_eq!((Extension::of(*number), extension.name()), (Some(*extension), *name));
+            assert_eq!((Extension::of(*number), extension.place()), (Some(*extension), at));
             assert!(TABLE.iter().skip(at + 1).all(|(_, other, said)| other != number && said != name));
         }
         assert_eq!(Extension::of(250), None);

@@ -6,6 +6,7 @@
 //! reported as [`Input::Timeout`]. The same inputs at the same moments with the same seed give the
 //! same outputs.
 
+mod address_map;
 mod addresses;
 pub mod announce;
 mod availability;

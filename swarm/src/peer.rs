@@ -10,7 +10,7 @@ use shared::{Bitfield, BlockRef, Moment, PeerId, PieceIndex, Span};
 use wire::extended::handshake::ExtendedHandshake;
 
 use crate::early::Early;
-use crate::extensions::Extension;
+use crate::extensions::{Extension, Numbers};
 use crate::holepunch::Meddling;
 use crate::io::PeerKey;
 use crate::metadata::MetadataExchange;
@@ -144,6 +144,8 @@ pub(crate) struct About {
     pub(crate) dial_addresses: BTreeSet<SocketAddr>,
     /// What its extension handshakes said, all taken together (BEP 10).
     pub(crate) said: Option<ExtendedHandshake>,
+    /// ... and the numbers that they gave to extensions that we know.
+    pub(crate) numbers: Numbers,
     /// Extensions that we offered to it last (BEP 10).
     pub(crate) offered: Vec<Extension>,
     /// What it and we have told each other about other peers (BEP 11).
@@ -242,6 +244,7 @@ impl Peer {
                 connected: now,
                 dial_addresses: BTreeSet::new(),
                 said: None,
+                numbers: Numbers::default(),
                 offered: Vec::new(),
                 acquaintances: Acquaintances::default(),
                 meddling: Meddling::default(),

@@ -1,7 +1,7 @@
 //! The connections of one torrent, in the order in which they were made.
 //!
 //! Keys rise by one with each connection, so a peer lies where its key says, or a little before it once
-//! others have left: finding one costs no search. Only keeps; never decides anything.
+//! others have left: finding one costs next to no search. Only keeps; never decides anything.
 
 use crate::io::PeerKey;
 use crate::peer::Peer;
@@ -10,6 +10,8 @@ use crate::peer::Peer;
 #[derive(Debug, Default)]
 pub(crate) struct Peers {
     places: Vec<Peer>,
+    /// Their keys, close together: what is searched.
+    keys: Vec<PeerKey>,
 }
 
 impl Peers {
@@ -41,6 +43,7 @@ impl Peers {
             Ok(at) => self.places.get_mut(at).map(|old| std::mem::replace(old, peer)),
             Err(at) => {
                 self.places.insert(at, peer);
+                self.keys.insert(at, key);
                 None
             }
         }
@@ -49,12 +52,13 @@ impl Peers {
     /// The end of a connection.
     pub(crate) fn remove(&mut self, key: PeerKey) -> Option<Peer> {
         let at = self.find(key).ok()?;
+        self.keys.remove(at);
         Some(self.places.remove(at))
     }
 
     /// All keys, rising.
     pub(crate) fn keys(&self) -> impl Iterator<Item = PeerKey> + '_ {
-        self.places.iter().map(Peer::key)
+        self.keys.iter().copied()
     }
 
     /// All peers, by rising key.
@@ -69,16 +73,18 @@ impl Peers {
 
     /// Where `key` is, or where it belongs.
     fn find(&self, key: PeerKey) -> Result<usize, usize> {
-        let Some(first) = self.places.first() else { return Err(0) };
-        let Some(ahead) = key.0.checked_sub(first.key().0) else { return Err(0) };
-        // No two have one key, so nothing lies further back than its key is ahead.
-        let last = self.places.len() - 1;
-        let guess = last.min(ahead as usize);
-        match self.places.get(guess) {
-            Some(found) if found.key() == key => Ok(guess),
-            Some(found) if found.key() < key => Err(guess + 1),
-            _ => self.places.get(..guess).unwrap_or_default().binary_search_by_key(&key, Peer::key),
+        let (Some(first), Some(last)) = (self.keys.first(), self.keys.last()) else { return Err(0) };
+        let Some(ahead) = key.0.checked_sub(first.0) else { return Err(0) };
+        if key > *last {
+            return Err(self.keys.len());
         }
+        // No two have one key, so nothing lies further back than its key is ahead, nor further in front of
+        // that than there are keys of some who have left.
+        let left = (last.0 - first.0) as usize + 1 - self.keys.len();
+        let to = self.keys.len().min(ahead as usize + 1);
+        let from = (ahead as usize).saturating_sub(left).min(to);
+        let window = self.keys.get(from..to).unwrap_or_default();
+        window.binary_search(&key).map(|at| from + at).map_err(|at| from + at)
     }
 }
 

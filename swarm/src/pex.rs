@@ -10,10 +10,13 @@ use std::time::Duration;
 use shared::Moment;
 use wire::extended::ut_pex::{Met, PexFlags, UtPex};
 
+use crate::address_map::{AddressMap, Short};
 use crate::addresses;
+use crate::config::TorrentConfig;
 use crate::extensions::Extension;
 use crate::io::{PeerKey, PeerSource};
 use crate::peer::Peer;
+use crate::peers::Peers;
 use crate::torrent::Torrent;
 
 /// How often one peer is told.
@@ -31,19 +34,19 @@ const MOST_NAMED: usize = 200;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Acquaintances {
     /// What it was told and would still believe.
-    told: BTreeSet<SocketAddr>,
+    told: AddressMap<()>,
     /// When it may be told again.
     next: Option<Moment>,
     /// When it last told us something that counted.
     heard: Option<Moment>,
     /// Whom it is connected to, by its own word.
-    named: BTreeMap<SocketAddr, PexFlags>,
+    named: AddressMap<PexFlags>,
 }
 
 impl Acquaintances {
     /// What it says of `address`; `None` when it does not claim to be connected to it.
     pub(crate) fn says_of(&self, address: SocketAddr) -> Option<PexFlags> {
-        self.named.get(&address).copied()
+        self.named.get(address.into()).copied()
     }
 }
 
@@ -82,10 +85,10 @@ impl Torrent {
         if due.is_empty() {
             return;
         }
-        let met: BTreeMap<SocketAddr, (PeerKey, PexFlags)> = self
+        let met: BTreeMap<Short, (PeerKey, PexFlags)> = self
             .peers
             .values()
-            .filter_map(|peer| Some((peer.endpoint()?, (peer.key(), peer.flags()))))
+            .filter_map(|peer| Some((peer.endpoint()?.into(), (peer.key(), peer.flags()))))
             .collect();
         for key in due {
             let Some(peer) = self.peers.get_mut(key) else { continue };
@@ -102,7 +105,8 @@ impl Torrent {
 
     /// A message of the extension came from `key`.
     pub(crate) fn acquaintances_told(&mut self, key: PeerKey, payload: &[u8], now: Moment) {
-        let (complete, ours) = (self.download.is_complete() && self.content_known, self.own_addresses());
+        let complete = self.download.is_complete() && self.content_known;
+        let ours = &*self.seen_as.get_or_insert_with(|| own_addresses(&self.config, &self.peers));
         let Some(peer) = self.peers.get_mut(key) else { return };
         let too_soon = peer.about.acquaintances.heard.is_some_and(|heard| now.since(heard) < LEAST_INTERVAL);
         let message = match UtPex::decode(payload) {
@@ -114,16 +118,18 @@ impl Torrent {
         let named = &mut peer.about.acquaintances.named;
         for address in message.dropped.iter().take(MOST_AT_ONCE) {
             if let Some(address) = addresses::believable(*address, teller) {
-                named.remove(&address);
+                named.remove(address.into());
             }
         }
+        named.reserve(message.added.len().min(MOST_AT_ONCE).min(MOST_NAMED.saturating_sub(named.len())));
         let mut found = Vec::new();
         for Met { address, flags } in message.added.into_iter().take(MOST_AT_ONCE) {
             let Some(address) = addresses::believable(address, teller) else { continue };
-            if ours.contains(&address) || (named.len() >= MOST_NAMED && !named.contains_key(&address)) {
+            let full = named.len() >= MOST_NAMED;
+            if ours.contains(&address) || (full && !named.contains(address.into())) {
                 continue;
             }
-            named.insert(address, flags);
+            named.insert(address.into(), flags);
             // Two seeds have nothing to say to each other.
             if !(complete && flags.has(PexFlags::SEED)) {
                 found.push(address);
@@ -134,32 +140,39 @@ impl Torrent {
 
     /// Where we listen, as far as peers have told us how they see us.
     pub(crate) fn own_addresses(&self) -> BTreeSet<SocketAddr> {
-        let Some(port) = self.config.listen_port else { return BTreeSet::new() };
-        let seen = self.peers.values().filter_map(|peer| peer.about.said.as_ref()?.yourip);
-        seen.map(|ip| SocketAddr::new(ip.to_canonical(), port)).collect()
+        self.seen_as.clone().unwrap_or_else(|| own_addresses(&self.config, &self.peers))
     }
+}
+
+fn own_addresses(config: &TorrentConfig, peers: &Peers) -> BTreeSet<SocketAddr> {
+    let Some(port) = config.listen_port else { return BTreeSet::new() };
+    let seen = peers.values().filter_map(|peer| peer.about.said.as_ref()?.yourip);
+    seen.map(|ip| SocketAddr::new(ip.to_canonical(), port)).collect()
 }
 
 impl Peer {
     /// What it has not been told of `met` yet; counts as told then.
-    fn news(&mut self, met: &BTreeMap<SocketAddr, (PeerKey, PexFlags)>) -> UtPex {
+    fn news(&mut self, met: &BTreeMap<Short, (PeerKey, PexFlags)>) -> UtPex {
         let (key, listener) = (self.key(), self.identity.address.ip());
         let told = &mut self.about.acquaintances.told;
         let added: Vec<_> = met
             .iter()
             .filter(|(address, (who, _))| {
-                *who != key && !told.contains(*address) && addresses::is_of_use(**address, listener)
+                *who != key && !told.contains(**address) && addresses::is_of_use((**address).into(), listener)
             })
             .take(MOST_AT_ONCE)
-            .map(|(address, (_, flags))| Met { address: *address, flags: *flags })
+            .map(|(address, (_, flags))| Met { address: (*address).into(), flags: *flags })
             .collect();
         let dropped: Vec<_> =
-            told.iter().filter(|address| !met.contains_key(*address)).take(MOST_AT_ONCE).copied().collect();
+            told.addresses().filter(|address| !met.contains_key(address)).take(MOST_AT_ONCE).collect();
         for address in &dropped {
-            told.remove(address);
+            told.remove(*address);
         }
-        told.extend(added.iter().map(|met| met.address));
-        UtPex { added, dropped }
+        told.reserve(added.len());
+        for met in &added {
+            told.insert(met.address.into(), ());
+        }
+        UtPex { added, dropped: dropped.into_iter().map(SocketAddr::from).collect() }
     }
 }
 

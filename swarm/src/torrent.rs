@@ -1,6 +1,7 @@
 //! One torrent: composes the parts and is the only face of this crate.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,6 +53,8 @@ pub struct Torrent {
     pub(crate) upload: Upload,
     pub(crate) metadata: MetadataFetch,
     pub(crate) content_known: bool,
+    /// Where we listen, by the word of those who are connected; `None` until it is asked for again.
+    pub(crate) seen_as: Option<BTreeSet<SocketAddr>>,
     /// What our extension handshakes say (BEP 21).
     upload_only: bool,
     pub(crate) paused: bool,
@@ -76,6 +79,7 @@ impl Torrent {
             out: Outbox::default(),
             peers: Peers::default(),
             metadata: MetadataFetch::default(),
+            seen_as: None,
             upload_only: false,
             content_known,
             paused: start.paused,
