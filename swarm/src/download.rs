@@ -89,7 +89,7 @@ impl Download {
     /// `key` answers requests from now on.
     pub(crate) fn unchoked(&mut self, key: PeerKey, turn: &mut Turn<'_>) {
         let Some(peer) = turn.peers.get_mut(key) else { return };
-        if !std::mem::replace(&mut peer.leech.unchoked, true) {
+        if !std::mem::replace(&mut peer.permit.unchoked, true) {
             peer.leech.pipeline.unchoked(turn.now);
             peer.leech.exhausted = None;
             self.fill(key, turn);
@@ -99,7 +99,7 @@ impl Download {
     /// `key` does not answer requests from now on.
     pub(crate) fn choked(&mut self, key: PeerKey, turn: &mut Turn<'_>) {
         let Some(peer) = turn.peers.get_mut(key) else { return };
-        peer.leech.unchoked = false;
+        peer.permit.unchoked = false;
         peer.leech.suggested.clear();
         peer.leech.current = None;
         self.hungry.remove(&key);
@@ -125,7 +125,7 @@ impl Download {
             return;
         }
         self.release(block, key);
-        if peer.leech.unchoked || peer.leech.allowed_fast.contains(&block.piece) {
+        if peer.permit.unchoked || peer.permit.allowed_fast.contains(&block.piece) {
             self.refused(key, block.piece, turn);
         }
     }
@@ -145,8 +145,8 @@ impl Download {
     /// `key` lets us ask for `piece` even while it chokes us.
     pub(crate) fn allowed_fast(&mut self, key: PeerKey, piece: PieceIndex, turn: &mut Turn<'_>) {
         let Some(peer) = turn.peers.get_mut(key) else { return };
-        if peer.leech.allowed_fast.len() < MOST_SUGGESTED && self.lacks(piece) {
-            peer.leech.allowed_fast.insert(piece);
+        if peer.permit.allowed_fast.len() < MOST_SUGGESTED && self.lacks(piece) {
+            peer.permit.allowed_fast.insert(piece);
             peer.leech.exhausted = None;
             self.fill(key, turn);
         }
@@ -288,6 +288,8 @@ impl Download {
                 }
             }
         }
+        let may_be_asked = |key: &PeerKey| peers.get(*key).is_some_and(|peer| !peer.permit.is_none());
+        assert!(self.hungry.iter().all(may_be_asked), "{:?} are hungry", self.hungry);
         for peer in peers.values() {
             let wanted = peer.holdings.has.ones().filter(|piece| self.lacks(*piece)).count();
             assert_eq!(wanted, peer.holdings.wanted as usize, "{:?}", peer.key());

@@ -7,6 +7,7 @@ use wire::Message;
 use crate::download::Download;
 use crate::io::{Breach, PeerKey};
 use crate::peer::Peer;
+use crate::peers::Peers;
 use crate::turn::Turn;
 
 /// How long a piece counts as not there after its owner would not send it.
@@ -76,6 +77,25 @@ impl Download {
             self.fill(key, turn);
         }
         Some(piece)
+    }
+
+    /// Notes that `key` has one piece more when nothing follows from that, as with nearly every `have`: we
+    /// have the piece too, or want other pieces of a peer that lets us ask for none. Else it changes
+    /// nothing and returns false.
+    pub(crate) fn note(&mut self, key: PeerKey, index: u32, peers: &mut Peers, now: Moment) -> bool {
+        let Some(piece) = self.content.layout.piece(index) else { return false };
+        let Some(peer) = peers.get_mut(key) else { return false };
+        let lacks = self.lacks(piece);
+        if lacks && (peer.holdings.wanted == 0 || !peer.permit.is_none()) {
+            return false;
+        }
+        peer.heard = now;
+        peer.holdings.told = true;
+        if peer.holdings.has.set(piece) {
+            peer.holdings.wanted += u32::from(lacks);
+            self.picker.availability.increment(piece);
+        }
+        true
     }
 
     /// Tells `key` whether we want anything it has, if that has changed.

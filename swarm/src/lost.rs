@@ -108,7 +108,10 @@ impl Download {
         let refusals = peer.leech.refused.len();
         peer.leech.refused.retain(|(_, refused)| *refused != piece);
         peer.leech.suggested.retain(|suggested| *suggested != piece);
-        peer.leech.allowed_fast.remove(&piece);
+        peer.permit.allowed_fast.remove(&piece);
+        if peer.permit.is_none() {
+            self.hungry.remove(&key);
+        }
         if !peer.holdings.has.get(piece) {
             return peer.leech.refused.len() < refusals;
         }

@@ -68,16 +68,27 @@ pub(crate) struct Holdings {
     pub(crate) wanted: u32,
 }
 
-/// What we want of the far side. In this order, as what each of its `have` touches comes first.
-#[derive(Debug, Clone)]
-#[repr(C)]
-pub(crate) struct Leech {
-    /// We have told it that we want something.
-    pub(crate) interested: bool,
+/// What the far side lets us ask for.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Permit {
     /// It answers requests.
     pub(crate) unchoked: bool,
     /// What it lets us ask for even while it chokes us.
     pub(crate) allowed_fast: BTreeSet<PieceIndex>,
+}
+
+impl Permit {
+    /// Whether it lets us ask for nothing at all.
+    pub(crate) fn is_none(&self) -> bool {
+        !self.unchoked && self.allowed_fast.is_empty()
+    }
+}
+
+/// What we want of the far side.
+#[derive(Debug, Clone)]
+pub(crate) struct Leech {
+    /// We have told it that we want something.
+    pub(crate) interested: bool,
     /// The state of the picker in which nothing could be picked for it.
     pub(crate) exhausted: Option<u64>,
     /// Our requests, and when they were sent.
@@ -177,6 +188,7 @@ pub(crate) struct Peer {
     /// When anything last came from it, and when we last sent anything.
     pub(crate) heard: Moment,
     pub(crate) spoke: Moment,
+    pub(crate) permit: Permit,
     pub(crate) leech: Box<Leech>,
     pub(crate) supply: Box<Supply>,
     pub(crate) identity: Box<Identity>,
@@ -207,16 +219,15 @@ impl Peer {
                 told: false,
                 wanted: 0,
             },
+            permit: Permit::default(),
             leech: Box::new(Leech {
                 interested: false,
-                unchoked: false,
                 requests: BTreeMap::new(),
                 withdrawn: BTreeMap::new(),
                 stray: 0,
                 current: None,
                 suggested: VecDeque::new(),
                 suggests: false,
-                allowed_fast: BTreeSet::new(),
                 refused: VecDeque::new(),
                 exhausted: None,
                 next_theft: now,
@@ -283,7 +294,6 @@ impl Peer {
 
     /// Whether it may be asked for one more block now.
     pub(crate) fn has_room(&self) -> bool {
-        (self.leech.unchoked || !self.leech.allowed_fast.is_empty())
-            && self.leech.requests.len() < self.leech.pipeline.depth()
+        !self.permit.is_none() && self.leech.requests.len() < self.leech.pipeline.depth()
     }
 }

@@ -25,9 +25,14 @@ const GAPS: u32 = 12;
 const MOST_WAIT: Duration = Duration::from_secs(2);
 
 impl Download {
+    /// Whether something has become free that was not handed out.
+    pub(crate) fn has_freed(&self) -> bool {
+        self.picker.generation() != self.seen_generation
+    }
+
     /// Hands what has become free to peers that had nothing to do.
     pub(crate) fn settle(&mut self, turn: &mut Turn<'_>) {
-        if self.picker.generation() != self.seen_generation {
+        if self.has_freed() {
             self.seen_generation = self.picker.generation();
             self.fill_hungry(turn);
         }
@@ -103,7 +108,7 @@ fn steal(
     now: Moment,
 ) -> Option<(PeerKey, Vec<BlockRef>)> {
     let room = peer.leech.pipeline.depth().saturating_sub(peer.leech.requests.len());
-    if room == 0 || !peer.leech.unchoked || now < peer.leech.next_theft {
+    if room == 0 || !peer.permit.unchoked || now < peer.leech.next_theft {
         return None;
     }
     let wait = (gap * GAPS).clamp(LEAST_WAIT, MOST_WAIT);
@@ -118,9 +123,9 @@ fn steal(
 fn pick(picker: &mut Picker, peer: &mut Peer, dice: &mut Dice, now: Moment) -> Option<(BlockRef, bool)> {
     let key = peer.key();
     if peer.leech.exhausted != Some(picker.generation()) {
-        let fast_only = (!peer.leech.unchoked).then(|| {
+        let fast_only = (!peer.permit.unchoked).then(|| {
             let mut allowed = Bitfield::empty(peer.holdings.has.len());
-            for piece in peer.leech.allowed_fast.iter().filter(|piece| peer.holdings.has.get(**piece)) {
+            for piece in peer.permit.allowed_fast.iter().filter(|piece| peer.holdings.has.get(**piece)) {
                 allowed.set(*piece);
             }
             allowed
@@ -137,7 +142,7 @@ fn pick(picker: &mut Picker, peer: &mut Peer, dice: &mut Dice, now: Moment) -> O
         }
         peer.leech.exhausted = Some(picker.generation());
     }
-    if !picker.is_endgame() || !peer.leech.unchoked {
+    if !picker.is_endgame() || !peer.permit.unchoked {
         return None;
     }
     let patience = peer.leech.pipeline.expected_wait(now, peer.leech.requests.len());

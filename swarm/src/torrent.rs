@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shared::{Bitfield, InfoHashes, Layout, Moment};
+use wire::Message;
 
 use crate::config::{SuperSeed, TorrentConfig};
 use crate::content::Content;
@@ -62,6 +63,8 @@ pub struct Torrent {
     next_tick: Moment,
     next_endgame: Moment,
     timeout: Option<Moment>,
+    /// Until then nothing follows an input that changes nothing but the books.
+    quiet_until: Moment,
 }
 
 impl Torrent {
@@ -87,6 +90,7 @@ impl Torrent {
             next_tick: now,
             next_endgame: now,
             timeout: None,
+            quiet_until: now,
         };
         torrent.download.halted = torrent.paused;
         torrent.upload_only = torrent.content_known && torrent.download.is_complete();
@@ -95,6 +99,12 @@ impl Torrent {
 
     /// Takes in one thing that happened.
     pub fn handle_input(&mut self, input: Input, now: Moment) {
+        if let Input::Message { peer, message: Message::Have(index) } = input
+            && now < self.quiet_until
+            && self.download.note(peer, index, &mut self.peers, now)
+        {
+            return;
+        }
         match input {
             Input::Connected { .. } => self.connected(&input, now),
             Input::Disconnected { peer } => self.disconnected(peer, now),
@@ -208,6 +218,11 @@ impl Torrent {
         });
         self.dial(now);
         self.timeout = self.find_timeout();
+        let stirs = self.download.has_freed()
+            || self.upload.stirred
+            || self.upload.hidden > 0
+            || self.upload.spread.is_some();
+        self.quiet_until = self.timeout.filter(|_| self.content_known && !stirs).unwrap_or(now);
     }
 
     fn find_timeout(&self) -> Option<Moment> {

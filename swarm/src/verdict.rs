@@ -268,7 +268,7 @@ impl Download {
             .filter_map(|block| download.sender(block).map(|sender| sender.peer))
             .chain(download.suspicions.iter().map(|suspicion| suspicion.sender.peer))
             .collect();
-        let able = |peer: &&Peer| peer.holdings.has.get(piece) && peer.leech.unchoked;
+        let able = |peer: &&Peer| peer.holdings.has.get(piece) && peer.permit.unchoked;
         let only = turn.peers.values().filter(able).find(|peer| !suspects.contains(&peer.key()));
         let only = only.or_else(|| turn.peers.values().find(able)).map(Peer::key);
         self.picker.update(piece, |download| {
@@ -307,7 +307,7 @@ impl Download {
     /// Pieces that may be asked of one peer alone, which does not send: another one's turn.
     pub(crate) fn reassign(&mut self, turn: &mut Turn<'_>) {
         let sends = |key: PeerKey| {
-            turn.peers.get(key).is_some_and(|peer| peer.leech.unchoked && !peer.leech.pipeline.is_snubbed())
+            turn.peers.get(key).is_some_and(|peer| peer.permit.unchoked && !peer.leech.pipeline.is_snubbed())
         };
         let orphans: Vec<_> = self
             .picker

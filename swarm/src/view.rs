@@ -93,7 +93,7 @@ impl Torrent {
                 utp: peer.identity.utp,
                 pieces: peer.holdings.has.count(),
                 complete: peer.is_complete(),
-                unchokes_us: peer.leech.unchoked,
+                unchokes_us: peer.permit.unchoked,
                 unchoked: peer.supply.unchoked,
                 interested: peer.supply.interested,
                 interesting: peer.leech.interested,
