@@ -68,6 +68,15 @@ pub struct KnownPeer {
 }
 
 impl Torrent {
+    /// How many connected peers have piece number `piece`, unless we have it too or `peer` is known to: what
+    /// a `have` would find. 0 then.
+    pub fn copies_if_news(&self, peer: PeerKey, piece: u32) -> u32 {
+        let piece = PieceIndex::new(piece);
+        let is_news = self.peers.get(peer).is_some_and(|peer| !peer.holdings.has.get(piece));
+        let (ours, copies) = (self.download.have.get(piece), self.download.picker.availability.copies(piece));
+        if is_news && !ours { copies } else { 0 }
+    }
+
     /// Addresses at which peers were reached since the start, the latest first. Whoever is banned or was
     /// of no use is not among them; of a private torrent only those are that its tracker or the person
     /// has named.

@@ -104,9 +104,15 @@ impl<T> Default for Agenda<T> {
 impl<T> Agenda<T> {
     /// `thing` happens at `at`, or at once when that is over.
     pub fn push(&mut self, at: Moment, thing: T) {
-        self.numbers += 1;
+        self.push_many(at, thing, 1);
+    }
+
+    /// `thing` stands for `many` that happen one after the other: as many numbers are its own.
+    pub fn push_many(&mut self, at: Moment, thing: T, many: u64) {
+        let number = self.numbers + 1;
+        self.numbers += many;
         let at = u64::try_from(at.since_start().as_nanos()).unwrap_or(u64::MAX);
-        self.place(Entry { at, number: self.numbers, thing });
+        self.place(Entry { at, number, thing });
     }
 
     fn place(&mut self, entry: Entry<T>) {

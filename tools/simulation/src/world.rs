@@ -13,13 +13,13 @@ use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::seq::SliceRandom;
 use shared::{Bitfield, BlockRef, Moment, PeerId};
-use swarm::{Input, PeerSource, Torrent, TorrentConfig, TorrentStart};
+use swarm::{Input, PeerKey, PeerSource, Torrent, TorrentConfig, TorrentStart};
 
 use crate::agenda::Agenda;
 use crate::content::{Filler, Publication, mix};
 use crate::network::{Link, System};
 use crate::node::{End, Manners, Node, Wish};
-use event::{Event, Packet, number};
+use event::{Event, Haves, Packet, number};
 
 /// How long a disk takes for anything.
 const DISK: Duration = Duration::from_micros(100);
@@ -49,6 +49,10 @@ pub struct World {
     /// Blocks that node 0 has sent at least once.
     pub source_blocks: std::collections::BTreeSet<BlockRef>,
     agenda: Agenda<Event>,
+    /// What was pushed last, while more of it may follow.
+    telling: Haves,
+    /// What is happening, one after the other, and its number.
+    happening: (u64, Haves),
     trace: u64,
     rng: Xoshiro256PlusPlus,
     seed: u64,
@@ -86,6 +90,8 @@ impl World {
             events: 0,
             source_blocks: std::collections::BTreeSet::new(),
             agenda: Agenda::default(),
+            telling: Haves::default(),
+            happening: (0, Haves::default()),
             trace: mix(seed),
             rng: Xoshiro256PlusPlus::seed_from_u64(seed),
             seed,
@@ -234,11 +240,40 @@ impl World {
     }
 
     fn push(&mut self, at: Moment, event: Event) {
-        self.agenda.push(at, event);
+        if !self.telling.takes(at, &event) {
+            self.flush();
+            if !self.telling.takes(at, &event) {
+                self.agenda.push(at, event);
+            }
+        }
+    }
+
+    /// Nothing more follows what was pushed last.
+    fn flush(&mut self) {
+        match self.telling.to.len() {
+            0 => {}
+            1 => {
+                let mut alone = std::mem::take(&mut self.telling);
+                if let Some(event) = alone.next() {
+                    self.agenda.push(alone.at, event);
+                }
+            }
+            many => {
+                let haves = std::mem::take(&mut self.telling);
+                self.agenda.push_many(haves.at, Event::Haves(Box::new(haves)), many as u64);
+            }
+        }
     }
 
     /// Lets the next thing happen; false when nothing is to come before `until`.
     pub fn step(&mut self, until: Moment) -> bool {
+        let (number, haves) = &mut self.happening;
+        if let Some(event) = haves.next() {
+            let (at, sequence) = (haves.at, *number + haves.reached as u64 - 1);
+            self.let_happen(at, sequence, event);
+            return true;
+        }
+        self.flush();
         let Some(at) = self.agenda.next_at() else { return false };
         if at > until {
             self.now = until;
@@ -246,10 +281,28 @@ impl World {
         }
         let Some((sequence, event)) = self.agenda.pop() else { return false };
         self.now = self.now.max(at);
+        if let Event::Haves(haves) = event {
+            // What they will touch is in no cache. Asked for here it is waited for once, and not by each in turn.
+            let copies = haves.to.iter().map(|(node, key)| self.copies_of(*node, *key, haves.piece));
+            std::hint::black_box(copies.sum::<u32>());
+            self.happening = (sequence, *haves);
+            return self.step(until);
+        }
+        self.let_happen(at, sequence, event);
+        true
+    }
+
+    /// How many copies `node` knows of, if the far side of `key` has none.
+    fn copies_of(&self, node: u32, key: PeerKey, piece: u32) -> u32 {
+        let Some(it) = self.nodes.get(node as usize) else { return 0 };
+        let open = it.ends.get(key.0 as usize).is_some_and(|end| end.open);
+        it.brain.as_ref().filter(|_| open).map_or(0, |brain| brain.copies_if_news(key, piece))
+    }
+
+    fn let_happen(&mut self, at: Moment, sequence: u64, event: Event) {
         let nanos = u64::try_from(at.since_start().as_nanos()).unwrap_or(u64::MAX);
         self.trace = mix(self.trace ^ mix(nanos) ^ sequence).wrapping_add(event.kind());
         self.happen(event);
-        true
     }
 
     /// Runs until `done` says so, checked after every event of note, or until `until`.
@@ -279,6 +332,7 @@ impl World {
                     self.input(node, outcome.into());
                 }
             }
+            Event::Haves(_) => {}
             Event::Timer { node } => {
                 let node = node as usize;
                 let Some(it) = self.nodes.get_mut(node) else { return };

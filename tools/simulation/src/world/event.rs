@@ -1,7 +1,7 @@
 //! What is to come, and to whom: kept small, as hundred thousands of them wait in a great crowd, and each
 //! is written, sorted and read once.
 
-use shared::{BlockRef, Span};
+use shared::{BlockRef, Moment, Span};
 use swarm::{Input, PeerKey};
 use wire::{Message, Range};
 
@@ -84,6 +84,42 @@ pub(super) enum Event {
     Timer {
         node: u32,
     },
+    Haves(Box<Haves>),
+}
+
+/// A piece that a node has and tells many of, with the same moment of arrival: each is an event of its own,
+/// and they have numbers that follow each other.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Haves {
+    pub(super) at: Moment,
+    pub(super) piece: u32,
+    /// Whom it reaches, in order.
+    pub(super) to: Vec<(u32, PeerKey)>,
+    /// How many of them it has reached.
+    pub(super) reached: usize,
+}
+
+impl Haves {
+    /// Adds one more, if it is of the same piece at the same moment.
+    pub(super) fn takes(&mut self, at: Moment, event: &Event) -> bool {
+        match event {
+            Event::Arrives { node, key, packet: Packet::Have(piece) }
+                if self.to.is_empty() || (at, *piece) == (self.at, self.piece) =>
+            {
+                (self.at, self.piece) = (at, *piece);
+                self.to.push((*node, *key));
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The next one.
+    pub(super) fn next(&mut self) -> Option<Event> {
+        let (node, key) = *self.to.get(self.reached)?;
+        self.reached += 1;
+        Some(Event::Arrives { node, key, packet: Packet::Have(self.piece) })
+    }
 }
 
 impl Event {
@@ -103,6 +139,7 @@ impl Event {
             Self::Dialled { node, to } => u64::from(*node) << 32 ^ u64::from(*to),
             Self::Done { node, .. } => u64::from(*node) + 11,
             Self::Timer { node } => u64::from(*node) + 13,
+            Self::Haves(_) => 0,
         }
     }
 }
