@@ -99,7 +99,25 @@ fn super_seed(text: &str) -> Result<SuperSeed, String> {
     text.parse().map_err(|()| String::from("it is off, auto or on"))
 }
 
+/// Starts the program anew with huge pages, if nothing was said about memory: what a great crowd touches lies
+/// far apart, and finding the page costs as much as fetching what is there. The system's allocator reads how
+/// it is to be only at the start.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn ask_for_huge_pages() {
+    use std::os::unix::process::CommandExt;
+    const TUNABLES: &str = "GLIBC_TUNABLES";
+    if std::env::var_os(TUNABLES).is_none()
+        && let Ok(program) = std::env::current_exe()
+    {
+        let mut anew = std::process::Command::new(program);
+        // Comes back only when it fails: then small pages have to do.
+        let _failure = anew.args(std::env::args_os().skip(1)).env(TUNABLES, "glibc.malloc.hugetlb=1").exec();
+    }
+}
+
 fn main() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    ask_for_huge_pages();
     let Scenario::FlashCrowd(arguments) = Arguments::parse().scenario;
     for seed in arguments.seed..arguments.seed + arguments.seeds {
         flash_crowd(&arguments, seed);
