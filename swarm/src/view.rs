@@ -68,13 +68,12 @@ pub struct KnownPeer {
 }
 
 impl Torrent {
-    /// How many connected peers have piece number `piece`, unless we have it too or `peer` is known to: what
-    /// a `have` would find. 0 then.
-    pub fn copies_if_news(&self, peer: PeerKey, piece: u32) -> u32 {
+    /// What a `have` of piece number `piece` would find: whether `peer` is known to have it, whether we have it,
+    /// and how many connected peers do.
+    pub fn about_piece(&self, peer: PeerKey, piece: u32) -> (bool, bool, u32) {
         let piece = PieceIndex::new(piece);
-        let is_news = self.peers.get(peer).is_some_and(|peer| !peer.holdings.has.get(piece));
-        let (ours, copies) = (self.download.have.get(piece), self.download.picker.availability.copies(piece));
-        if is_news && !ours { copies } else { 0 }
+        let theirs = self.peers.get(peer).is_some_and(|peer| peer.holdings.has.get(piece));
+        (theirs, self.download.have.get(piece), self.download.picker.availability.copies(piece))
     }
 
     /// Addresses at which peers were reached since the start, the latest first. Whoever is banned or was

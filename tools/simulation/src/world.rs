@@ -282,9 +282,7 @@ impl World {
         let Some((sequence, event)) = self.agenda.pop() else { return false };
         self.now = self.now.max(at);
         if let Event::Haves(haves) = event {
-            // What they will touch is in no cache. Asked for here it is waited for once, and not by each in turn.
-            let copies = haves.to.iter().map(|(node, key)| self.copies_of(*node, *key, haves.piece));
-            std::hint::black_box(copies.sum::<u32>());
+            self.fetch(&haves);
             self.happening = (sequence, *haves);
             return self.step(until);
         }
@@ -292,11 +290,21 @@ impl World {
         true
     }
 
-    /// How many copies `node` knows of, if the far side of `key` has none.
-    fn copies_of(&self, node: u32, key: PeerKey, piece: u32) -> u32 {
-        let Some(it) = self.nodes.get(node as usize) else { return 0 };
-        let open = it.ends.get(key.0 as usize).is_some_and(|end| end.open);
-        it.brain.as_ref().filter(|_| open).map_or(0, |brain| brain.copies_if_news(key, piece))
+    /// What they will touch is in no cache. Asked for here it is waited for once, and not by each in turn, as
+    /// long as nothing is decided by what is found.
+    fn fetch(&self, haves: &Haves) {
+        let ends = |(node, key): &(u32, PeerKey)| {
+            let end = self.nodes.get(*node as usize).and_then(|node| node.ends.get(key.0 as usize));
+            end.map_or(0, |end| u32::from(end.open))
+        };
+        let found = |(node, key): &(u32, PeerKey)| {
+            let brain = self.nodes.get(*node as usize).and_then(|node| node.brain.as_ref());
+            let (theirs, ours, copies) =
+                brain.map_or((false, false, 0), |brain| brain.about_piece(*key, haves.piece));
+            u32::from(theirs) + u32::from(ours) + copies
+        };
+        std::hint::black_box(haves.to.iter().map(ends).sum::<u32>());
+        std::hint::black_box(haves.to.iter().map(found).sum::<u32>());
     }
 
     fn let_happen(&mut self, at: Moment, sequence: u64, event: Event) {
