@@ -1,12 +1,12 @@
 //! Messages that cross on their way: what an honest peer sends must never look like an attack.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod lab;
-
 use shared::{Bitfield, Moment, PeerId};
 use std::time::Duration;
 use swarm::{CloseReason, Input, Output, PeerKey, PeerSource, Torrent, TorrentConfig, TorrentStart};
 use wire::{Message, Range};
+
+use crate::lab;
 
 const FAR: PeerKey = PeerKey(1);
 

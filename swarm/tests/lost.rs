@@ -1,11 +1,9 @@
 //! Pieces that were had and are lost (BEP 54), on either side.
 #![allow(clippy::unwrap_used, clippy::unnecessary_wraps, reason = "tests")]
 
-mod lab;
-
 use std::time::Duration;
 
-use lab::{Room, publish};
+use crate::lab::{self, Room, publish};
 use shared::PieceIndex;
 use swarm::{CloseReason, Input};
 use wire::Message;

@@ -1,12 +1,10 @@
 //! The info dictionary from peers (BEP 9): found by its hash alone, whoever lies about it.
 #![allow(clippy::unwrap_used, clippy::unnecessary_wraps, reason = "tests")]
 
-mod lab;
-
 use std::time::Duration;
 
+use crate::lab::{Room, publish};
 use bytes::Bytes;
-use lab::{Room, publish};
 use swarm::{Breach, CloseReason};
 use wire::Message;
 use wire::extended::HANDSHAKE_ID;

@@ -1,11 +1,9 @@
 //! Who only gives says so (BEP 21), and two of them have nothing to say to each other.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod lab;
-
 use std::time::Duration;
 
-use lab::{Room, publish};
+use crate::lab::{Room, publish};
 use shared::PieceIndex;
 use swarm::{CloseReason, Input};
 use wire::Message;
