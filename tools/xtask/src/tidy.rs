@@ -5,6 +5,7 @@
 
 mod arrows;
 mod beps;
+mod left_out;
 mod source;
 
 use std::path::{Path, PathBuf};
@@ -20,10 +21,12 @@ pub(crate) fn run(_: &[String]) -> Result<(), Failed> {
     let mut files = Vec::new();
     walk(&root, &mut files)?;
     files.sort();
-    for path in &files {
-        let relative = path.strip_prefix(&root).unwrap_or(path);
-        findings.extend(source::check(relative, &read(path)?));
+    for path in &mut files {
+        let text = read(path)?;
+        *path = path.strip_prefix(&root).unwrap_or(path).to_owned();
+        findings.extend(source::check(path, &text));
     }
+    findings.extend(left_out::check(&files, |path| read(&root.join(path)).ok()));
     for finding in &findings {
         println!("   {finding}");
     }
