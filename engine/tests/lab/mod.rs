@@ -1,6 +1,5 @@
 //! Sessions in one process for the tests of this crate: real files, real sockets, the public face only.
-#![allow(dead_code, reason = "each test binary uses its part")]
-#![allow(unreachable_pub, reason = "seen by one test binary at a time")]
+#![allow(unreachable_pub, reason = "it is public to the files of tests beside it")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::match_wild_err_arm, reason = "tests")]
 
 use std::path::{Path, PathBuf};

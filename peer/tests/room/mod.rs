@@ -1,7 +1,7 @@
 //! A room for tests: a tracker on a free port of this machine, and people whose lines are run and heard.
 
-#![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(unreachable_pub, reason = "it is public to the files of tests beside it")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! A registry with its time and dice, and what it told whom. After every command the state must be
 //! the fold of all events, which went through JSON on the way.
 
-#![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses its part")]
+#![allow(unreachable_pub, missing_docs, reason = "it is public to the files of tests beside it")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 use std::collections::BTreeMap;

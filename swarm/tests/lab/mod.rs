@@ -1,7 +1,6 @@
 //! A few brains in one room for the tests of this crate: what one sends the others have at once, disks
 //! hold whatever was written, and time passes when nothing else is to be done.
-#![allow(dead_code, reason = "each test binary uses its part")]
-#![allow(unreachable_pub, reason = "seen by one test binary at a time")]
+#![allow(unreachable_pub, reason = "it is public to the files of tests beside it")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::collections::{BTreeMap, VecDeque};

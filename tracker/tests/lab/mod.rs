@@ -1,6 +1,6 @@
 //! A tracker in this process, and clients that talk to it over real sockets.
 
-#![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses its part")]
+#![allow(unreachable_pub, missing_docs, reason = "it is public to the files of tests beside it")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 use std::collections::VecDeque;
