@@ -6,6 +6,7 @@
 
 pub mod clock;
 pub mod dht;
+pub mod in_place;
 pub mod lan;
 pub mod lines;
 pub mod multicast;
@@ -19,6 +20,7 @@ pub mod telemetry;
 pub mod unacknowledged;
 
 pub use clock::Clock;
+pub use in_place::in_place;
 pub use lines::{LineError, LineReader};
 pub use outbox::{Left, Outbox, Overflow, SharedLine};
 pub use shutdown::Shutdown;

@@ -147,7 +147,8 @@ impl Preparation {
     }
 
     async fn prepare(&self) -> Result<Prepared, TorrentError> {
-        std::fs::create_dir_all(&self.into).map_err(|error| file_error(&self.into, &error))?;
+        let made = runtime::in_place(|| std::fs::create_dir_all(&self.into));
+        made.map_err(|error| file_error(&self.into, &error))?;
         if let Some(left) = &self.left {
             let storage = Arc::new(self.storage(left.top.clone(), true)?);
             let _ = self.place.storage.set(Arc::clone(&storage)).is_ok();

@@ -64,7 +64,7 @@ impl TakenBack {
             file.sync_all()?;
             std::fs::rename(beside, path)
         };
-        if let Err(error) = write() {
+        if let Err(error) = runtime::in_place(write) {
             tracing::warn!(%error, "what the tracker is to hear of cannot be written down");
         }
     }

@@ -48,7 +48,7 @@ impl Wishing {
     }
 
     fn save(&self) {
-        if let Err(error) = self.wishes.save(&self.home) {
+        if let Err(error) = runtime::in_place(|| self.wishes.save(&self.home)) {
             tracing::warn!(%error, "what is wanted cannot be written down");
         }
     }

@@ -51,6 +51,8 @@ pub(super) struct Inner {
     /// Rung when `pending` or `editing` changes.
     pub(super) changed: Condvar,
     pub(super) discipline: Option<Discipline>,
+    /// Lines go to another process.
+    remote: bool,
 }
 
 impl Screen {
@@ -78,7 +80,14 @@ impl Screen {
     }
 
     pub(super) fn over(view: View, canvas: Canvas, discipline: Option<Discipline>) -> Self {
-        Self(Arc::new(Inner { view, canvas: Mutex::new(canvas), changed: Condvar::new(), discipline }))
+        let remote = matches!(canvas.outlet, Outlet::There(_));
+        Self(Arc::new(Inner {
+            view,
+            canvas: Mutex::new(canvas),
+            changed: Condvar::new(),
+            discipline,
+            remote,
+        }))
     }
 
     /// Prints a line, or several: above the prompt, without disturbing what is being typed.
@@ -108,22 +117,23 @@ impl Screen {
             return self.json(failure.json());
         }
         let lines = failure.lines().join("\n");
-        let mut canvas = self.lock();
-        if matches!(canvas.outlet, Outlet::There(_)) {
-            drop(canvas);
+        if self.0.remote {
             for line in lines.lines() {
                 self.send(format!("{ERROR_MARK}{line}"));
             }
-        } else if canvas.prompted && self.0.view.terminal {
-            drop(canvas);
-            self.print(&lines);
-        } else {
+            return;
+        }
+        self.patiently(|mut canvas| {
+            if canvas.prompted && self.0.view.terminal {
+                drop(canvas);
+                return self.print(&lines);
+            }
             // The progress line stays where it was, as the last thing seen before the reason.
             if canvas.live.take().is_some() && self.0.view.terminal {
                 canvas.outlet.write("\n");
             }
             canvas.outlet.complain(&format!("{lines}\n"));
-        }
+        });
     }
 
     /// Shows `rows` below the prompt, in place of the rows before; none gives the place back.
@@ -135,27 +145,28 @@ impl Screen {
         if self.is_json() {
             return;
         }
-        let mut canvas = self.lock();
-        if canvas.restored {
-            return;
-        }
-        canvas.rows = rows;
-        if self.0.view.terminal && !canvas.prompted {
-            return;
-        }
-        if self.0.view.terminal && canvas.has_area() {
-            canvas.draw_rows();
-            self.0.changed.notify_all();
-            return;
-        }
-        // The terminal has become too small for what is still held.
-        canvas.close_area();
-        if canvas.rows.is_empty() || !canvas.plain_is_due() {
-            return;
-        }
-        let lines = canvas.rows.join("\n");
-        drop(canvas);
-        self.print(&lines);
+        self.patiently(|mut canvas| {
+            if canvas.restored {
+                return;
+            }
+            canvas.rows = rows;
+            if self.0.view.terminal && !canvas.prompted {
+                return;
+            }
+            if self.0.view.terminal && canvas.has_area() {
+                canvas.draw_rows();
+                self.0.changed.notify_all();
+                return;
+            }
+            // The terminal has become too small for what is still held.
+            canvas.close_area();
+            if canvas.rows.is_empty() || !canvas.plain_is_due() {
+                return;
+            }
+            let lines = canvas.rows.join("\n");
+            drop(canvas);
+            self.print(&lines);
+        });
     }
 
     /// Shows the progress of the one thing that is going on: a line that is drawn over in place, or
@@ -164,26 +175,26 @@ impl Screen {
         if self.is_json() {
             return;
         }
-        let mut canvas = self.lock();
-        if matches!(canvas.outlet, Outlet::There(_)) {
-            drop(canvas);
+        if self.0.remote {
             return self.send(format!("{LIVE_MARK}{line}"));
         }
-        if !self.0.view.terminal {
-            if canvas.plain_is_due() {
-                canvas.outlet.write(&format!("{line}\n"));
+        self.patiently(|mut canvas| {
+            if !self.0.view.terminal {
+                if canvas.plain_is_due() {
+                    canvas.outlet.write(&format!("{line}\n"));
+                }
+                return;
             }
-            return;
-        }
-        let columns = self.width();
-        let line = fit(line, columns.saturating_sub(1));
-        if canvas.has_area() {
-            canvas.live = Some(line);
-            canvas.draw_rows();
-        } else if !canvas.editing && !canvas.restored {
-            canvas.outlet.write(&format!("\r\x1b[K{line}"));
-            canvas.live = Some(line);
-        }
+            let columns = self.width();
+            let line = fit(line, columns.saturating_sub(1));
+            if canvas.has_area() {
+                canvas.live = Some(line);
+                canvas.draw_rows();
+            } else if !canvas.editing && !canvas.restored {
+                canvas.outlet.write(&format!("\r\x1b[K{line}"));
+                canvas.live = Some(line);
+            }
+        });
     }
 
     /// Ends the progress line with `last` as a whole line that stays; nothing stays when it is empty.
@@ -191,19 +202,18 @@ impl Screen {
         if self.is_json() {
             return;
         }
-        let mut canvas = self.lock();
-        if matches!(canvas.outlet, Outlet::There(_)) {
-            drop(canvas);
+        if self.0.remote {
             self.send(LIVE_MARK.to_string());
         } else {
-            let shown = canvas.live.take().is_some();
-            canvas.last_plain = None;
-            if shown && canvas.has_area() {
-                canvas.draw_rows();
-            } else if shown {
-                canvas.outlet.write("\r\x1b[K");
-            }
-            drop(canvas);
+            self.patiently(|mut canvas| {
+                let shown = canvas.live.take().is_some();
+                canvas.last_plain = None;
+                if shown && canvas.has_area() {
+                    canvas.draw_rows();
+                } else if shown {
+                    canvas.outlet.write("\r\x1b[K");
+                }
+            });
         }
         if !last.is_empty() {
             self.say(last);
@@ -215,11 +225,12 @@ impl Screen {
         if let Some(progress) = line.strip_prefix(LIVE_MARK) {
             if progress.is_empty() { self.finish_live("") } else { self.live(progress) }
         } else if let Some(complaint) = line.strip_prefix(ERROR_MARK) {
-            let mut canvas = self.lock();
-            if canvas.live.take().is_some() {
-                canvas.outlet.write("\n");
-            }
-            canvas.outlet.complain(&format!("{complaint}\n"));
+            self.patiently(|mut canvas| {
+                if canvas.live.take().is_some() {
+                    canvas.outlet.write("\n");
+                }
+                canvas.outlet.complain(&format!("{complaint}\n"));
+            });
         } else {
             self.print(line);
         }
@@ -260,22 +271,27 @@ impl Screen {
     }
 
     fn print(&self, line: &str) {
-        let mut canvas = self.lock();
-        if matches!(canvas.outlet, Outlet::There(_)) {
-            drop(canvas);
-            line.lines().for_each(|line| self.send(line.to_owned()));
-            return;
+        if self.0.remote {
+            return line.lines().for_each(|line| self.send(line.to_owned()));
         }
-        let above = canvas.editing && canvas.above;
-        while canvas.editing && above && canvas.pending.len() >= PENDING_LINES {
-            canvas = self.0.changed.wait(canvas).unwrap_or_else(PoisonError::into_inner);
-        }
-        if canvas.editing && above {
-            canvas.pending.push_back(line.to_owned());
-            self.0.changed.notify_all();
-        } else {
-            canvas.write_line(line, self.0.view.terminal);
-        }
+        self.patiently(|mut canvas| {
+            let above = canvas.editing && canvas.above;
+            while canvas.editing && above && canvas.pending.len() >= PENDING_LINES {
+                canvas = self.0.changed.wait(canvas).unwrap_or_else(PoisonError::into_inner);
+            }
+            if canvas.editing && above {
+                canvas.pending.push_back(line.to_owned());
+                self.0.changed.notify_all();
+            } else {
+                canvas.write_line(line, self.0.view.terminal);
+            }
+        });
+    }
+
+    /// Draws. A terminal that somebody has halted takes nothing for as long as it is halted: whoever draws
+    /// waits, and what is transferred must not wait with it.
+    fn patiently(&self, draw: impl FnOnce(MutexGuard<'_, Canvas>)) {
+        runtime::in_place(|| draw(self.lock()));
     }
 
     fn send(&self, line: String) {
