@@ -41,6 +41,8 @@ use crate::workers::Workers;
 const INBOX: usize = 1024;
 /// How long torrents may take to stop, and how long the status may take to be written after that.
 const STOP_PATIENCE: Duration = Duration::from_millis(900);
+/// How long a pause may wait for the disk.
+const PAUSE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A running session.
 #[derive(Debug, Clone)]
@@ -191,10 +193,11 @@ impl Session {
         self.tell(id, Command::Peers(vec![address], PeerSource::Asked)).await
     }
 
-    /// Neither download nor upload until [`Session::resume`], also after a restart. Returns once what had
-    /// come before is on disk.
+    /// Neither download nor upload until [`Session::resume`], also after a restart. Returns once the blocks
+    /// that had come before are written, or after two seconds, when the disk takes longer.
     pub async fn pause(&self, id: InfoHash) -> Result<(), CommandError> {
-        self.ask(id, Command::Pause).await
+        let asked = tokio::time::timeout(PAUSE_PATIENCE, self.ask(id, Command::Pause)).await;
+        asked.unwrap_or(Ok(()))
     }
 
     /// Goes on.

@@ -11,7 +11,7 @@ use crate::error::TorrentError;
 use crate::status::{Progress, State};
 use crate::torrent::finish::Finished;
 use crate::torrent::prepare::{News, Prepared};
-use crate::torrent::task::{Step, Task};
+use crate::torrent::task::{Step, Task, answer};
 
 impl Task {
     pub(crate) fn news(&mut self, news: News) {
@@ -136,9 +136,7 @@ impl Task {
             None => {}
         }
         self.publish();
-        self.resuming.drain(..).for_each(|done| {
-            let _ = done.send(()).is_ok();
-        });
+        answer(&mut self.resuming);
     }
 
     pub(crate) fn fail_at(&mut self, step: Step, error: TorrentError) {

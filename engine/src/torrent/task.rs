@@ -59,7 +59,7 @@ pub(crate) struct Task {
     /// Preparation and checks end with this.
     pub(crate) end: CancellationToken,
     pub(crate) stopping: Vec<oneshot::Sender<()>>,
-    /// Who waits for a pause: it is told once what had come before is on disk, so nothing is counted after.
+    /// Who waits for a pause: told once the blocks that had come before are written.
     pub(crate) pausing: Vec<oneshot::Sender<()>>,
     /// Who wants a torrent that failed to go on, while writes from before are still on their way: their
     /// failures belong to the past.
@@ -121,8 +121,12 @@ impl Task {
             for event in events.drain(..) {
                 self.event(event);
             }
-            if self.is_on_disk() {
-                self.settle();
+            if !self.pausing.is_empty() && self.batch.writes.is_empty() {
+                self.publish();
+                answer(&mut self.pausing);
+            }
+            if !self.resuming.is_empty() && self.is_on_disk() {
+                self.resume();
             }
             self.look_at_clock();
             self.flush();
@@ -139,22 +143,7 @@ impl Task {
             source.storage().close();
         }
         self.publish();
-        self.stopping.drain(..).for_each(|done| {
-            let _ = done.send(()).is_ok();
-        });
-    }
-
-    /// Tells those who waited for the disk.
-    fn settle(&mut self) {
-        if !self.pausing.is_empty() {
-            self.publish();
-            self.pausing.drain(..).for_each(|done| {
-                let _ = done.send(()).is_ok();
-            });
-        }
-        if !self.resuming.is_empty() {
-            self.resume();
-        }
+        answer(&mut self.stopping);
     }
 
     /// Whether nothing of it is on its way to the disk.
@@ -226,8 +215,10 @@ impl Task {
                 self.input(Input::Command(swarm::Command::Pause));
                 self.publish();
                 self.pausing.push(done);
+                answer(&mut self.resuming);
             }
             Command::Resume(done) => {
+                answer(&mut self.pausing);
                 self.resuming.push(done);
                 if self.view.state != State::Error {
                     self.resume();
@@ -401,5 +392,12 @@ impl Task {
     pub(crate) fn publish(&mut self) {
         let now = self.now();
         self.view.publish(self.brain.as_ref(), self.paused, self.disk_full.is_some(), now);
+    }
+}
+
+/// Tells everybody who waits that it is so. Whoever has given up waiting needs no answer.
+pub(crate) fn answer(waiting: &mut Vec<oneshot::Sender<()>>) {
+    for done in waiting.drain(..) {
+        let _ = done.send(()).is_ok();
     }
 }

@@ -70,13 +70,15 @@ fn pause<'a>(context: &'a Context, said: &'a Said) -> Running<'a> {
                 context.screen.say(&format!("{name} was already paused."));
                 continue;
             }
-            context.session()?.pause(one.id).await.map_err(|error| target::failed(&error))?;
+            let session = context.session()?;
+            session.pause(one.id).await.map_err(|error| target::failed(&error))?;
+            let now = session.status(one.id).unwrap_or_else(|| one.clone());
             context.screen.say(&format!(
                 "Paused {name} at {}.   resume {}",
-                told::share_done(&one),
+                told::share_done(&now),
                 crate::words::quote(&one.name)
             ));
-            told::status_json(context, &one);
+            told::status_json(context, &now);
         }
         Ok(())
     })
