@@ -159,9 +159,8 @@ impl Torrent {
         for (number, (_, _, name)) in peer.about.numbers.iter_mut().zip(TABLE) {
             *number = m.get(*name).copied().unwrap_or(*number);
         }
+        let again = peer.about.said.is_some();
         if let Some(before) = peer.about.said.as_mut() {
-            // Each may say more than before, but not without end.
-            peer.about.nuisance += 1;
             before.update(said);
         } else {
             peer.about.said = Some(said);
@@ -171,6 +170,10 @@ impl Torrent {
         }
         self.seen_as = None;
         self.metadata_offered(key, now);
+        if again {
+            // Each may say more than before, but not without end.
+            self.nuisance(key, now);
+        }
     }
 }
 

@@ -76,15 +76,18 @@ impl Torrent {
             self.close(key, CloseReason::Breach(Breach::NoSuchPiece { index, pieces }), now);
             return;
         };
+        let mut is_news = false;
         self.act(now, |download, upload, turn| {
             let Some(peer) = turn.peers.get_mut(key) else { return };
             peer.about.useless_since = None;
-            if download.has_no_more(key, piece, turn) {
+            is_news = download.has_no_more(key, piece, turn);
+            if is_news {
                 upload.has_no_more(piece);
-            } else if let Some(peer) = turn.peers.get_mut(key) {
-                peer.about.nuisance += 1;
             }
         });
+        if !is_news {
+            self.nuisance(key, now);
+        }
     }
 }
 

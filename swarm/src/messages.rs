@@ -203,6 +203,8 @@ mod tests {
     use super::*;
     use crate::io::Input;
     use crate::rig::Rig;
+    use wire::extended::HANDSHAKE_ID;
+    use wire::extended::lt_donthave::LtDontHave;
 
     #[test]
     fn a_bitfield_in_the_middle_of_a_connection_adds_pieces_and_takes_none_away() {
@@ -241,12 +243,17 @@ mod tests {
     }
 
     #[test]
-    fn the_same_bitfield_again_and_again_is_a_nuisance() {
-        let mut rig = Rig::public();
-        let peer = rig.came(1);
-        for _ in 0..=MOST_NUISANCE + 1 {
-            rig.input(Input::Message { peer, message: Message::Bitfield(vec![0b1100_0000].into()) });
+    fn what_says_nothing_new_is_a_nuisance_when_it_comes_again_and_again() {
+        let greeting = Message::Extended { id: HANDSHAKE_ID, payload: bytes::Bytes::from_static(b"de") };
+        let lost = LtDontHave { piece: 2 }.encode().into();
+        let donthave = Message::Extended { id: 3, payload: lost };
+        for message in [Message::Bitfield(vec![0b1100_0000].into()), greeting, donthave] {
+            let mut rig = Rig::public();
+            let peer = rig.came(1);
+            for _ in 0..=MOST_NUISANCE + 1 {
+                rig.input(Input::Message { peer, message: message.clone() });
+            }
+            assert!(matches!(rig.closed(peer), Some(CloseReason::Breach(_))), "{message:?}");
         }
-        assert!(matches!(rig.closed(peer), Some(CloseReason::Breach(_))));
     }
 }
