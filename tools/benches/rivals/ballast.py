@@ -26,6 +26,7 @@ class Ballast:
             self.file.write(block)
         self.file.flush()
         self.ended = threading.Event()
+        self.failure = None
         self.thread = threading.Thread(target=self.give_back, daemon=True)
 
     def __enter__(self):
@@ -38,12 +39,20 @@ class Ballast:
         self.ended.set()
         self.thread.join()
         self.file.close()
+        if self.failure:
+            raise self.failure
 
     def hold(self, size):
         self.left = max(size, 0)
         self.file.truncate(self.left)
 
     def give_back(self):
+        try:
+            self.follow()
+        except OSError as failure:
+            self.failure = failure
+
+    def follow(self):
         while self.left and not self.ended.wait(LOOK):
             # What the run took is what went beyond what was given back.
             taken = self.free + AHEAD - free_memory()

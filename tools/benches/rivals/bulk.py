@@ -30,6 +30,23 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 FIELDS = [("MB/s", "rate", "{:.0f}"), ("ms", "ms", "{:.0f}"), ("CPU s down", "cpu_down", "{:.2f}"), ("CPU s up", "cpu_up", "{:.2f}"),
           ("MiB private down", "memory_down", "{:.0f}"), ("MiB private up", "memory_up", "{:.0f}"), ("open files down", "open_files", "{:.0f}"), ("CPU s per GiB", "cpu_gib", "{:.2f}")]
 
+# Makes, writes and closes the files of one folder in another, one after another; prints the seconds.
+MAKE_FILES = """
+import os, sys, time
+source, target = sys.argv[1:]
+files = []
+for folder, _, names in os.walk(source):
+    made = os.path.join(target, os.path.relpath(folder, source))
+    os.makedirs(made, exist_ok=True)
+    files += [(os.path.join(made, name), open(os.path.join(folder, name), "rb").read()) for name in names]
+begun = time.time()
+for path, content in files:
+    file = os.open(path, os.O_CREAT | os.O_WRONLY)
+    assert os.write(file, content) == len(content)
+    os.close(file)
+print(time.time() - begun)
+"""
+
 
 class Bench:
     def __init__(self, options, base):
@@ -79,10 +96,10 @@ class Bench:
                     fetching.append((process, question, own / "out"))
                     running.append(process)
                 times = [wait_for(question, timeout, f"{name} finished", running) for _, question, _ in fetching]
+                down = [process for process, _, _ in fetching]
+                cpu_down, cpu_up = (sum(process.cpu() for process in side) for side in (down, seeds))
+            cpu_up -= sum(before)
             took = max(finished for _, finished in times) - min(begun for begun, _ in times)
-            down = [process for process, _, _ in fetching]
-            cpu_up = sum(seed.cpu() for seed in seeds) - sum(before)
-            cpu_down = sum(process.cpu() for process in down)
             result = {
                 "rate": self.size * self.downloaders / 1e6 / took,
                 "ms": took * 1000,
@@ -120,28 +137,13 @@ def limit(program, bench):
     target = bench.base / "limit.out"
     with bench.ballast():
         if bench.source.is_dir():
-            took = make_files(target, sum(len(files) for _, _, files in os.walk(bench.source)), bench.size)
+            took = float(subprocess.run([sys.executable, "-c", MAKE_FILES, bench.source, target], capture_output=True, text=True, check=True).stdout)
             shutil.rmtree(target)
             return bench.size / 1e6 / took
         words = [program, "tcp", "bt", bench.source, target, str(bench.size >> 20)]
         told = subprocess.run(words, capture_output=True, text=True, check=True).stdout
     target.unlink()
     return json.loads(told)["MBps"]
-
-
-def make_files(folder, count, size):
-    """Seconds that it takes to make, write and close so many files in one folder, one after another."""
-    folder.mkdir()
-    names, content = [f"{number:05}.bin" for number in range(count)], os.urandom(size // count)
-    within = os.open(folder, os.O_RDONLY)
-    begun = time.time()
-    for name in names:
-        file = os.open(name, os.O_CREAT | os.O_WRONLY, dir_fd=within)
-        os.write(file, content)
-        os.close(file)
-    took = time.time() - begun
-    os.close(within)
-    return took
 
 
 def median(rows, field):
@@ -184,7 +186,7 @@ def main():
     parser.add_argument("--seeders", type=int, nargs="+", default=[1, 3])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--contenders", nargs="+", default=list(contenders.BULK), choices=list(contenders.BULK))
-    parser.add_argument("--base", default="/dev/shm", help="a RAM disk, or a disk, with room for the source, the copies and as much again")
+    parser.add_argument("--base", default="/dev/shm", help="a RAM disk, or a disk, with room for the source and the copies; what keeps memory warm lies on /dev/shm")
     parser.add_argument("--programs", default=ROOT / "target" / "release", help="folder of peer and tracker")
     parser.add_argument("--timeout", type=int, default=180, help="seconds for one transfer")
     parser.add_argument("--write", default=ROOT / "docs" / "benchmarks.md", help="where the table goes; - for nowhere")

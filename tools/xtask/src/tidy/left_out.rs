@@ -1,12 +1,13 @@
-//! Files of tests that belong to no program: where `tests/main.rs` names the files beside it, one that it does not
-//! name would never be run, and nothing would say so.
+//! Files of tests that belong to no program: where a `main.rs` beneath `tests` names the files beside it, one that it
+//! does not name would never be run, and nothing would say so.
 
 use std::path::{Path, PathBuf};
 
 /// Findings, one line each; `paths` are relative to the project's folder, `read` gives the text of one of them.
 pub(super) fn check(paths: &[PathBuf], read: impl Fn(&Path) -> Option<String>) -> Vec<String> {
     let mut findings = Vec::new();
-    for main in paths.iter().filter(|path| path.ends_with("tests/main.rs")) {
+    let is_program = |path: &&PathBuf| path.ends_with("main.rs") && path.iter().any(|part| part == "tests");
+    for main in paths.iter().filter(is_program) {
         let (folder, named) = (main.parent(), read(main).unwrap_or_default());
         for path in paths.iter().filter(|path| path.parent() == folder && *path != main) {
             let stem = path.file_stem().unwrap_or_default().to_string_lossy();
