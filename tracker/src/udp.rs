@@ -371,7 +371,8 @@ mod tests {
         // Far away, what nobody shares is not known.
         let far = "203.0.113.9:40000";
         let id = connect(&door, far, now);
-        let unknown = announce(id).iter().map(|byte| if *byte == 7 { 9 } else { *byte }).collect::<Vec<_>>();
+        let mut unknown = announce(id);
+        unknown[16..36].fill(9);
         let Some(Response::Error { reason, .. }) = ask(&door, &unknown, far, now) else { panic!("A17") };
         assert_eq!(reason, "this torrent is not registered here");
     }
