@@ -6,46 +6,46 @@
 //! hashed one after the other by the `sha1` and `sha2` crates, with the same result. Knows no torrent.
 //! Called by the engine, for blocks as they arrive (BEP 52), for shares and for what is checked again.
 
-mod pair;
+mod message;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
 use sha2::Digest as _;
 
-use crate::pair::{Algorithm, Pair};
+use crate::message::{Algorithm, Message};
 
 /// The SHA-256 of each of `messages`, in their order. As fast as can be where neighbours are of equal length.
 pub fn sha256_each(messages: &[&[u8]]) -> Vec<[u8; 32]> {
     let mut hashes = Vec::with_capacity(messages.len());
     let (pairs, last) = messages.as_chunks::<2>();
     for pair in pairs {
-        let mut two = Pair::<Sha256, 8>::new();
-        two.update(*pair);
-        hashes.extend(two.finish().map(bytes));
+        let [mut first, mut second] = [Message::<Sha256, 8>::default(), Message::default()];
+        Message::update_two([&mut first, &mut second], *pair);
+        hashes.extend(Message::finish_two([first, second]).map(bytes));
     }
     hashes.extend(last.iter().map(|message| <[u8; 32]>::from(sha2::Sha256::digest(message))));
     hashes
 }
 
-/// The SHA-1 of two messages that come in parts.
+/// The SHA-1 of a message that comes in parts, alone or beside another.
 #[derive(Debug, Clone, Default)]
-pub struct Sha1Pair(Pair<Sha1, 5>);
+pub struct Sha1(Message<Sha1Steps, 5>);
 
-impl Sha1Pair {
-    /// Two empty messages.
-    pub fn new() -> Self {
-        Self::default()
+impl Sha1 {
+    /// The next part.
+    pub fn update(&mut self, part: &[u8]) {
+        self.0.update(part);
     }
 
-    /// The next part of each; an empty one where a message has ended. As fast as can be where the two are
-    /// of equal length, a multiple of 64 bytes.
-    pub fn update(&mut self, parts: [&[u8]; 2]) {
-        self.0.update(parts);
+    /// The next part of each of two. As fast as can be where the parts are of equal length, a multiple of
+    /// 64 bytes; empty where a message has ended.
+    pub fn update_two([first, second]: [&mut Self; 2], parts: [&[u8]; 2]) {
+        Message::update_two([&mut first.0, &mut second.0], parts);
     }
 
-    /// The hashes of what came.
-    pub fn finish(self) -> [[u8; 20]; 2] {
-        self.0.finish().map(bytes)
+    /// The hash of what came.
+    pub fn finish(self) -> [u8; 20] {
+        bytes(self.0.finish())
     }
 }
 
@@ -86,9 +86,9 @@ impl Algorithm<8> for Sha256 {
 
 /// SHA-1 (FIPS 180-4).
 #[derive(Debug, Clone, Copy)]
-enum Sha1 {}
+enum Sha1Steps {}
 
-impl Algorithm<5> for Sha1 {
+impl Algorithm<5> for Sha1Steps {
     const INITIAL: [u32; 5] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0];
 
     fn compress(state: &mut [u32; 5], blocks: &[[u8; 64]]) {
@@ -119,13 +119,10 @@ mod tests {
         assert_eq!(hashes[0][..4], [0xba, 0x78, 0x16, 0xbf]);
         assert_eq!(hashes[1][..4], [0xe3, 0xb0, 0xc4, 0x42]);
         assert_eq!(hashes[2], hashes[0]);
-        let mut pair = Sha1Pair::new();
-        pair.update([b"abc", b""]);
-        let [abc, empty] = pair.finish();
-        assert_eq!(
-            (abc[..4].to_vec(), empty[..4].to_vec()),
-            (vec![0xa9, 0x99, 0x3e, 0x36], vec![0xda, 0x39, 0xa3, 0xee])
-        );
+        let mut abc = Sha1::default();
+        abc.update(b"abc");
+        assert_eq!(abc.finish()[..4], [0xa9, 0x99, 0x3e, 0x36]);
+        assert_eq!(Sha1::default().finish()[..4], [0xda, 0x39, 0xa3, 0xee]);
     }
 
     proptest! {
@@ -140,15 +137,20 @@ mod tests {
         }
 
         #[test]
-        fn sha1_in_parts_is_what_the_crate_says(parts in prop::collection::vec((0_usize..300, 0_usize..300), 0..8), equal in any::<bool>()) {
-            let mut pair = Sha1Pair::new();
+        fn sha1_in_parts_is_what_the_crate_says(parts in prop::collection::vec((0_usize..300, 0_usize..300, 0..3), 0..8), equal in any::<bool>()) {
+            let [mut ours, mut other] = [Sha1::default(), Sha1::default()];
             let mut alone = [sha1::Sha1::new(), sha1::Sha1::new()];
-            for (seed, (first, second)) in (0..).zip(parts) {
+            for (seed, (first, second, together)) in (0..).zip(parts) {
                 let two = [message(seed, first), message(!seed, if equal { first } else { second })];
-                pair.update([&two[0], &two[1]]);
+                if together > 0 {
+                    Sha1::update_two([&mut ours, &mut other], [&two[0], &two[1]]);
+                } else {
+                    ours.update(&two[0]);
+                    other.update(&two[1]);
+                }
                 alone.iter_mut().zip(&two).for_each(|(hasher, part)| hasher.update(part));
             }
-            prop_assert_eq!(pair.finish(), alone.map(|hasher| <[u8; 20]>::from(hasher.finalize())));
+            prop_assert_eq!([ours.finish(), other.finish()], alone.map(|hasher| <[u8; 20]>::from(hasher.finalize())));
         }
     }
 }

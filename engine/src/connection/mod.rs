@@ -31,6 +31,7 @@ use crate::connection::reader::Reader;
 use crate::connection::stream::Stream;
 use crate::connection::trace::{Names, Tap, Traces};
 use crate::connection::writer::Writer;
+use crate::disk::page_buffer::PageBuffer;
 use crate::disk::source::Source;
 use crate::disk::storage::Storage;
 use crate::error::TorrentError;
@@ -120,7 +121,7 @@ impl Place {
     /// Reads spans into this buffer or a larger one: the bytes of those that could be read, and which
     /// those are. What is in memory is read at once, all else on a disk thread. `None` when the disk
     /// threads have ended.
-    async fn read(&self, spans: Vec<Span>, mut buffer: Vec<u8>) -> Option<(Vec<u8>, Vec<bool>)> {
+    async fn read(&self, spans: Vec<Span>, mut buffer: PageBuffer) -> Option<(PageBuffer, Vec<bool>)> {
         let source = Arc::clone(self.source.get()?);
         if source.read_cached(&spans, &mut buffer) {
             return Some((buffer, vec![true; spans.len()]));
@@ -167,7 +168,7 @@ impl Connection {
             outbox,
             inbox: write_inbox,
             place: write_place,
-            buffer: Vec::new(),
+            buffer: PageBuffer::default(),
             tap: Arc::clone(&tap),
         };
         let writing = runtime::spawn("connection writer", async move {

@@ -14,6 +14,7 @@ use crate::connection::outbox::{Batch, Item, Outbox};
 use crate::connection::stream::WriteHalf;
 use crate::connection::trace::Tap;
 use crate::connection::{Event, Inbox, Place};
+use crate::disk::page_buffer::PageBuffer;
 
 /// Why writing ended.
 #[derive(Debug, Error)]
@@ -41,7 +42,7 @@ pub(crate) struct Writer {
     pub(crate) inbox: Inbox,
     pub(crate) place: Arc<Place>,
     /// Room for blocks; given back when nothing has been sent for a while.
-    pub(crate) buffer: Vec<u8>,
+    pub(crate) buffer: PageBuffer,
     pub(crate) tap: Arc<Tap>,
     pub(crate) departures: Departures,
     pub(crate) heard: Arc<Heard>,
@@ -55,7 +56,7 @@ struct Group<'batch> {
     bytes: &'batch [u8],
     /// The blocks of the uploads that could be read, one behind the other; without uploads, whatever was
     /// sent before.
-    blocks: Vec<u8>,
+    blocks: PageBuffer,
     /// Which of the uploads those are.
     readable: Vec<bool>,
 }
@@ -74,7 +75,7 @@ impl Writer {
             } else if let Ok(batch) = tokio::time::timeout(IDLE, self.outbox.take()).await {
                 self.send(batch).await
             } else {
-                self.buffer = Vec::new();
+                self.buffer = PageBuffer::default();
                 let batch = self.outbox.take().await;
                 self.send(batch).await
             };
@@ -228,7 +229,7 @@ impl<'batch> Group<'batch> {
         'batch: 'all,
     {
         let mut slices = Vec::with_capacity(self.items.len() * 2);
-        let (mut bytes, mut blocks) = (self.bytes, self.blocks.as_slice());
+        let (mut bytes, mut blocks) = (self.bytes, &*self.blocks);
         let mut uploads = headers.iter().zip(&self.readable);
         for item in self.items {
             match item {
@@ -255,6 +256,13 @@ impl<'batch> Group<'batch> {
 mod tests {
     use super::*;
 
+    fn blocks(bytes: &[u8]) -> PageBuffer {
+        let mut blocks = PageBuffer::default();
+        blocks.resize(bytes.len());
+        blocks.copy_from_slice(bytes);
+        blocks
+    }
+
     #[test]
     fn groups_are_about_a_quantum_and_never_empty() {
         let layout = shared::Layout::new(1 << 20, 1 << 20).unwrap();
@@ -273,7 +281,7 @@ mod tests {
         let group = Group {
             items: &items,
             bytes: b"abc",
-            blocks: b"123789".to_vec(),
+            blocks: blocks(b"123789"),
             readable: vec![true, false, true],
         };
         let headers = group.headers();
@@ -287,7 +295,7 @@ mod tests {
 
     #[test]
     fn messages_without_uploads_are_alone_although_blocks_were_sent_before() {
-        let blocks = b"sent before".to_vec();
+        let blocks = blocks(b"sent before");
         let group = Group { items: &[Item::Bytes(3)], bytes: b"abc", blocks, readable: Vec::new() };
         let lengths: Vec<usize> = group.slices(&[]).iter().map(|slice| slice.len()).collect();
         assert_eq!(lengths, [3]);

@@ -5,6 +5,7 @@ pub mod beneath;
 pub mod block_disk;
 pub(crate) mod hash_tree;
 pub(crate) mod open_files;
+pub(crate) mod page_buffer;
 pub(crate) mod source;
 pub(crate) mod storage;
 pub(crate) mod verify;

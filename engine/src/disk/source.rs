@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use crate::disk::arriving::Arriving;
 use crate::disk::beneath::Stamp;
 use crate::disk::hash_tree::{Leaves, Upper};
+use crate::disk::page_buffer::PageBuffer;
 use crate::disk::storage::Storage;
 use crate::disk::verify;
 
@@ -35,7 +36,7 @@ pub(crate) struct Source {
     completed: OnceLock<Arc<Content>>,
     watch: Mutex<Option<Watch>>,
     /// What of a torrent without trees is hashed while it is written.
-    arriving: Mutex<Arriving>,
+    arriving: Arriving,
     /// Leaves of pieces that somebody asked for.
     leaves: Mutex<BTreeMap<PieceIndex, Leaves>>,
     /// The upper layers of files that somebody asked about.
@@ -80,16 +81,16 @@ impl Source {
             content,
             completed: OnceLock::new(),
             watch: Mutex::new(None),
-            arriving: Mutex::default(),
+            arriving: Arriving::default(),
             leaves: Mutex::default(),
             upper: Mutex::default(),
             changes: OnceLock::new(),
         }
     }
 
-    /// The hashes of pieces that are being written, locked for a moment.
-    pub(crate) fn arriving(&self) -> MutexGuard<'_, Arriving> {
-        self.arriving.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The hashes of pieces that are being written.
+    pub(crate) fn arriving(&self) -> &Arriving {
+        &self.arriving
     }
 
     /// Whom to tell of files that turn out to be wrong.
@@ -192,7 +193,7 @@ impl Source {
             return Some(Arc::clone(known));
         }
         drop(leaves);
-        let made = verify::leaves_of_piece(&self.storage, piece, &mut Vec::new()).ok()?;
+        let made = verify::leaves_of_piece(&self.storage, piece, &mut PageBuffer::default()).ok()?;
         // A file that has changed gives other leaves; whoever got those would take us for a liar.
         let (expected, width) = verify::expected_root(self.content(), piece)?;
         if verify::root(made.clone(), width) != expected {
@@ -209,9 +210,9 @@ impl Source {
 
     /// Fills `buffer` with spans, one behind the other, without waiting for the disk; `false`: some of it
     /// is not in memory or in doubt, and [`Self::read`] is to be called.
-    pub(crate) fn read_cached(&self, spans: &[Span], buffer: &mut Vec<u8>) -> bool {
-        buffer.resize(spans.iter().map(|span| span.length() as usize).sum(), 0);
-        let (mut rest, mut parts) = (spans, buffer.as_mut_slice());
+    pub(crate) fn read_cached(&self, spans: &[Span], buffer: &mut PageBuffer) -> bool {
+        buffer.resize(spans.iter().map(|span| span.length() as usize).sum());
+        let (mut rest, mut parts) = (spans, &mut **buffer);
         while let Some(first) = rest.first() {
             let (count, length) = self.run_length(rest);
             let Some((part, others)) = parts.split_at_mut_checked(length) else { return false };
@@ -227,10 +228,10 @@ impl Source {
 
     /// Reads spans into `buffer`, one behind the other, those that cannot be given left out; says
     /// which could be. Runs on a disk thread.
-    pub(crate) fn read(&self, spans: &[Span], mut buffer: Vec<u8>) -> (Vec<u8>, Vec<bool>) {
+    pub(crate) fn read(&self, spans: &[Span], mut buffer: PageBuffer) -> (PageBuffer, Vec<bool>) {
         let mut readable = vec![false; spans.len()];
         let total: usize = spans.iter().map(|span| span.length() as usize).sum();
-        buffer.resize(total, 0);
+        buffer.resize(total);
         let (mut filled, mut next) = (0, 0);
         while let Some(rest) = spans.get(next..).filter(|rest| !rest.is_empty()) {
             let (count, length) = self.run_length(rest);
@@ -253,7 +254,7 @@ impl Source {
             }
             next += count;
         }
-        buffer.truncate(filled);
+        buffer.resize(filled);
         (buffer, readable)
     }
 
@@ -385,7 +386,7 @@ impl Source {
     }
 
     fn has_its_hash(&self, piece: PieceIndex) -> bool {
-        let right = verify::piece_is_right(&self.storage, self.content(), piece, &mut Vec::new());
+        let right = verify::piece_is_right(&self.storage, self.content(), piece, &mut PageBuffer::default());
         right.is_ok_and(|right| right)
     }
 
@@ -478,9 +479,9 @@ mod tests {
             span(&source, 1, 0, 4),
             span(&source, 0, 0, 4),
         ];
-        let (bytes, readable) = source.read(&spans, Vec::new());
+        let (bytes, readable) = source.read(&spans, PageBuffer::default());
         assert_eq!(readable, [true; 4]);
-        assert_eq!(bytes, [&line[8..36], &line[..4]].concat());
+        assert_eq!(*bytes, [&line[8..36], &line[..4]].concat());
     }
 
     #[test]
@@ -492,20 +493,20 @@ mod tests {
         std::fs::write(dir.path().join("file"), &line).unwrap();
         touch(dir.path(), 5);
         let spans = [span(&source, 0, 0, 8), span(&source, 1, 0, 4), span(&source, 2, 0, 4)];
-        let (bytes, readable) = source.read(&spans, Vec::new());
+        let (bytes, readable) = source.read(&spans, PageBuffer::default());
         assert_eq!(readable, [true, false, true]);
-        assert_eq!(bytes, [&line[..8], &line[64..68]].concat());
+        assert_eq!(*bytes, [&line[..8], &line[64..68]].concat());
         let changed = Changed { piece: PieceIndex::new(1), file: 0, is_first: true, unfinished: false };
         assert_eq!(changes.try_recv().unwrap(), changed);
         // Told again to whoever asks again; and when the file is put right, it is given again.
-        assert_eq!(source.read(&spans[1..2], Vec::new()).1, [false]);
+        assert_eq!(source.read(&spans[1..2], PageBuffer::default()).1, [false]);
         assert_eq!(changes.try_recv().unwrap(), Changed { is_first: false, ..changed });
         assert!(changes.try_recv().is_err() && !source.is_right_again(PieceIndex::new(1)));
         line[40] = 40;
         std::fs::write(dir.path().join("file"), &line).unwrap();
         touch(dir.path(), 6);
         assert!(source.is_right_again(PieceIndex::new(1)));
-        assert_eq!(source.read(&spans, Vec::new()).1, [true; 3]);
+        assert_eq!(source.read(&spans, PageBuffer::default()).1, [true; 3]);
     }
 
     #[test]
@@ -515,9 +516,9 @@ mod tests {
         let (source, _) = source(dir.path(), &line);
         std::fs::File::options().write(true).open(dir.path().join("file")).unwrap().set_len(70).unwrap();
         let spans = [span(&source, 0, 0, 8), span(&source, 2, 0, 4), span(&source, 3, 0, 4)];
-        assert_eq!(source.read(&spans, Vec::new()).1, [true, false, false]);
+        assert_eq!(source.read(&spans, PageBuffer::default()).1, [true, false, false]);
         std::fs::remove_file(dir.path().join("file")).unwrap();
         source.storage().close();
-        assert_eq!(source.read(&spans, Vec::new()).1, [false; 3]);
+        assert_eq!(source.read(&spans, PageBuffer::default()).1, [false; 3]);
     }
 }

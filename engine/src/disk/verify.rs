@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 use shared::{BLOCK_LENGTH, PieceIndex};
 use swarm::{Content, FileTree};
 
+use crate::disk::page_buffer::PageBuffer;
 use crate::disk::storage::Storage;
 
 /// How much is read at a time where that is enough, in bytes: it stays in a core's cache until it is hashed.
@@ -16,10 +17,10 @@ const READ: usize = 64 * 1024;
 fn read_piece<'buffer>(
     storage: &Storage,
     piece: PieceIndex,
-    buffer: &'buffer mut Vec<u8>,
+    buffer: &'buffer mut PageBuffer,
 ) -> io::Result<&'buffer [u8]> {
     let layout = storage.layout();
-    buffer.resize(layout.length(piece) as usize, 0);
+    buffer.resize(layout.length(piece) as usize);
     storage.read(layout.offset(piece), buffer)?;
     Ok(buffer)
 }
@@ -28,11 +29,11 @@ fn read_piece<'buffer>(
 pub(crate) fn sha1_of_piece(
     storage: &Storage,
     piece: PieceIndex,
-    buffer: &mut Vec<u8>,
+    buffer: &mut PageBuffer,
 ) -> io::Result<[u8; 20]> {
     let layout = storage.layout();
     let (begin, length) = (layout.offset(piece), layout.length(piece) as usize);
-    buffer.resize(length.min(READ), 0);
+    buffer.resize(length.min(READ));
     let mut sha1 = Sha1::new();
     for at in (0..length).step_by(READ) {
         let part = buffer.get_mut(..READ.min(length - at)).unwrap_or_default();
@@ -46,7 +47,7 @@ pub(crate) fn sha1_of_piece(
 pub(crate) fn leaves_of_piece(
     storage: &Storage,
     piece: PieceIndex,
-    buffer: &mut Vec<u8>,
+    buffer: &mut PageBuffer,
 ) -> io::Result<Vec<[u8; 32]>> {
     let data_length = storage.layout().data_length(piece) as usize;
     let bytes = read_piece(storage, piece, buffer)?;
@@ -60,7 +61,7 @@ pub(crate) fn piece_is_right(
     storage: &Storage,
     content: &Content,
     piece: PieceIndex,
-    buffer: &mut Vec<u8>,
+    buffer: &mut PageBuffer,
 ) -> io::Result<bool> {
     // The tree first: it is what blocks are compared with as they arrive, and it is hashed faster.
     if let Some((expected, width)) = expected_root(content, piece) {

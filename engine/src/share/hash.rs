@@ -5,12 +5,13 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use hashes::Sha1Pair;
+use hashes::Sha1;
 use shared::metainfo::Version;
 use shared::{BLOCK_LENGTH, merkle};
 use tokio::sync::mpsc;
 
 use crate::disk::beneath::Access;
+use crate::disk::page_buffer::PageBuffer;
 use crate::error::ShareError;
 use crate::share::walk::{Found, FoundFile};
 
@@ -89,14 +90,14 @@ impl Work {
             hashed.push(PieceHashes { file, piece, length: reading.left, sha1: None, leaves: Vec::new() });
             readings.push(reading);
         }
-        let mut sha1 = self.version.has_v1().then(Sha1Pair::new);
+        let mut sha1 = self.version.has_v1().then(<[Sha1; 2]>::default);
         while readings.iter().any(|reading| reading.left > 0) {
             let mut parts: [&[u8]; 2] = [&[]; 2];
             for (part, reading) in parts.iter_mut().zip(&mut readings) {
                 *part = reading.next()?;
             }
             if let Some(sha1) = &mut sha1 {
-                sha1.update(parts);
+                Sha1::update_two(sha1.each_mut(), parts);
             }
             if self.version.has_v2() {
                 let [first, second] = parts.map(|part| part.chunks(BLOCK_LENGTH as usize));
@@ -113,7 +114,7 @@ impl Work {
                 let missing = |which: usize| hashed.get(which).map_or(0, |one| whole - one.length);
                 fill_up(&mut sha1, [missing(0), missing(1)]);
             }
-            hashed.iter_mut().zip(sha1.finish()).for_each(|(one, sha1)| one.sha1 = Some(sha1));
+            hashed.iter_mut().zip(sha1).for_each(|(one, sha1)| one.sha1 = Some(sha1.finish()));
         }
         Ok(hashed)
     }
@@ -139,7 +140,7 @@ impl Work {
         let whole = u64::from(self.piece_length);
         let offset = piece * whole;
         let left = entry.stamp.size.saturating_sub(offset).min(whole);
-        lane.buffer.resize(READ, 0);
+        lane.buffer.resize(READ);
         Ok(Reading { found, entry, handle, buffer: &mut lane.buffer, offset, left })
     }
 }
@@ -147,7 +148,7 @@ impl Work {
 /// What one of the two pieces that a thread hashes side by side is read with.
 #[derive(Debug, Default)]
 struct Lane {
-    buffer: Vec<u8>,
+    buffer: PageBuffer,
     /// The file read last, by its number.
     open: Option<(usize, std::fs::File)>,
 }
@@ -182,14 +183,14 @@ impl Reading<'_> {
 }
 
 /// So many zeros for each, up to the end of the piece (BEP 47).
-fn fill_up(sha1: &mut Sha1Pair, mut zeros: [u64; 2]) {
+fn fill_up(sha1: &mut [Sha1; 2], mut zeros: [u64; 2]) {
     const ZEROS: &[u8] = &[0; BLOCK_LENGTH as usize];
     while zeros != [0, 0] {
         let parts = zeros.map(|zeros| {
             let count = usize::try_from(zeros).unwrap_or(ZEROS.len()).min(ZEROS.len());
             ZEROS.get(..count).unwrap_or_default()
         });
-        sha1.update(parts);
+        Sha1::update_two(sha1.each_mut(), parts);
         zeros.iter_mut().zip(parts).for_each(|(zeros, part)| *zeros -= part.len() as u64);
     }
 }

@@ -12,6 +12,7 @@ use wire::HashRange;
 
 use crate::connection::{Event, Inbox};
 use crate::disk::block_disk::is_full;
+use crate::disk::page_buffer::PageBuffer;
 use crate::disk::source::Source;
 use crate::disk::{hash_tree, verify};
 use crate::shared_parts::Parts;
@@ -20,7 +21,7 @@ use crate::torrent::writes::Write;
 
 thread_local! {
     /// A hash thread's room for one piece.
-    static PIECE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static PIECE: RefCell<PageBuffer> = RefCell::default();
 }
 
 /// Gives the answer; a torrent that has ended does not need it.
@@ -32,12 +33,12 @@ fn answer(inbox: &Inbox, event: Event) {
 pub(crate) fn write(source: Arc<Source>, parts: &Parts, inbox: Inbox, mut blocks: Vec<Write>) {
     parts.disk.submit(move || {
         blocks.sort_unstable_by_key(|(block, _)| *block);
+        hash(&source, &blocks);
         let mut inputs = Vec::with_capacity(blocks.len());
         let mut rest = blocks;
         while !rest.is_empty() {
             let run = take_run(&source, &mut rest);
             let (names, bytes): (Vec<BlockRef>, Vec<Bytes>) = run.into_iter().unzip();
-            hash_run(&source, &names, &bytes);
             let outcome = write_run(&source, &names, &bytes);
             // The memory goes back before anybody hears of it.
             drop(bytes);
@@ -87,16 +88,27 @@ fn write_run(source: &Source, names: &[BlockRef], bytes: &[Bytes]) -> io::Result
 
 /// Hashes what is about to be written, where pieces have nothing but their SHA-1: it is in the cache now, and
 /// writing it copies it from there. What does not lie on the disk as it came is read back later.
-fn hash_run(source: &Source, names: &[BlockRef], bytes: &[Bytes]) {
-    let Some(first) = names.first().filter(|_| !source.has_trees()) else { return };
-    let length: usize = bytes.iter().map(Bytes::len).sum();
-    let segments = source.storage().segments(line_offset(source, *first), length as u64);
-    let on_disk = segments.iter().map(|segment| segment.length).sum::<usize>() == length;
-    for (block, bytes) in names.iter().zip(bytes) {
-        // Locked for one block: hash threads wait for others meanwhile.
-        let mut arriving = source.arriving();
-        if on_disk { arriving.take_in(*block, bytes) } else { arriving.forget(block.piece) }
+fn hash(source: &Source, blocks: &[Write]) {
+    if source.has_trees() {
+        return;
     }
+    source.arriving().take_in(blocks.chunk_by(|(one, _), (next, _)| one.piece == next.piece).filter(
+        |piece| {
+            let whole = lies_whole(source, piece);
+            if let Some((block, _)) = piece.first().filter(|_| !whole) {
+                source.arriving().forget(block.piece);
+            }
+            whole
+        },
+    ));
+}
+
+/// Whether every byte of these blocks, neighbours of one piece, has its place in a file.
+fn lies_whole(source: &Source, blocks: &[Write]) -> bool {
+    let length: usize = blocks.iter().map(|(_, bytes)| bytes.len()).sum();
+    let Some((first, _)) = blocks.first() else { return true };
+    let segments = source.storage().segments(line_offset(source, *first), length as u64);
+    segments.iter().map(|segment| segment.length).sum::<usize>() == length
 }
 
 /// Makes the SHA-1 of a piece; reads it back unless its blocks were hashed as they were written.

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::connection::Place;
 use crate::disk::beneath::Root;
+use crate::disk::page_buffer::PageBuffer;
 use crate::disk::source::Source;
 use crate::disk::storage::{Storage, StoredFile, stamps};
 use crate::disk::verify;
@@ -346,7 +347,7 @@ struct Check {
 
 impl Check {
     fn run(&self, done: &mpsc::Sender<(PieceIndex, bool)>) {
-        let mut buffer = Vec::new();
+        let mut buffer = PageBuffer::default();
         while !self.end.is_cancelled() {
             let next = usize::try_from(self.next.fetch_add(1, Ordering::Relaxed)).unwrap_or(usize::MAX);
             let Some(piece) = self.pieces.get(next) else { return };
