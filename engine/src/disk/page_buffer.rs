@@ -15,19 +15,26 @@ const PAGE: usize = 4096;
 
 /// Bytes that begin with a page.
 #[derive(Debug)]
-pub(crate) struct PageBuffer(AVec<u8, ConstAlign<PAGE>>);
+pub(crate) struct PageBuffer {
+    /// As long as it ever was: bytes that are to be read over need not be zeros.
+    bytes: AVec<u8, ConstAlign<PAGE>>,
+    length: usize,
+}
 
 impl Default for PageBuffer {
     /// Empty; takes no memory.
     fn default() -> Self {
-        Self(AVec::new(PAGE))
+        Self { bytes: AVec::new(PAGE), length: 0 }
     }
 }
 
 impl PageBuffer {
-    /// Makes it so long; new bytes are zeros, the others stay.
+    /// Makes it so long. New bytes are zeros, or what was there before it became shorter.
     pub(crate) fn resize(&mut self, length: usize) {
-        self.0.resize(length, 0);
+        if self.bytes.len() < length {
+            self.bytes.resize(length, 0);
+        }
+        self.length = length;
     }
 }
 
@@ -35,13 +42,13 @@ impl Deref for PageBuffer {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.0
+        self.bytes.get(..self.length).unwrap_or_default()
     }
 }
 
 impl DerefMut for PageBuffer {
     fn deref_mut(&mut self) -> &mut [u8] {
-        &mut self.0
+        self.bytes.get_mut(..self.length).unwrap_or_default()
     }
 }
 
