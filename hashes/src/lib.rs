@@ -4,7 +4,7 @@
 //! next, and could begin another every second time: two messages side by side are done in little more
 //! than the time of one. Where there are no such instructions, or none that are known here, the two are
 //! hashed one after the other by the `sha1` and `sha2` crates, with the same result. Knows no torrent.
-//! Called by the engine, for blocks as they arrive (BEP 52), for shares and for what is checked again.
+//! Called by the engine, for blocks (BEP 52) and pieces (BEP 3) as they arrive, for shares and for what is checked again.
 
 mod message;
 #[cfg(target_arch = "x86_64")]

@@ -258,7 +258,7 @@ mod tests {
 
     fn blocks(bytes: &[u8]) -> PageBuffer {
         let mut blocks = PageBuffer::default();
-        blocks.resize(bytes.len());
+        blocks.set_length(bytes.len());
         blocks.copy_from_slice(bytes);
         blocks
     }

@@ -18,7 +18,8 @@ const MOST_PIECES: usize = 4096;
 /// What padded pieces are filled up with.
 const ZEROS: &[u8] = &[0; 16 * 1024];
 
-/// Pieces of which a beginning was written, without a gap. Locked for moments, never while hashing.
+/// Pieces of which a beginning was written or is about to be, without a gap. Nobody asks for one before all
+/// its blocks are on disk. Locked for moments, never while hashing.
 #[derive(Debug, Default)]
 pub(crate) struct Arriving {
     pieces: Mutex<BTreeMap<PieceIndex, Beginning>>,
@@ -37,7 +38,7 @@ pub(crate) struct Beginning {
 struct Lane<'job> {
     piece: PieceIndex,
     beginning: Beginning,
-    /// What is not hashed yet; never empty.
+    /// What is not hashed yet.
     blocks: &'job [(BlockRef, Bytes)],
 }
 
@@ -46,7 +47,8 @@ impl Arriving {
         self.pieces.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Each of `pieces` holds blocks of one piece, in their order, with what will be on disk of them.
+    /// Each of `pieces` holds blocks of one piece, in their order, with what will be on disk of them; no
+    /// piece comes twice.
     pub(crate) fn take_in<'job>(&self, pieces: impl IntoIterator<Item = &'job [(BlockRef, Bytes)]>) {
         let mut lanes = pieces.into_iter().filter_map(|blocks| self.begin(blocks));
         let (mut first, mut second) = (lanes.next(), lanes.next());
@@ -152,7 +154,7 @@ mod tests {
         let piece = layout.piece(piece).unwrap();
         let block = BlockRef { piece, index: number };
         let length = layout.block_span(block).unwrap().length();
-        (block, (0..length).map(|at| (at % 251 + piece.get() + number).to_le_bytes()[0]).collect())
+        (block, (0..length).map(|at| (at % 251 + 3 * piece.get() + number).to_le_bytes()[0]).collect())
     }
 
     fn take_in(arriving: &Arriving, order: &[(u32, u32)]) {

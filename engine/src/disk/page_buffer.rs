@@ -30,7 +30,7 @@ impl Default for PageBuffer {
 
 impl PageBuffer {
     /// Makes it so long. New bytes are zeros, or what was there before it became shorter.
-    pub(crate) fn resize(&mut self, length: usize) {
+    pub(crate) fn set_length(&mut self, length: usize) {
         if self.bytes.len() < length {
             self.bytes.resize(length, 0);
         }
@@ -60,7 +60,7 @@ mod tests {
     fn it_begins_with_a_page_however_it_grew() {
         let mut buffer = PageBuffer::default();
         for length in [0, 1, 100, 5000, 131_072, 262_144, 70_000, 1 << 20] {
-            buffer.resize(length);
+            buffer.set_length(length);
             assert_eq!(*buffer, vec![0; length]);
             assert!(length == 0 || buffer.as_ptr().addr().is_multiple_of(PAGE));
         }

@@ -211,7 +211,7 @@ impl Source {
     /// Fills `buffer` with spans, one behind the other, without waiting for the disk; `false`: some of it
     /// is not in memory or in doubt, and [`Self::read`] is to be called.
     pub(crate) fn read_cached(&self, spans: &[Span], buffer: &mut PageBuffer) -> bool {
-        buffer.resize(spans.iter().map(|span| span.length() as usize).sum());
+        buffer.set_length(spans.iter().map(|span| span.length() as usize).sum());
         let (mut rest, mut parts) = (spans, &mut **buffer);
         while let Some(first) = rest.first() {
             let (count, length) = self.run_length(rest);
@@ -231,7 +231,7 @@ impl Source {
     pub(crate) fn read(&self, spans: &[Span], mut buffer: PageBuffer) -> (PageBuffer, Vec<bool>) {
         let mut readable = vec![false; spans.len()];
         let total: usize = spans.iter().map(|span| span.length() as usize).sum();
-        buffer.resize(total);
+        buffer.set_length(total);
         let (mut filled, mut next) = (0, 0);
         while let Some(rest) = spans.get(next..).filter(|rest| !rest.is_empty()) {
             let (count, length) = self.run_length(rest);
@@ -254,7 +254,7 @@ impl Source {
             }
             next += count;
         }
-        buffer.resize(filled);
+        buffer.set_length(filled);
         (buffer, readable)
     }
 

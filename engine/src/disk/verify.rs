@@ -10,20 +10,8 @@ use swarm::{Content, FileTree};
 use crate::disk::page_buffer::PageBuffer;
 use crate::disk::storage::Storage;
 
-/// How much is read at a time where that is enough, in bytes: it stays in a core's cache until it is hashed.
+/// How much is read at a time, in bytes, a multiple of blocks: it stays in a core's cache until it is hashed.
 const READ: usize = 64 * 1024;
-
-/// The piece as it is on disk, padding as zeros, into `buffer`.
-fn read_piece<'buffer>(
-    storage: &Storage,
-    piece: PieceIndex,
-    buffer: &'buffer mut PageBuffer,
-) -> io::Result<&'buffer [u8]> {
-    let layout = storage.layout();
-    buffer.resize(layout.length(piece) as usize);
-    storage.read(layout.offset(piece), buffer)?;
-    Ok(buffer)
-}
 
 /// The SHA-1 of a piece on disk, padding counted as zeros.
 pub(crate) fn sha1_of_piece(
@@ -32,15 +20,26 @@ pub(crate) fn sha1_of_piece(
     buffer: &mut PageBuffer,
 ) -> io::Result<[u8; 20]> {
     let layout = storage.layout();
-    let (begin, length) = (layout.offset(piece), layout.length(piece) as usize);
-    buffer.resize(length.min(READ));
     let mut sha1 = Sha1::new();
-    for at in (0..length).step_by(READ) {
-        let part = buffer.get_mut(..READ.min(length - at)).unwrap_or_default();
-        storage.read(begin + at as u64, part)?;
-        sha1.update(part);
-    }
+    let length = layout.length(piece) as usize;
+    read_in_parts(storage, layout.offset(piece), length, buffer, |part| sha1.update(part))?;
     Ok(sha1.finalize().into())
+}
+
+/// Shows `take` what lies in a range of the line, padding as zeros, in parts of whole blocks.
+fn read_in_parts(
+    storage: &Storage,
+    begin: u64,
+    length: usize,
+    buffer: &mut PageBuffer,
+    mut take: impl FnMut(&[u8]),
+) -> io::Result<()> {
+    for at in (0..length).step_by(READ) {
+        buffer.set_length(READ.min(length - at));
+        storage.read(begin + at as u64, buffer)?;
+        take(buffer);
+    }
+    Ok(())
 }
 
 /// The SHA-256 of each block of data of a piece on disk.
@@ -49,11 +48,14 @@ pub(crate) fn leaves_of_piece(
     piece: PieceIndex,
     buffer: &mut PageBuffer,
 ) -> io::Result<Vec<[u8; 32]>> {
-    let data_length = storage.layout().data_length(piece) as usize;
-    let bytes = read_piece(storage, piece, buffer)?;
-    let data = bytes.get(..data_length).unwrap_or(bytes);
-    let blocks: Vec<&[u8]> = data.chunks(BLOCK_LENGTH as usize).collect();
-    Ok(hashes::sha256_each(&blocks))
+    let layout = storage.layout();
+    let length = layout.data_length(piece) as usize;
+    let mut leaves = Vec::with_capacity(length.div_ceil(BLOCK_LENGTH as usize));
+    read_in_parts(storage, layout.offset(piece), length, buffer, |part| {
+        let blocks: Vec<&[u8]> = part.chunks(BLOCK_LENGTH as usize).collect();
+        leaves.extend(hashes::sha256_each(&blocks));
+    })?;
+    Ok(leaves)
 }
 
 /// Whether a piece on disk is what the torrent says. A piece that no known hash speaks of is not.

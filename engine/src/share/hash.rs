@@ -140,7 +140,7 @@ impl Work {
         let whole = u64::from(self.piece_length);
         let offset = piece * whole;
         let left = entry.stamp.size.saturating_sub(offset).min(whole);
-        lane.buffer.resize(READ);
+        lane.buffer.set_length(READ);
         Ok(Reading { found, entry, handle, buffer: &mut lane.buffer, offset, left })
     }
 }

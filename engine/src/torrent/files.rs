@@ -86,8 +86,8 @@ fn write_run(source: &Source, names: &[BlockRef], bytes: &[Bytes]) -> io::Result
     source.storage().write(line_offset(source, *first), bytes)
 }
 
-/// Hashes what is about to be written, where pieces have nothing but their SHA-1: it is in the cache now, and
-/// writing it copies it from there. What does not lie on the disk as it came is read back later.
+/// Hashes what is about to be written, where pieces have nothing but their SHA-1. What does not lie on the disk
+/// as it came is read back later.
 fn hash(source: &Source, blocks: &[Write]) {
     if source.has_trees() {
         return;
@@ -153,4 +153,58 @@ pub(crate) fn read_hashes(source: Arc<Source>, parts: &Parts, inbox: Inbox, peer
         });
         answer(&inbox, Event::Inputs(vec![Input::HashesRead { peer, range, hashes }]));
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use sha1::{Digest as _, Sha1};
+    use shared::{InfoHash, InfoHashes, Layout};
+    use swarm::Content;
+
+    use super::*;
+    use crate::disk::beneath::Root;
+    use crate::disk::block_disk::StdDisk;
+    use crate::disk::open_files::OpenFiles;
+    use crate::disk::storage::{Storage, StoredFile};
+
+    /// A v1 torrent: 20,000 bytes, padding up to the third block, and two pieces and a half in all.
+    fn source(dir: &Path) -> Source {
+        let layout = Layout::with_padding(10 * 16_384, 4 * 16_384, [(20_000, 12_768)]).unwrap();
+        let content = Content {
+            hashes: InfoHashes::v1(InfoHash([1; 20])),
+            layout: layout.clone(),
+            trees: Vec::new(),
+            piece_layers: BTreeMap::new(),
+            piece_hashes_v1: Some(Box::default()),
+            raw_info: None,
+            private: false,
+        };
+        let file = |name, offset, length| StoredFile { inside: PathBuf::from(name), offset, length };
+        let files = vec![file("first", 0, 20_000), file("second", 32_768, 8 * 16_384)];
+        let root = Root::open(dir).unwrap();
+        let open = Arc::new(OpenFiles::new(4));
+        let storage = Storage::new(Arc::new(StdDisk), open, root, "top".into(), files, layout, true);
+        Source::new(Arc::new(storage), Arc::new(content))
+    }
+
+    #[test]
+    fn what_would_not_lie_on_disk_as_it_came_is_left_to_be_read_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let source = source(dir.path());
+        let layout = source.storage().layout();
+        let job: Vec<Write> = layout
+            .iter()
+            .flat_map(|piece| (0..layout.blocks(piece)).map(move |index| BlockRef { piece, index }))
+            .map(|block| (block, Bytes::from(vec![7; layout.block_span(block).unwrap().length() as usize])))
+            .collect();
+        hash(&source, &job);
+        let hashes: Vec<_> = layout
+            .iter()
+            .map(|piece| source.arriving().take(piece).and_then(|beginning| beginning.finish(piece, layout)))
+            .collect();
+        let whole = |blocks: usize| Some(<[u8; 20]>::from(Sha1::digest(vec![7; blocks * 16_384])));
+        assert_eq!(hashes, [None, whole(4), whole(2)], "what came of the padding is written nowhere");
+    }
 }
