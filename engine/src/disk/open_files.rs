@@ -50,13 +50,18 @@ impl OpenFiles {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The file, when it is open.
+    pub(crate) fn opened(&self, key: FileKey) -> Option<Arc<dyn BlockFile>> {
+        self.state().touch(key)
+    }
+
     /// The open file, or the one that `open` gives.
     pub(crate) fn get(
         &self,
         key: FileKey,
         open: impl FnOnce() -> io::Result<Box<dyn BlockFile>>,
     ) -> io::Result<Arc<dyn BlockFile>> {
-        if let Some(file) = self.state().touch(key) {
+        if let Some(file) = self.opened(key) {
             return Ok(file);
         }
         // Opened outside the lock: two threads may open the same file, and one handle goes.

@@ -12,7 +12,7 @@ use shared::{Layout, PieceIndex, Span};
 
 use crate::disk::beneath::{Access, Root, Stamp};
 use crate::disk::block_disk::{BlockDisk, BlockFile};
-use crate::disk::open_files::OpenFiles;
+use crate::disk::open_files::{FileKey, OpenFiles};
 
 /// One file of a torrent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,10 +134,14 @@ impl Storage {
         self.open_files.close_all_of(self.id);
     }
 
+    fn key(&self, file: usize) -> FileKey {
+        (self.id, file, self.is_writable())
+    }
+
     /// The open file.
     pub(crate) fn file(&self, file: usize) -> io::Result<Arc<dyn BlockFile>> {
-        let writable = self.writable.load(Ordering::Acquire);
-        self.open_files.get((self.id, file, writable), || {
+        let key @ (.., writable) = self.key(file);
+        self.open_files.get(key, || {
             let access = if writable { Access::Create } else { Access::Read };
             self.disk.open(&self.root, &self.relative(file), access)
         })
@@ -207,22 +211,35 @@ impl Storage {
     /// Fills `buffer` with what lies at `offset` of the line. Padding reads as zeros; a file that is
     /// too short is an error.
     pub(crate) fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        self.read_by(|file, part, at| file.read_at(part, at), offset, buffer)
+        self.read_by(|file| self.file(file), |file, part, at| file.read_at(part, at), offset, buffer)
     }
 
-    /// The same without waiting for the disk: `WouldBlock` when not all of it is in memory.
+    /// The same without waiting for the disk: `WouldBlock` when not all of it is in memory, or a file is not
+    /// open: opening it may wait for a disk that sleeps.
     pub(crate) fn read_cached(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        self.read_by(|file, part, at| file.read_cached_at(part, at), offset, buffer)
+        let file = |file| {
+            if self.root.is_on_ram() {
+                return self.file(file);
+            }
+            self.open_files.opened(self.key(file)).ok_or_else(|| io::ErrorKind::WouldBlock.into())
+        };
+        self.read_by(file, |file, part, at| file.read_cached_at(part, at), offset, buffer)
     }
 
-    fn read_by(&self, read: ReadAt, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+    fn read_by(
+        &self,
+        file: impl Fn(usize) -> io::Result<Arc<dyn BlockFile>>,
+        read: ReadAt,
+        offset: u64,
+        buffer: &mut [u8],
+    ) -> io::Result<()> {
         let segments = self.segments(offset, buffer.len() as u64);
         let covered: usize = segments.iter().map(|segment| segment.length).sum();
         if covered < buffer.len() {
             buffer.fill(0);
         }
         for segment in segments {
-            let file = self.file(segment.file)?;
+            let file = file(segment.file)?;
             let Some(part) = buffer.get_mut(segment.at..segment.at + segment.length) else { continue };
             read_exact_at(&*file, read, part, segment.offset)?;
         }
@@ -366,6 +383,19 @@ mod tests {
         assert!(storage.read(16, &mut [0; 6]).is_ok(), "beyond the end there is nothing to read");
         std::fs::write(dir.path().join("top/f2"), b"xy").unwrap();
         assert_eq!(storage.read(16, &mut [0; 5]).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    #[test]
+    fn only_a_ram_disk_opens_files_for_who_must_not_wait() {
+        let dir = tempfile::tempdir().unwrap();
+        let storage = storage(dir.path(), &[3], 16, false);
+        storage.write(0, &[Bytes::from_static(b"abc")]).unwrap();
+        storage.close();
+        let cached = storage.read_cached(0, &mut [0; 3]);
+        let is_open = storage.open_files.opened(storage.key(0)).is_some();
+        assert_eq!((cached.is_ok(), is_open), (storage.root().is_on_ram(), storage.root().is_on_ram()));
+        storage.read(0, &mut [0; 3]).unwrap();
+        assert!(storage.open_files.opened(storage.key(0)).is_some());
     }
 
     #[test]
