@@ -358,7 +358,7 @@ def newcomer(alone):
         tracker.stop()
     return "\n".join(["## A source that appears", "",
                       f"From its word that it shares until the waiting peer is connected to it: {spread(times, '{:.0f}')} ms "
-                      f"in {len(times)} rounds (0: the connection was there before the word; looked at every 5 ms)."])
+                      f"in {len(times)} rounds (0: the connection was there before the word; looked at every 10 ms)."])
 
 
 def connected(one, other):

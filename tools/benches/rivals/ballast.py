@@ -12,7 +12,7 @@ import threading
 MIB = 1 << 20
 AHEAD = 128 * MIB       # free and touched at any moment; taken within a third of a second by the fastest
 STEP = 8 * MIB          # given back at least so much at once
-LOOK = 0.005            # seconds
+LOOK = 0.02             # seconds
 
 
 class Ballast:
