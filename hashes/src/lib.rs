@@ -19,7 +19,7 @@ pub fn sha256_each(messages: &[&[u8]]) -> Vec<[u8; 32]> {
     let mut hashes = Vec::with_capacity(messages.len());
     let (pairs, last) = messages.as_chunks::<2>();
     for pair in pairs {
-        let [mut first, mut second] = [Message::<Sha256, 8>::default(), Message::default()];
+        let [mut first, mut second] = [Message::<Sha256Steps, 8>::default(), Message::default()];
         Message::update_two([&mut first, &mut second], *pair);
         hashes.extend(Message::finish_two([first, second]).map(bytes));
     }
@@ -60,9 +60,9 @@ fn bytes<const WORDS: usize, const BYTES: usize>(state: [u32; WORDS]) -> [u8; BY
 
 /// SHA-256 (FIPS 180-4).
 #[derive(Debug, Clone, Copy)]
-enum Sha256 {}
+enum Sha256Steps {}
 
-impl Algorithm<8> for Sha256 {
+impl Algorithm<8> for Sha256Steps {
     const INITIAL: [u32; 8] = [
         0x6a09_e667,
         0xbb67_ae85,
